@@ -1,0 +1,60 @@
+# Everything a contributor runs. `make help` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+BOOTSTRAP ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON := $(BIN)/python
+WORKERS ?= 2
+ARGS ?=
+
+members := $(patsubst %/pyproject.toml,%,$(sort $(wildcard adapters/*/pyproject.toml plugins/*/pyproject.toml)))
+sources := $(wildcard hub conformance adapters plugins tests examples)
+stamp := $(VENV)/.installed
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup requirements lint format test demo clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(stamp) ## Create .venv with the pinned requirements and this workspace in place
+
+$(stamp): requirements.txt pyproject.toml $(members:%=%/pyproject.toml)
+	@echo "setup: pinned requirements into $(VENV)"
+	@test -x $(PYTHON) || $(BOOTSTRAP) -m venv $(VENV)
+	@$(PYTHON) -m pip install --quiet --require-hashes -r requirements.txt
+	@echo "setup: croupier $(members)"
+	@$(PYTHON) -m pip install --quiet --no-deps --no-build-isolation -e . $(members:%=-e ./%)
+	@$(PYTHON) -m pip check
+	@touch $@
+
+requirements: ## Pin the newest releases in requirements.txt (needs uv)
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements.txt
+
+lint: $(stamp) ## Check style, types and the direction of imports
+	@echo "lint: ruff"; $(BIN)/ruff check --quiet $(sources)
+	@echo "lint: format"; $(BIN)/ruff format --check --quiet $(sources) \
+	  || { $(BIN)/ruff format --check $(sources); exit 1; }
+	@echo "lint: mypy"; $(BIN)/mypy --no-error-summary $(sources)
+	@echo "lint: imports"; out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out"; exit 1; }
+
+format: $(stamp) ## Rewrite the sources in the house format
+	@$(BIN)/ruff check --quiet --fix-only $(sources)
+	@$(BIN)/ruff format $(sources)
+
+test: $(stamp) ## Run the tests; ARGS="-k name -x" is handed to pytest
+	@$(PYTHON) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+demo: $(stamp) ## Run the demonstration in examples/demo; ARGS is handed to it
+	@$(PYTHON) examples/demo $(ARGS)
+
+clean: ## Remove .venv, caches and build results
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find $(sources) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The Pragmatic Play adapter of the Croupier hub."""

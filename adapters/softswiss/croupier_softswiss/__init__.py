@@ -1,0 +1,1 @@
+"""The SOFTSWISS adapter of the Croupier hub."""

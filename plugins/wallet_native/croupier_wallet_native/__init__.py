@@ -1,0 +1,1 @@
+"""Croupier's own wallet protocol, as a dialect plugin of the hub."""
