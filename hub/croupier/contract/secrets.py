@@ -1,0 +1,92 @@
+"""Secrets as values that do not show themselves, and the one comparison for them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from croupier.contract.errors import AuthenticationError, SettingsError
+
+
+@frozen
+class SecretField:
+    """A secret that a connection must (or may) be configured with.
+
+    Attributes:
+        name: Its key in the connection's secrets.
+        meaning: What it is and who gives it, for the person who configures.
+        required: Whether a connection cannot work without it.
+    """
+
+    name: str
+    meaning: str
+    required: bool = True
+
+
+@frozen(repr=False)
+class Credentials:
+    """A connection's secrets. Each may have several values valid at once (rotation): the first is the current one.
+
+    Example:
+        >>> keys = Credentials({"auth_token": ("new", "old")})
+        >>> keys.current("auth_token"), keys.every("auth_token")
+        ('new', ('new', 'old'))
+    """
+
+    values: Mapping[str, tuple[str, ...]] = field(factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Credentials({', '.join(sorted(self.values))})"
+
+    def current(self, name: str) -> str:
+        """The value to sign with.
+
+        Raises:
+            SettingsError: The connection has no such secret.
+        """
+        values = self.values.get(name, ())
+        if not values:
+            raise SettingsError("the connection has no such secret", where=f"secrets.{name}")
+        return values[0]
+
+    def every(self, name: str) -> tuple[str, ...]:
+        """The values to verify against; empty if there is none: then nothing can be proven, and all is refused."""
+        return self.values.get(name, ())
+
+
+def same_secret(left: str | bytes, right: str | bytes) -> bool:
+    """Compare in constant time.
+
+    Example:
+        >>> same_secret("ab", b"ab")
+        True
+    """
+    return hmac.compare_digest(_raw(left), _raw(right))
+
+
+def hmac_hex(key: str | bytes, message: str | bytes, algorithm: str = "sha256") -> str:
+    """Lower-case hex HMAC."""
+    return hmac.new(_raw(key), _raw(message), algorithm).hexdigest()
+
+
+def digest_hex(message: str | bytes, algorithm: str = "sha256") -> str:
+    """Lower-case hex digest; MD5 is here only because providers' protocols demand it."""
+    return hashlib.new(algorithm, _raw(message), usedforsecurity=False).hexdigest()
+
+
+def require_proof(candidates: tuple[str, ...], given: str | None, *, where: str) -> None:
+    """Accept if `given` equals any candidate; every candidate is compared.
+
+    Raises:
+        AuthenticationError: It equals none, or there is none.
+    """
+    matches = [same_secret(candidate, given or "") for candidate in candidates if candidate]
+    if not given or not any(matches):
+        raise AuthenticationError("the proof of origin is missing or wrong", where=where)
+
+
+def _raw(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value

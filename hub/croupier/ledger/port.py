@@ -1,0 +1,325 @@
+"""The ledger's port: self-contained commands, so that any batch of them is one commit.
+
+No caller ever holds a transaction. A `Change` says what to insert, what to update and at which version it was read;
+the engine applies it whole or not at all, together with everything else that waits, and wakes the caller after the
+commit. Unique constraints and versions are the only judges: a change that meets a taken key or a newer version is
+`Refused`, and the caller reads again and decides again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum, unique
+from typing import Protocol
+
+from attrs import field, frozen
+
+from croupier.ledger.records import (
+    AliasRow,
+    ConfigurationRow,
+    DeliveryRow,
+    DeliveryState,
+    Event,
+    ExchangeRow,
+    GrantRow,
+    Key,
+    MovementRow,
+    PlayerRow,
+    RoundRow,
+    SessionRow,
+    StoredEvent,
+)
+
+
+@frozen
+class Update:
+    """A movement's new row; `row.version` is one above the version that must be stored now.
+
+    Attributes:
+        row: The whole new row.
+        epoch: If given, the stored row's epoch must be this: a zombie's late write is refused.
+    """
+
+    row: MovementRow
+    epoch: int | None = None
+
+
+@frozen
+class DeliveryUpdate:
+    """A delivery's new row; `row.version` is one above the stored version.
+
+    Attributes:
+        row: The whole new row.
+        epoch: If given, the stored delivery must be claimed under this epoch.
+    """
+
+    row: DeliveryRow
+    epoch: int | None = None
+
+
+@frozen(kw_only=True)
+class Change:
+    """Everything that becomes true together.
+
+    A row with `version == 1` (movement, round, session, grant) must not exist yet; a higher version must be stored at
+    exactly one less.
+
+    Attributes:
+        operator: The operator: a change never crosses operators.
+        movements: New movements.
+        keys: The keys of movements, each with its movement's id; a taken key refuses the whole change.
+        updates: Changed movements.
+        rounds: New or changed rounds.
+        deliveries: New deliveries; the ledger assigns `sequence`.
+        delivery_updates: Changed deliveries.
+        sessions: New or changed sessions.
+        grants: New or changed grants.
+        configuration: New versions of configured things: `version` must be one above the newest stored (1 if none).
+        events: What to append, in order; positions are assigned at the commit.
+    """
+
+    operator: str
+    movements: tuple[MovementRow, ...] = ()
+    keys: tuple[tuple[Key, str], ...] = ()
+    updates: tuple[Update, ...] = ()
+    rounds: tuple[RoundRow, ...] = ()
+    deliveries: tuple[DeliveryRow, ...] = ()
+    delivery_updates: tuple[DeliveryUpdate, ...] = ()
+    sessions: tuple[SessionRow, ...] = ()
+    grants: tuple[GrantRow, ...] = ()
+    configuration: tuple[ConfigurationRow, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+@unique
+class RefusedBecause(Enum):
+    """Why a change was not applied."""
+
+    TAKEN = "taken"
+    """A key, or a row that must be new, exists."""
+    STALE = "stale"
+    """A row has another version or epoch than was read."""
+
+
+@frozen
+class Committed:
+    """The change is durable.
+
+    Attributes:
+        position: The operator's newest event position after it.
+    """
+
+    position: int
+
+
+@frozen
+class Refused:
+    """Nothing of the change was applied.
+
+    Attributes:
+        because: Why.
+        what: The key or row that refused it, for logs.
+    """
+
+    because: RefusedBecause
+    what: str
+
+
+CommitResult = Committed | Refused
+
+
+@frozen(kw_only=True)
+class Look:
+    """What to read for one decision.
+
+    Attributes:
+        operator: The operator.
+        keys: Movements by key.
+        movements: Movements by id.
+        round: A round by id.
+        round_movements: Whether to read the round's movements too, oldest first.
+    """
+
+    operator: str
+    keys: tuple[Key, ...] = ()
+    movements: tuple[str, ...] = ()
+    round: str | None = None
+    round_movements: bool = False
+
+
+@frozen(kw_only=True)
+class Snapshot:
+    """What was found: one consistent reading.
+
+    Attributes:
+        keys: Found movements by key.
+        movements: Found movements by id (those found by key too).
+        round: The round, if it exists.
+        round_movements: Its movements, oldest first, if they were asked for.
+    """
+
+    keys: Mapping[Key, MovementRow] = field(factory=dict)
+    movements: Mapping[str, MovementRow] = field(factory=dict)
+    round: RoundRow | None = None
+    round_movements: tuple[MovementRow, ...] = ()
+
+
+@frozen
+class Owner:
+    """A process that works on the ledger.
+
+    Attributes:
+        name: Unique per process start.
+        epoch: Rises with every registration: the later one wins.
+    """
+
+    name: str
+    epoch: int
+
+
+@frozen(kw_only=True)
+class Page:
+    """Which part of a list to read, newest last.
+
+    Attributes:
+        after: The place of the last row that was read (`created_at`, id), or `None` for the beginning.
+        limit: The most rows to return.
+    """
+
+    after: tuple[int, str] | None = None
+    limit: int = 100
+
+
+@frozen(kw_only=True)
+class MovementFilter:
+    """Which movements to list; `None` does not restrict. Times are `created_at`, from inclusive, until exclusive."""
+
+    player: str | None = None
+    connection: str | None = None
+    round: str | None = None
+    state: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+class Ledger(Protocol):
+    """The durable record. Every engine passes the same contract tests.
+
+    Reads see every change whose commit was acknowledged. Any method may raise `StoreUnavailableError`; then nothing of
+    the call is durable, unless the commit itself was ambiguous: `commit` settles that by reading back.
+    """
+
+    async def start(self) -> None:
+        """Open, check safety settings and schema version, take the lock.
+
+        Raises:
+            UnsafeStoreError: The settings would lose acknowledged commits, or another hub holds the file.
+            FixConfigurationError: The schema is newer than this code, or older than it can use.
+        """
+
+    async def close(self) -> None:
+        """Persist what waits and close. Idempotent."""
+
+    async def register(self, name: str) -> Owner:
+        """Register a process; its epoch is above every earlier one's."""
+
+    async def commit(self, change: Change) -> CommitResult:
+        """Apply a change, whole or not at all; returns after it is durable."""
+
+    async def look(self, look: Look) -> Snapshot:
+        """Read for one decision."""
+
+    async def claim_deliveries(self, owner: Owner, now: int, lease_ms: int, limit: int) -> Sequence[DeliveryRow]:
+        """Lease due work: state `owed`, `due_at <= now`, no live lease, and not blocked.
+
+        A delivery is blocked while an earlier one (lower `sequence`) of the same round is `owed`, or while a `held`
+        one concerns the movement it waits for (`waits_for`) or its own movement. The returned rows carry the new
+        owner, epoch, lease and version.
+        """
+
+    async def claim_orphans(self, owner: Owner, now: int, lease_ms: int, limit: int) -> Sequence[MovementRow]:
+        """Take over movements in `intent` or `fenced` whose lease has ended; the rows carry the new owner."""
+
+    async def deliveries(self, operator: str | None, state: DeliveryState | None, limit: int) -> Sequence[DeliveryRow]:
+        """List deliveries, oldest first; `None` for every operator or state."""
+
+    async def delivery(self, operator: str, delivery: str) -> DeliveryRow | None:
+        """One delivery."""
+
+    async def deliveries_of(self, operator: str, movement: str) -> Sequence[DeliveryRow]:
+        """Every delivery about a movement, in order."""
+
+    async def events_after(self, operator: str, position: int, limit: int) -> Sequence[StoredEvent]:
+        """Events beyond a position, in order, without gaps. No position below one that was read appears later."""
+
+    def note(self, exchange: ExchangeRow) -> None:
+        """Store an exchange with the next commit; never waits, and is dropped with a count if too many wait."""
+
+    async def exchanges(
+        self, operator: str, *, trace: str | None = None, movement: str | None = None
+    ) -> Sequence[ExchangeRow]:
+        """Exchanges of one trace or movement, in order."""
+
+    async def movement(self, operator: str, movement: str) -> MovementRow | None:
+        """One movement by id."""
+
+    async def movements(self, operator: str, which: MovementFilter, page: Page) -> Sequence[MovementRow]:
+        """Movements in order of (`created_at`, id)."""
+
+    async def keys_of(self, operator: str, movements: Sequence[str]) -> Mapping[str, Sequence[Key]]:
+        """The keys of movements, by movement."""
+
+    async def round(self, operator: str, round: str) -> RoundRow | None:
+        """One round by id."""
+
+    async def rounds(self, operator: str, player: str | None, page: Page) -> Sequence[RoundRow]:
+        """Rounds in order of (`opened_at`, id)."""
+
+    async def ensure_player(self, row: PlayerRow) -> PlayerRow:
+        """The vault's line of (`operator`, `operator_player`): the stored one, or this if there was none."""
+
+    async def ensure_alias(self, row: AliasRow) -> AliasRow:
+        """The alias of (`operator`, `connection`, `player`): the stored one, or this if there was none.
+
+        Raises:
+            ConflictError: The alias is another player's: draw a new one.
+        """
+
+    async def player(self, operator: str, player: str) -> PlayerRow | None:
+        """A vault line by surrogate."""
+
+    async def player_by_operator_id(self, operator: str, operator_player: str) -> PlayerRow | None:
+        """A vault line by the operator's id."""
+
+    async def player_by_alias(self, operator: str, connection: str, alias: str) -> str | None:
+        """The surrogate behind an alias."""
+
+    async def alias_of(self, operator: str, connection: str, player: str) -> str | None:
+        """The alias of a player in a connection."""
+
+    async def session(self, operator: str, session: str) -> SessionRow | None:
+        """A session by id."""
+
+    async def session_by_hash(self, operator: str, connection: str, token_hash: str) -> SessionRow | None:
+        """A session by the hash of its launch token or of its session token."""
+
+    async def latest_session(self, operator: str, connection: str, player: str) -> SessionRow | None:
+        """The player's newest session with a connection, ended or not."""
+
+    async def sessions(self, operator: str, player: str | None, page: Page) -> Sequence[SessionRow]:
+        """Sessions in order of (`created_at`, id)."""
+
+    async def grant(self, operator: str, connection: str, grant: str) -> GrantRow | None:
+        """A free-round grant by the provider's reference."""
+
+    async def grants(self, operator: str, player: str | None, page: Page) -> Sequence[GrantRow]:
+        """Grants in order of (`created_at`, reference)."""
+
+    async def configuration(self, operator: str | None = None, kind: str | None = None) -> Sequence[ConfigurationRow]:
+        """The newest version of every configured thing, deleted ones too."""
+
+    async def configuration_history(self, operator: str, kind: str, name: str) -> Sequence[ConfigurationRow]:
+        """Every version of one configured thing, oldest first."""
+
+    async def count_states(self) -> Mapping[str, int]:
+        """How many movements are in each state that is not final, and deliveries in each state, for metrics."""
