@@ -89,6 +89,8 @@ class WalletMovement:
         stake: The notional stake in minor units, where it differs from the amount.
         funding: Who pays for the stake.
         funds_required: What the player must hold, in minor units, where that is not the amount.
+        operator_decides: Of a bet: the wallet takes all that the player has, `amount` being the least; the
+            answer's `amounts` tells what was taken.
     """
 
     operation: WalletOperation
@@ -100,6 +102,7 @@ class WalletMovement:
     stake: int | None = None
     funding: Funding = Funding.PLAYER
     funds_required: int | None = None
+    operator_decides: bool = False
 
 
 @frozen(kw_only=True)
@@ -157,7 +160,8 @@ class WalletApplied:
         balance: The balance after it; `None` where the protocol's answer carries none.
         operator_transactions: The wallet's own ids, by the hub's transaction id.
         amounts: What was taken, by the hub's transaction id, where the operator decided it (minor units).
-        nothing_moved: Of a rollback: the wallet knew nothing to undo (and remembers that).
+        nothing_moved: Of a rollback: the wallet knew nothing to undo (and remembers that). Of a batch: this
+            holds for each of its rollbacks.
         facts: Of authenticate: `country`, `language`, `jurisdiction`, `display_name` as far as given.
     """
 
