@@ -1,0 +1,1 @@
+"""Games and the routes that serve them: search, filters, and taking over providers' lists."""

@@ -1,0 +1,416 @@
+"""The stored bodies of configured things, and how strictly they are read.
+
+A body is JSON-ready; reading one into its class refuses unknown fields, wrong types and names that would not survive
+a URL. Every refusal is a `SettingsError` whose `where` is the path of the value: `operators.acme.wallet_policy.
+timeout_ms`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum, unique
+from functools import partial
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from operator import eq
+from typing import Any, Final, TypeVar
+
+import attrs
+from attrs import field, frozen
+from cattrs import (
+    AttributeValidationNote,
+    BaseValidationError,
+    Converter,
+    ForbiddenExtraKeysError,
+    IterableValidationNote,
+)
+
+from croupier.contract import Credentials, Device, SettingsError, WalletCapability
+
+Network = IPv4Network | IPv6Network
+
+HUB_SCOPE: Final = "hub"
+"""The scope, in place of an operator's id, of what belongs to the hub itself: the keys of its administrators."""
+
+VALID_AT_ONCE: Final = 2
+"""How many values of a secret, and how many bearer keys of one holder, may be valid at once: enough to rotate."""
+
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
+_CURRENCY: Final = re.compile(r"[A-Z0-9]{2,12}")
+_RTP: Final = re.compile(r"\d{1,3}(?:\.\d{1,4})?")
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@unique
+class Kind(Enum):
+    """What can be configured."""
+
+    OPERATOR = "operator"
+    CONNECTION = "connection"
+    KEY = "key"
+    GAME = "game"
+    ROUTE = "route"
+
+    @property
+    def plural(self) -> str:
+        """The word that begins the path of an error: `operators`, `connections`, ..."""
+        return f"{self.value}s"
+
+
+@unique
+class Role(Enum):
+    """What the holder of a bearer key may do."""
+
+    OPERATOR = "operator"
+    """The operator's API, for one operator."""
+    ADMIN = "admin"
+    """The admin API, for every operator; such keys are stored under `HUB_SCOPE`."""
+
+
+def _matches(pattern: re.Pattern[str], expected: str) -> Callable[[Any, Any, str], None]:
+    def check(_instance: Any, _attribute: Any, value: str) -> None:
+        if not pattern.fullmatch(value):
+            raise ValueError(f"expected {expected}")
+
+    return check
+
+
+def _filled(_instance: Any, _attribute: Any, value: str) -> None:
+    if not value.strip():
+        raise ValueError("expected a text that is not empty")
+
+
+def _scales(_instance: Any, _attribute: Any, value: Mapping[str, int]) -> None:
+    for code, scale in value.items():
+        if not _CURRENCY.fullmatch(code):
+            raise ValueError("expected currency codes of 2 to 12 capital letters and digits")
+        if not 0 <= scale <= 9:
+            raise ValueError(f"expected a scale of 0 to 9 digits for {code}")
+
+
+def _amounts(_instance: Any, _attribute: Any, value: Mapping[str, int]) -> None:
+    if any(amount < 0 for amount in value.values()):
+        raise ValueError("expected amounts from 0, in minor units")
+
+
+_URL_NAME = _matches(_NAME, "up to 63 small letters, digits, '-' and '_', neither of the signs at an end")
+
+
+@frozen(kw_only=True)
+class LimitsDocument:
+    """Limits of an operator that bind every one of its connections; where both say one, the stricter wins.
+
+    Attributes:
+        max_bet_minor: The largest bet by currency code, in minor units.
+    """
+
+    max_bet_minor: Mapping[str, int] = field(factory=dict, validator=_amounts)
+
+
+@frozen(kw_only=True)
+class OperatorDocument:
+    """An operator and its wallet.
+
+    Attributes:
+        name: Its name in URLs; unique in the hub.
+        enabled: Whether bets are accepted; wins and rollbacks always are.
+        dialect: The slug of the wallet's protocol.
+        wallet: The dialect's settings (`url` at least), structured by the dialect's own settings class.
+        wallet_secrets: The dialect's secrets; encrypted in the ledger.
+        capabilities_missing: What the dialect could carry and this wallet cannot do.
+        wallet_policy: Knobs of `WalletPolicy` that differ from its defaults.
+        limits: What binds every connection.
+        currencies: The operator's own currencies, code to scale (0 to 9 digits). A scale never changes.
+    """
+
+    name: str = field(validator=_URL_NAME)
+    dialect: str = field(validator=_filled)
+    enabled: bool = True
+    wallet: Mapping[str, Any] = field(factory=dict)
+    wallet_secrets: Credentials = field(factory=Credentials)
+    capabilities_missing: frozenset[WalletCapability] = frozenset()
+    wallet_policy: Mapping[str, Any] = field(factory=dict)
+    limits: LimitsDocument = LimitsDocument()
+    currencies: Mapping[str, int] = field(factory=dict, validator=_scales)
+
+
+@frozen(kw_only=True)
+class ClientCertificate:
+    """The client certificate that a provider must present; at least one of the two is given, and all given must match.
+
+    Attributes:
+        fingerprint: SHA-256 of the certificate (DER), 64 small hex digits.
+        subject: The subject's common name.
+    """
+
+    fingerprint: str | None = None
+    subject: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.fingerprint is None and not self.subject:
+            raise ValueError("expected a fingerprint or a subject")
+        if self.fingerprint is not None and not _HASH.fullmatch(self.fingerprint):
+            raise ValueError("expected a SHA-256 fingerprint of 64 small hex digits")
+
+
+@frozen(kw_only=True)
+class ConnectionDocument:
+    """One configured use of an adapter by one operator.
+
+    The connection's immutable id is the namespace of every key that the provider sends; it survives a new name.
+
+    Attributes:
+        name: Its name in URLs; unique in its operator.
+        adapter: The adapter's slug; never changes.
+        enabled: Whether bets and launches are accepted; wins and rollbacks always are.
+        settings: The adapter's settings, structured by its own settings class.
+        secrets: The adapter's secrets; encrypted in the ledger.
+        policy: Knobs of `Policy` that differ from the adapter's defaults, and under `operations` those of one.
+        allow_cidrs: The networks that the provider calls from; empty allows every address.
+        trusted_proxies: The networks whose forwarded client addresses are believed.
+        require_client_certificate: The certificate that the provider must present, if it must.
+        priority: Where several connections serve a game, the lower number comes first.
+    """
+
+    name: str = field(validator=_URL_NAME)
+    adapter: str = field(validator=_filled)
+    enabled: bool = True
+    settings: Mapping[str, Any] = field(factory=dict)
+    secrets: Credentials = field(factory=Credentials)
+    policy: Mapping[str, Any] = field(factory=dict)
+    allow_cidrs: tuple[Network, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
+    require_client_certificate: ClientCertificate | None = None
+    priority: int = 100
+
+
+@frozen(kw_only=True)
+class ApiKeyDocument:
+    """A bearer key of the hub's API; the key itself is shown once and never stored.
+
+    Attributes:
+        hash: SHA-256 (small hex) of the key.
+        label: What tells it from the holder's other key.
+        role: What its holder may do.
+        not_after: When it stops being valid (UTC milliseconds), or `None`.
+    """
+
+    hash: str = field(repr=False, validator=_matches(_HASH, "a SHA-256 of 64 small hex digits"))
+    label: str = field(validator=_filled)
+    role: Role = Role.OPERATOR
+    not_after: int | None = None
+
+
+@frozen(kw_only=True)
+class GameDocument:
+    """A game as players know it, whichever connection serves it.
+
+    Attributes:
+        title: Its title.
+        studio: Who made it.
+        category: The kind of game (`slots`, `live`, ...).
+        rtp: Return to player in percent, as exact text.
+        volatility: The studio's word.
+        features: Feature words.
+        devices: What it runs on.
+        enabled: Whether bets and launches are accepted.
+        thumbnail: An image's address.
+    """
+
+    title: str = field(validator=_filled)
+    studio: str = field(validator=_filled)
+    category: str | None = None
+    rtp: str | None = field(
+        default=None,
+        validator=attrs.validators.optional(_matches(_RTP, "a percentage as text, like '96.50'")),
+    )
+    volatility: str | None = None
+    features: tuple[str, ...] = ()
+    devices: frozenset[Device] = frozenset(Device)
+    enabled: bool = True
+    thumbnail: str | None = None
+
+
+@frozen(kw_only=True)
+class RouteDocument:
+    """A game as one connection serves it.
+
+    Attributes:
+        connection: The connection's id.
+        game: The game's id.
+        code: The provider's code that launches it; never changes.
+        wallet_code: The provider's code in wallet calls, where it is another.
+        demo: Whether it can be played for fun.
+        free_rounds: Whether free rounds can be given in it.
+        enabled: Whether bets and launches are accepted.
+    """
+
+    connection: str = field(validator=_filled)
+    game: str = field(validator=_filled)
+    code: str = field(validator=_filled)
+    wallet_code: str | None = None
+    demo: bool = True
+    free_rounds: bool = False
+    enabled: bool = True
+
+    @property
+    def played_as(self) -> str:
+        """The code in wallet calls."""
+        return self.wallet_code or self.code
+
+
+Document = OperatorDocument | ConnectionDocument | ApiKeyDocument | GameDocument | RouteDocument
+
+DOCUMENTS: Final[Mapping[Kind, type[Document]]] = {
+    Kind.OPERATOR: OperatorDocument,
+    Kind.CONNECTION: ConnectionDocument,
+    Kind.KEY: ApiKeyDocument,
+    Kind.GAME: GameDocument,
+    Kind.ROUTE: RouteDocument,
+}
+
+SECRETS_FIELD: Final[Mapping[Kind, str]] = {Kind.OPERATOR: "wallet_secrets", Kind.CONNECTION: "secrets"}
+"""Where the secrets stand in the bodies that have any."""
+
+T = TypeVar("T")
+
+
+def read_document(kind: Kind, body: Mapping[str, Any], where: str) -> Document:
+    """Read a body, strictly; secrets in it are plain text.
+
+    Args:
+        kind: What it describes.
+        body: The JSON-ready values.
+        where: The path that an error's own begins with, like `operators.acme`.
+
+    Raises:
+        SettingsError: A value is missing, unknown, or not what was expected.
+    """
+    return read(DOCUMENTS[kind], body, where)
+
+
+def read(expected: type[T], value: Any, where: str) -> T:
+    """Read a JSON-ready value into an attrs class, strictly.
+
+    Raises:
+        SettingsError: A value is missing, unknown, or not what was expected.
+    """
+    if not isinstance(value, Mapping):
+        raise SettingsError("expected a table", where=where)
+    try:
+        return _CONVERTER.structure(value, expected)
+    except BaseValidationError as errors:
+        place, cause = _first(errors, where)
+        raise _settings_error(cause, place) from None
+
+
+def write_document(document: Document) -> dict[str, Any]:
+    """The JSON-ready body of a document; secrets stand in it as plain text."""
+    body = _CONVERTER.unstructure(document)
+    if not isinstance(body, dict):
+        raise TypeError("a document is written as a table")
+    return body
+
+
+def _first(errors: BaseException, where: str) -> tuple[str, BaseException]:
+    """The first thing that is wrong, and its path."""
+    while isinstance(errors, BaseValidationError):
+        inner = errors.exceptions[0]
+        for note in getattr(inner, "__notes__", ()):
+            if isinstance(note, AttributeValidationNote):
+                where = f"{where}.{note.name}"
+            elif isinstance(note, IterableValidationNote):
+                where = f"{where}[{note.index}]" if isinstance(note.index, int) else f"{where}.{note.index}"
+        errors = inner
+    return where, errors
+
+
+def _settings_error(cause: BaseException, where: str) -> SettingsError:
+    match cause:
+        case SettingsError():
+            place = f"{where}.{cause.where}" if cause.where else where
+            return SettingsError(cause.message, where=place, hint=cause.hint)
+        case ForbiddenExtraKeysError():
+            name = min(str(key) for key in cause.extra_fields)
+            known = ", ".join(attribute.name for attribute in attrs.fields(cause.cl) if attribute.init)
+            return SettingsError("there is no such field", where=f"{where}.{name}", hint=f"known: {known}")
+        case KeyError():
+            return SettingsError("expected a value, found none", where=f"{where}.{cause.args[0]}")
+        case TypeError() if "missing" in str(cause):
+            return SettingsError("expected a value, found none", where=where)
+        case ValueError() | TypeError():
+            return SettingsError(str(cause), where=where)
+        case _:
+            return SettingsError("expected another kind of value", where=where)
+
+
+def _exactly(kind: type, expected: str) -> Callable[[Any, Any], Any]:
+    def check(value: Any, _kind: Any) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return check
+
+
+def _network(value: Any, _kind: Any) -> Network:
+    if not isinstance(value, str):
+        raise ValueError("expected a network like '192.0.2.0/24'")  # noqa: TRY004 - one kind of error for all values
+    try:
+        return ip_network(value)
+    except ValueError:
+        raise ValueError("expected a network like '192.0.2.0/24', without bits beyond its length") from None
+
+
+def _credentials(value: Any, _kind: Any) -> Credentials:
+    if not isinstance(value, Mapping):
+        raise SettingsError("expected a table of secrets, each a list of values")
+    secrets: dict[str, tuple[str, ...]] = {}
+    for name, values in value.items():
+        if not isinstance(values, list | tuple) or not all(isinstance(one, str) and one for one in values):
+            raise SettingsError("expected a list of texts that are not empty", where=str(name))
+        if not 1 <= len(values) <= VALID_AT_ONCE:
+            raise SettingsError(f"expected 1 to {VALID_AT_ONCE} values, the current one first", where=str(name))
+        secrets[str(name)] = tuple(values)
+    return Credentials(secrets)
+
+
+def _enum(value: Any, kind: type[Enum]) -> Enum:
+    choices = [str(member.value) for member in kind]
+    if value not in choices:
+        raise ValueError(f"expected one of {', '.join(choices)}")
+    return kind(value)
+
+
+def _free_table(value: Any, _kind: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ValueError("expected a table")
+    return dict(value)
+
+
+def _sorted_values(values: frozenset[Enum]) -> list[str]:
+    return sorted(str(value.value) for value in values)
+
+
+def _converter() -> Converter:
+    converter = Converter(forbid_extra_keys=True, detailed_validation=True)
+    converter.register_structure_hook_func(lambda kind: kind is str, _exactly(str, "a text"))
+    converter.register_structure_hook_func(lambda kind: kind is int, _exactly(int, "a whole number"))
+    converter.register_structure_hook_func(lambda kind: kind is bool, _exactly(bool, "true or false"))
+    converter.register_structure_hook_func(lambda kind: kind == Network, _network)
+    converter.register_structure_hook_func(lambda kind: kind is Credentials, _credentials)
+    converter.register_structure_hook_func(lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _enum)
+    converter.register_structure_hook_func(lambda kind: kind == Mapping[str, Any], _free_table)
+    converter.register_unstructure_hook(IPv4Network, str)
+    converter.register_unstructure_hook(IPv6Network, str)
+    converter.register_unstructure_hook_func(lambda kind: kind == Network, str)
+    converter.register_unstructure_hook(
+        Credentials, lambda secrets: {name: list(values) for name, values in secrets.values.items()}
+    )
+    for values in (frozenset[Device], frozenset[WalletCapability]):
+        converter.register_unstructure_hook_func(partial(eq, values), _sorted_values)
+    converter.register_unstructure_hook_func(lambda kind: kind == tuple[str, ...], list)
+    return converter
+
+
+_CONVERTER: Final = _converter()

@@ -1,0 +1,1 @@
+"""Launches, session tokens and the names by which providers know players."""
