@@ -1,0 +1,385 @@
+"""The native wallet protocol as the hub speaks it: requests written and signed, answers read with distrust."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, TypeVar, assert_never
+from urllib.parse import urlsplit
+
+import msgspec
+from attrs import field, frozen
+
+from croupier.contract import (
+    Balance,
+    Credentials,
+    Currency,
+    DeclineReason,
+    Dialect,
+    DialectSpec,
+    Effect,
+    Headers,
+    HttpRequest,
+    HttpResponse,
+    MalformedRequestError,
+    Money,
+    SecretField,
+    SettingsError,
+    WalletApplied,
+    WalletAuthenticate,
+    WalletBalance,
+    WalletBatch,
+    WalletCall,
+    WalletCapability,
+    WalletMove,
+    WalletMovement,
+    WalletOperation,
+    WalletRefused,
+    WalletReply,
+    WalletStatus,
+    WalletStatusReply,
+    WalletUnknown,
+    digest_hex,
+    read_json_object,
+)
+from croupier_wallet_native.messages import (
+    NOT_A_REFUSAL,
+    AnyRequest,
+    AuthenticateAnswer,
+    AuthenticateRequest,
+    BalanceAnswer,
+    BalanceNow,
+    BalanceRequest,
+    BatchAnswer,
+    BatchedAnswer,
+    BatchedMovement,
+    BatchRequest,
+    MoveAnswer,
+    MoveRequest,
+    Operation,
+    Refusal,
+    StatusAnswer,
+    StatusRequest,
+)
+from croupier_wallet_native.signing import sign
+
+SIGNING_SECRET: Final = "signing_secret"  # noqa: S105 - the name of the secret's field, not a secret
+MAX_ANSWER_BYTES: Final = 256 * 1024
+
+AnswerClass = TypeVar("AnswerClass")
+
+
+@frozen(kw_only=True)
+class NativeSettings:
+    """Where an operator's wallet is.
+
+    Attributes:
+        url: The absolute address under which the operations are, without query.
+        paths: Operation name to its path under `url`, for those that are not `/` and the operation's name.
+    """
+
+    url: str = field()
+    paths: Mapping[str, str] = field(factory=dict)
+
+    @url.validator
+    def _url_is_absolute(self, _attribute: object, value: str) -> None:
+        parts = urlsplit(value)
+        if parts.scheme not in {"https", "http"} or not parts.hostname or parts.query or parts.fragment:
+            raise SettingsError("expected an absolute http address without query", where="url")
+        if parts.username is not None or parts.password is not None:
+            raise SettingsError("credentials do not belong into an address", where="url")
+
+    @paths.validator
+    def _paths_are_of_operations(self, _attribute: object, value: Mapping[str, str]) -> None:
+        known = {operation.value for operation in Operation}
+        for name, path in value.items():
+            if name not in known:
+                raise SettingsError(
+                    "there is no such operation", where=f"paths.{name}", hint=f"known: {', '.join(sorted(known))}"
+                )
+            if not path.startswith("/") or "?" in path or "#" in path:
+                raise SettingsError("a path begins with / and has no query", where=f"paths.{name}")
+
+    def address(self, operation: Operation) -> str:
+        """The absolute address of an operation."""
+        return self.url.rstrip("/") + self.paths.get(operation.value, f"/{operation.value}")
+
+
+class _DistrustError(Exception):
+    """The answer is not exactly what was expected; the text names what is wrong, never a value of the answer."""
+
+
+class NativeDialect(Dialect):
+    """The native wallet protocol with one operator's settings."""
+
+    def __init__(self, settings: NativeSettings) -> None:
+        self.spec = SPEC
+        self._settings = settings
+
+    def request(self, call: WalletCall, credentials: Credentials, now: datetime) -> HttpRequest:
+        """Write and sign the request.
+
+        Raises:
+            MalformedRequestError: The call contradicts itself (a rollback without its target, another currency).
+            SettingsError: No signing secret, or one of the wrong form.
+        """
+        message = _message(call)
+        body = msgspec.json.encode(message)
+        credentials.current(SIGNING_SECRET)
+        proof = sign(credentials.every(SIGNING_SECRET), _message_id(call, body), now, body)
+        moves = isinstance(call, WalletMove | WalletBatch)
+        return HttpRequest(
+            "POST",
+            self._settings.address(message.operation),
+            Headers((("Content-Type", "application/json"), ("Accept", "application/json"), *proof)),
+            body,
+            Effect.IDEMPOTENT if moves else Effect.READ,
+        )
+
+    def reply(self, call: WalletCall, response: HttpResponse) -> WalletReply:
+        """Read the answer. Total: what is not exactly right is `WalletUnknown`."""
+        try:
+            data = _answer_object(response)
+            if data.get("status") == "refused":
+                return _refused(call, _convert(data, Refusal))
+            return _accepted(call, data)
+        except _DistrustError as error:
+            return WalletUnknown(detail=str(error))
+
+
+SPEC: Final = DialectSpec(
+    slug="native",
+    name="Croupier native wallet",
+    capabilities=frozenset(WalletCapability),
+    secrets=(
+        SecretField(
+            SIGNING_SECRET,
+            "Signs every request to the wallet: whsec_ and the base64 of 24 to 64 random bytes. "
+            "Two values may be valid at once.",
+        ),
+    ),
+    settings=NativeSettings,
+    create=NativeDialect,
+)
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+def _message(call: WalletCall) -> AnyRequest:
+    who: dict[str, Any] = {
+        "player": call.player.player,
+        "session": call.player.session,
+        "currency": call.player.currency.code,
+    }
+    match call:
+        case WalletAuthenticate():
+            return AuthenticateRequest(operation=Operation.AUTHENTICATE, provider=call.provider, game=call.game, **who)
+        case WalletBalance():
+            return BalanceRequest(operation=Operation.BALANCE, game=call.game, **who)
+        case WalletStatus():
+            return StatusRequest(operation=Operation.STATUS, transaction=call.transaction, **who)
+        case WalletMove():
+            change = _change(call.movement, call.player.currency)
+            operation = Operation(call.movement.operation.value)
+            return MoveRequest(operation=operation, **who, **_place(call), **change)
+        case WalletBatch():
+            if not call.movements:
+                raise MalformedRequestError("a batch has at least one movement", where="movements")
+            movements = tuple(
+                BatchedMovement(operation=movement.operation, **_change(movement, call.player.currency))
+                for movement in call.movements
+            )
+            return BatchRequest(operation=Operation.BATCH, batch=call.batch, movements=movements, **who, **_place(call))
+        case _:
+            assert_never(call)
+
+
+def _place(call: WalletMove | WalletBatch) -> dict[str, Any]:
+    context = call.context
+    return {
+        "provider": context.provider,
+        "connection": context.connection,
+        "game": context.game,
+        "round": context.round,
+        "provider_round": context.provider_round,
+        "round_closed": context.round_closed,
+        "grant": context.grant,
+    }
+
+
+def _change(movement: WalletMovement, currency: Currency) -> dict[str, Any]:
+    is_rollback = movement.operation is WalletOperation.ROLLBACK
+    if movement.amount.currency != currency:
+        raise MalformedRequestError("the amount is not in the player's currency", where="amount")
+    if movement.amount.minor < 0:
+        raise MalformedRequestError("the amount is below zero", where="amount")
+    if is_rollback and (movement.target is None or movement.undoes in {None, WalletOperation.ROLLBACK}):
+        raise MalformedRequestError("a rollback names the bet or win that it undoes", where="target")
+    if movement.operator_decides and movement.operation is not WalletOperation.BET:
+        raise MalformedRequestError("only the amount of a bet can be the operator's", where="operator_decides")
+    return {
+        "transaction": movement.transaction,
+        "amount": movement.amount.minor,
+        "kind": movement.kind,
+        "target": movement.target,
+        "undoes": movement.undoes.value if is_rollback and movement.undoes else None,
+        "stake": movement.stake,
+        "funding": movement.funding,
+        "funds_required": movement.funds_required,
+        "take_all": movement.operator_decides,
+    }
+
+
+def _message_id(call: WalletCall, body: bytes) -> str:
+    match call:
+        case WalletMove():
+            return call.movement.transaction
+        case WalletBatch():
+            return call.batch
+        case WalletAuthenticate() | WalletBalance() | WalletStatus():
+            return f"read_{digest_hex(body)[:40]}"
+        case _:
+            assert_never(call)
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def _answer_object(response: HttpResponse) -> dict[str, Any]:
+    if response.status != 200:
+        raise _DistrustError(f"the wallet answered with HTTP {response.status}")
+    if len(response.body) > MAX_ANSWER_BYTES:
+        raise _DistrustError("the wallet's answer is too large")
+    try:
+        data = read_json_object(response.body)
+        # An escaped lone surrogate is JSON, but no text: nothing behind this could store it.
+        json.dumps(data, ensure_ascii=False, default=str).encode()
+    except (MalformedRequestError, UnicodeEncodeError):
+        raise _DistrustError("the wallet's answer is not a JSON object") from None
+    return data
+
+
+def _convert(data: dict[str, Any], form: type[AnswerClass]) -> AnswerClass:
+    try:
+        return msgspec.convert(data, form, strict=True)
+    except msgspec.ValidationError as error:
+        # "Expected `int`, got `str` - at `$.balance.cash`": types and places; only of an enum the value, cut out here.
+        told = re.sub(r"^Invalid enum value .*(?= - at `)", "Unexpected value", str(error), flags=re.DOTALL)
+        raise _DistrustError(f"the wallet's answer is not of the form: {told}") from None
+
+
+def _same(given: object, sent: object, name: str) -> None:
+    if given != sent:
+        raise _DistrustError(f"the wallet's answer speaks of another {name}")
+
+
+def _balance(call: WalletCall, balance: BalanceNow) -> Balance:
+    currency = call.player.currency
+    _same(balance.currency, currency.code, "currency")
+    bonus = None if balance.bonus is None else Money(balance.bonus, currency)
+    return Balance(Money(balance.cash, currency), bonus)
+
+
+def _refused(call: WalletCall, refusal: Refusal) -> WalletRefused:
+    match call:
+        case WalletMove():
+            _same(refusal.transaction, call.movement.transaction, "transaction")
+        case WalletStatus():
+            _same(refusal.transaction, call.transaction, "transaction")
+        case WalletBatch():
+            _same(refusal.batch, call.batch, "batch")
+        case WalletAuthenticate() | WalletBalance():
+            _same(refusal.player, call.player.player, "player")
+        case _:
+            assert_never(call)
+    known = {reason.value: reason for reason in DeclineReason}
+    reason = known.get(refusal.reason, DeclineReason.OTHER)
+    if reason in NOT_A_REFUSAL:
+        raise _DistrustError(f"{reason.value} is not a refusal: money may have moved before")
+    balance = None if refusal.balance is None else _balance(call, refusal.balance)
+    return WalletRefused(reason=reason, message=refusal.message, balance=balance)
+
+
+def _accepted(call: WalletCall, data: dict[str, Any]) -> WalletApplied | WalletStatusReply:
+    match call:
+        case WalletAuthenticate():
+            return _authenticated(call, _convert(data, AuthenticateAnswer))
+        case WalletBalance():
+            answer = _convert(data, BalanceAnswer)
+            _same(answer.player, call.player.player, "player")
+            return WalletApplied(balance=_balance(call, answer.balance))
+        case WalletMove():
+            return _moved(call, _convert(data, MoveAnswer))
+        case WalletBatch():
+            return _batch_moved(call, _convert(data, BatchAnswer))
+        case WalletStatus():
+            told = _convert(data, StatusAnswer)
+            _same(told.transaction, call.transaction, "transaction")
+            return WalletStatusReply(
+                state=told.state, balance=None if told.balance is None else _balance(call, told.balance)
+            )
+        case _:
+            assert_never(call)
+
+
+def _authenticated(call: WalletAuthenticate, answer: AuthenticateAnswer) -> WalletApplied:
+    _same(answer.player, call.player.player, "player")
+    facts = {
+        "country": answer.country,
+        "language": answer.language,
+        "jurisdiction": answer.jurisdiction,
+        "display_name": answer.display_name,
+    }
+    return WalletApplied(
+        balance=_balance(call, answer.balance),
+        facts={name: value for name, value in facts.items() if value is not None},
+    )
+
+
+def _moved(call: WalletMove, answer: MoveAnswer) -> WalletApplied:
+    amount = _checked(call.movement, answer)
+    return WalletApplied(
+        balance=_balance(call, answer.balance),
+        operator_transactions={answer.transaction: answer.operator_transaction},
+        amounts={} if amount is None else {answer.transaction: amount},
+        nothing_moved=answer.nothing_moved,
+    )
+
+
+def _batch_moved(call: WalletBatch, answer: BatchAnswer) -> WalletApplied:
+    _same(answer.batch, call.batch, "batch")
+    if len(answer.movements) != len(call.movements):
+        raise _DistrustError("the wallet's answer has another number of movements")
+    amounts = {}
+    for movement, result in zip(call.movements, answer.movements, strict=True):
+        amount = _checked(movement, result)
+        if amount is not None:
+            amounts[result.transaction] = amount
+    undone = [
+        result.nothing_moved
+        for movement, result in zip(call.movements, answer.movements, strict=True)
+        if movement.operation is WalletOperation.ROLLBACK
+    ]
+    return WalletApplied(
+        balance=_balance(call, answer.balance),
+        operator_transactions={result.transaction: result.operator_transaction for result in answer.movements},
+        amounts=amounts,
+        nothing_moved=bool(undone) and all(undone),
+    )
+
+
+def _checked(movement: WalletMovement, answer: MoveAnswer | BatchedAnswer) -> int | None:
+    """The amount that the operator decided, if it was to decide; an answer that does not fit is distrusted."""
+    _same(answer.transaction, movement.transaction, "transaction")
+    if answer.nothing_moved and movement.operation is not WalletOperation.ROLLBACK:
+        raise _DistrustError("nothing_moved belongs to a rollback")
+    if movement.operator_decides:
+        if answer.amount is None or answer.amount < movement.amount.minor:
+            raise _DistrustError("the wallet does not tell an amount that it was allowed to take")
+        return answer.amount
+    if answer.amount is not None and movement.operation is not WalletOperation.ROLLBACK:
+        _same(answer.amount, movement.amount.minor, "amount")
+    return None
