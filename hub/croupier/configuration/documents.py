@@ -9,23 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from enum import Enum, unique
-from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from operator import eq
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import attrs
-from attrs import field, frozen
-from cattrs import (
-    AttributeValidationNote,
-    BaseValidationError,
-    Converter,
-    ForbiddenExtraKeysError,
-    IterableValidationNote,
-)
+from attrs import Attribute, field, frozen, validators
+from cattrs import Converter
 
 from croupier.contract import Credentials, Device, SettingsError, WalletCapability
+from croupier.registry import structure
 
 Network = IPv4Network | IPv6Network
 
@@ -67,30 +60,54 @@ class Role(Enum):
     """The admin API, for every operator; such keys are stored under `HUB_SCOPE`."""
 
 
-def _matches(pattern: re.Pattern[str], expected: str) -> Callable[[Any, Any, str], None]:
-    def check(_instance: Any, _attribute: Any, value: str) -> None:
+# An attrs validator runs inside the constructor, where the reader no longer knows the field: so it names it itself.
+
+
+def _matches(pattern: re.Pattern[str], expected: str) -> Callable[[object, Attribute[Any], str], None]:
+    def check(_instance: object, attribute: Attribute[Any], value: str) -> None:
         if not pattern.fullmatch(value):
-            raise ValueError(f"expected {expected}")
+            raise SettingsError(f"expected {expected}", where=attribute.name)
 
     return check
 
 
-def _filled(_instance: Any, _attribute: Any, value: str) -> None:
+def _filled(_instance: object, attribute: Attribute[Any], value: str) -> None:
     if not value.strip():
-        raise ValueError("expected a text that is not empty")
+        raise SettingsError("expected text that is not empty", where=attribute.name)
 
 
-def _scales(_instance: Any, _attribute: Any, value: Mapping[str, int]) -> None:
+def _scales(_instance: object, attribute: Attribute[Any], value: Mapping[str, int]) -> None:
     for code, scale in value.items():
         if not _CURRENCY.fullmatch(code):
-            raise ValueError("expected currency codes of 2 to 12 capital letters and digits")
+            raise SettingsError("expected codes of 2 to 12 capital letters and digits", where=attribute.name)
         if not 0 <= scale <= 9:
-            raise ValueError(f"expected a scale of 0 to 9 digits for {code}")
+            raise SettingsError("expected a scale of 0 to 9 digits", where=f"{attribute.name}.{code}")
 
 
-def _amounts(_instance: Any, _attribute: Any, value: Mapping[str, int]) -> None:
-    if any(amount < 0 for amount in value.values()):
-        raise ValueError("expected amounts from 0, in minor units")
+def _amounts(_instance: object, attribute: Attribute[Any], value: Mapping[str, int]) -> None:
+    for code, amount in value.items():
+        if amount < 0:
+            raise SettingsError("expected an amount from 0, in minor units", where=f"{attribute.name}.{code}")
+
+
+def _secret_values(_instance: object, attribute: Attribute[Any], value: Mapping[str, tuple[str, ...]]) -> None:
+    for name, values in value.items():
+        if not 1 <= len(values) <= VALID_AT_ONCE or not all(values):
+            raise SettingsError(
+                f"expected 1 to {VALID_AT_ONCE} values that are not empty, the current one first",
+                where=f"{attribute.name}.{name}",
+            )
+
+
+def _cidrs(_instance: object, attribute: Attribute[Any], value: tuple[str, ...]) -> None:
+    for place, text in enumerate(value):
+        try:
+            ip_network(text)
+        except ValueError:
+            raise SettingsError(
+                "expected a network like 192.0.2.0/24, without bits beyond its length",
+                where=f"{attribute.name}.{place}",
+            ) from None
 
 
 _URL_NAME = _matches(_NAME, "up to 63 small letters, digits, '-' and '_', neither of the signs at an end")
@@ -116,7 +133,8 @@ class OperatorDocument:
         enabled: Whether bets are accepted; wins and rollbacks always are.
         dialect: The slug of the wallet's protocol.
         wallet: The dialect's settings (`url` at least), structured by the dialect's own settings class.
-        wallet_secrets: The dialect's secrets; encrypted in the ledger.
+        wallet_secrets: The dialect's secrets, by name up to two values, the current one first; encrypted in the
+            ledger.
         capabilities_missing: What the dialect could carry and this wallet cannot do.
         wallet_policy: Knobs of `WalletPolicy` that differ from its defaults.
         limits: What binds every connection.
@@ -127,11 +145,16 @@ class OperatorDocument:
     dialect: str = field(validator=_filled)
     enabled: bool = True
     wallet: Mapping[str, Any] = field(factory=dict)
-    wallet_secrets: Credentials = field(factory=Credentials)
+    wallet_secrets: Mapping[str, tuple[str, ...]] = field(factory=dict, repr=False, validator=_secret_values)
     capabilities_missing: frozenset[WalletCapability] = frozenset()
     wallet_policy: Mapping[str, Any] = field(factory=dict)
     limits: LimitsDocument = LimitsDocument()
     currencies: Mapping[str, int] = field(factory=dict, validator=_scales)
+
+    @property
+    def credentials(self) -> Credentials:
+        """The wallet's secrets as a dialect takes them."""
+        return Credentials(self.wallet_secrets)
 
 
 @frozen(kw_only=True)
@@ -148,9 +171,9 @@ class ClientCertificate:
 
     def __attrs_post_init__(self) -> None:
         if self.fingerprint is None and not self.subject:
-            raise ValueError("expected a fingerprint or a subject")
+            raise SettingsError("expected a fingerprint or a subject")
         if self.fingerprint is not None and not _HASH.fullmatch(self.fingerprint):
-            raise ValueError("expected a SHA-256 fingerprint of 64 small hex digits")
+            raise SettingsError("expected a SHA-256 of 64 small hex digits", where="fingerprint")
 
 
 @frozen(kw_only=True)
@@ -164,7 +187,7 @@ class ConnectionDocument:
         adapter: The adapter's slug; never changes.
         enabled: Whether bets and launches are accepted; wins and rollbacks always are.
         settings: The adapter's settings, structured by its own settings class.
-        secrets: The adapter's secrets; encrypted in the ledger.
+        secrets: The adapter's secrets, by name up to two values, the current one first; encrypted in the ledger.
         policy: Knobs of `Policy` that differ from the adapter's defaults, and under `operations` those of one.
         allow_cidrs: The networks that the provider calls from; empty allows every address.
         trusted_proxies: The networks whose forwarded client addresses are believed.
@@ -176,12 +199,27 @@ class ConnectionDocument:
     adapter: str = field(validator=_filled)
     enabled: bool = True
     settings: Mapping[str, Any] = field(factory=dict)
-    secrets: Credentials = field(factory=Credentials)
+    secrets: Mapping[str, tuple[str, ...]] = field(factory=dict, repr=False, validator=_secret_values)
     policy: Mapping[str, Any] = field(factory=dict)
-    allow_cidrs: tuple[Network, ...] = ()
-    trusted_proxies: tuple[Network, ...] = ()
+    allow_cidrs: tuple[str, ...] = field(default=(), validator=_cidrs)
+    trusted_proxies: tuple[str, ...] = field(default=(), validator=_cidrs)
     require_client_certificate: ClientCertificate | None = None
     priority: int = 100
+
+    @property
+    def credentials(self) -> Credentials:
+        """The secrets as an adapter takes them."""
+        return Credentials(self.secrets)
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """`allow_cidrs`, read."""
+        return tuple(ip_network(text) for text in self.allow_cidrs)
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """`trusted_proxies`, read."""
+        return tuple(ip_network(text) for text in self.trusted_proxies)
 
 
 @frozen(kw_only=True)
@@ -222,7 +260,7 @@ class GameDocument:
     category: str | None = None
     rtp: str | None = field(
         default=None,
-        validator=attrs.validators.optional(_matches(_RTP, "a percentage as text, like '96.50'")),
+        validator=validators.optional(_matches(_RTP, "a percentage as text, like '96.50'")),
     )
     volatility: str | None = None
     features: tuple[str, ...] = ()
@@ -272,8 +310,6 @@ DOCUMENTS: Final[Mapping[Kind, type[Document]]] = {
 SECRETS_FIELD: Final[Mapping[Kind, str]] = {Kind.OPERATOR: "wallet_secrets", Kind.CONNECTION: "secrets"}
 """Where the secrets stand in the bodies that have any."""
 
-T = TypeVar("T")
-
 
 def read_document(kind: Kind, body: Mapping[str, Any], where: str) -> Document:
     """Read a body, strictly; secrets in it are plain text.
@@ -286,131 +322,14 @@ def read_document(kind: Kind, body: Mapping[str, Any], where: str) -> Document:
     Raises:
         SettingsError: A value is missing, unknown, or not what was expected.
     """
-    return read(DOCUMENTS[kind], body, where)
-
-
-def read(expected: type[T], value: Any, where: str) -> T:
-    """Read a JSON-ready value into an attrs class, strictly.
-
-    Raises:
-        SettingsError: A value is missing, unknown, or not what was expected.
-    """
-    if not isinstance(value, Mapping):
-        raise SettingsError("expected a table", where=where)
-    try:
-        return _CONVERTER.structure(value, expected)
-    except BaseValidationError as errors:
-        place, cause = _first(errors, where)
-        raise _settings_error(cause, place) from None
+    return structure(body, DOCUMENTS[kind], where=where)
 
 
 def write_document(document: Document) -> dict[str, Any]:
     """The JSON-ready body of a document; secrets stand in it as plain text."""
-    body = _CONVERTER.unstructure(document)
-    if not isinstance(body, dict):
-        raise TypeError("a document is written as a table")
+    body: dict[str, Any] = _WRITER.unstructure(document)
     return body
 
 
-def _first(errors: BaseException, where: str) -> tuple[str, BaseException]:
-    """The first thing that is wrong, and its path."""
-    while isinstance(errors, BaseValidationError):
-        inner = errors.exceptions[0]
-        for note in getattr(inner, "__notes__", ()):
-            if isinstance(note, AttributeValidationNote):
-                where = f"{where}.{note.name}"
-            elif isinstance(note, IterableValidationNote):
-                where = f"{where}[{note.index}]" if isinstance(note.index, int) else f"{where}.{note.index}"
-        errors = inner
-    return where, errors
-
-
-def _settings_error(cause: BaseException, where: str) -> SettingsError:
-    match cause:
-        case SettingsError():
-            place = f"{where}.{cause.where}" if cause.where else where
-            return SettingsError(cause.message, where=place, hint=cause.hint)
-        case ForbiddenExtraKeysError():
-            name = min(str(key) for key in cause.extra_fields)
-            known = ", ".join(attribute.name for attribute in attrs.fields(cause.cl) if attribute.init)
-            return SettingsError("there is no such field", where=f"{where}.{name}", hint=f"known: {known}")
-        case KeyError():
-            return SettingsError("expected a value, found none", where=f"{where}.{cause.args[0]}")
-        case TypeError() if "missing" in str(cause):
-            return SettingsError("expected a value, found none", where=where)
-        case ValueError() | TypeError():
-            return SettingsError(str(cause), where=where)
-        case _:
-            return SettingsError("expected another kind of value", where=where)
-
-
-def _exactly(kind: type, expected: str) -> Callable[[Any, Any], Any]:
-    def check(value: Any, _kind: Any) -> Any:
-        if type(value) is not kind:
-            raise ValueError(f"expected {expected}")
-        return value
-
-    return check
-
-
-def _network(value: Any, _kind: Any) -> Network:
-    if not isinstance(value, str):
-        raise ValueError("expected a network like '192.0.2.0/24'")  # noqa: TRY004 - one kind of error for all values
-    try:
-        return ip_network(value)
-    except ValueError:
-        raise ValueError("expected a network like '192.0.2.0/24', without bits beyond its length") from None
-
-
-def _credentials(value: Any, _kind: Any) -> Credentials:
-    if not isinstance(value, Mapping):
-        raise SettingsError("expected a table of secrets, each a list of values")
-    secrets: dict[str, tuple[str, ...]] = {}
-    for name, values in value.items():
-        if not isinstance(values, list | tuple) or not all(isinstance(one, str) and one for one in values):
-            raise SettingsError("expected a list of texts that are not empty", where=str(name))
-        if not 1 <= len(values) <= VALID_AT_ONCE:
-            raise SettingsError(f"expected 1 to {VALID_AT_ONCE} values, the current one first", where=str(name))
-        secrets[str(name)] = tuple(values)
-    return Credentials(secrets)
-
-
-def _enum(value: Any, kind: type[Enum]) -> Enum:
-    choices = [str(member.value) for member in kind]
-    if value not in choices:
-        raise ValueError(f"expected one of {', '.join(choices)}")
-    return kind(value)
-
-
-def _free_table(value: Any, _kind: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ValueError("expected a table")
-    return dict(value)
-
-
-def _sorted_values(values: frozenset[Enum]) -> list[str]:
-    return sorted(str(value.value) for value in values)
-
-
-def _converter() -> Converter:
-    converter = Converter(forbid_extra_keys=True, detailed_validation=True)
-    converter.register_structure_hook_func(lambda kind: kind is str, _exactly(str, "a text"))
-    converter.register_structure_hook_func(lambda kind: kind is int, _exactly(int, "a whole number"))
-    converter.register_structure_hook_func(lambda kind: kind is bool, _exactly(bool, "true or false"))
-    converter.register_structure_hook_func(lambda kind: kind == Network, _network)
-    converter.register_structure_hook_func(lambda kind: kind is Credentials, _credentials)
-    converter.register_structure_hook_func(lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _enum)
-    converter.register_structure_hook_func(lambda kind: kind == Mapping[str, Any], _free_table)
-    converter.register_unstructure_hook(IPv4Network, str)
-    converter.register_unstructure_hook(IPv6Network, str)
-    converter.register_unstructure_hook_func(lambda kind: kind == Network, str)
-    converter.register_unstructure_hook(
-        Credentials, lambda secrets: {name: list(values) for name, values in secrets.values.items()}
-    )
-    for values in (frozenset[Device], frozenset[WalletCapability]):
-        converter.register_unstructure_hook_func(partial(eq, values), _sorted_values)
-    converter.register_unstructure_hook_func(lambda kind: kind == tuple[str, ...], list)
-    return converter
-
-
-_CONVERTER: Final = _converter()
+# Sets in a fixed order: the same document is always the same body.
+_WRITER: Final = Converter(unstruct_collection_overrides={AbstractSet: sorted, tuple: list})
