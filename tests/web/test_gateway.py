@@ -1,0 +1,317 @@
+"""The provider gateway, without sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from croupier.contract import (
+    Applied,
+    AppliedEffect,
+    CallPersonError,
+    Declined,
+    DeclineReason,
+    Headers,
+    HttpRequest,
+    HttpResponse,
+    LedgerCorruptError,
+    StoreUnavailableError,
+)
+from croupier.web.addresses import PresentedCertificate
+from croupier.web.apps import Incoming
+
+KEY = "test-key-of-the-toy-provider"
+BET = b'{"id": "b1", "amount": 100}'
+
+
+def incoming(
+    url: str = "/providers/acme/toy/move",
+    body: bytes = BET,
+    *,
+    method: str = "POST",
+    headers: tuple[tuple[str, str], ...] = (("X-Key", KEY),),
+    source: str = "198.51.100.7",
+    certificate: PresentedCertificate | None = None,
+) -> Incoming:
+    request = HttpRequest(method, url, Headers(headers), body)
+    return Incoming(request=request, source=source, client_certificate=certificate)
+
+
+def code(response: HttpResponse) -> Any:
+    return json.loads(response.body)["code"]
+
+
+async def test_a_proven_bet_reaches_the_engine_and_is_answered(hub: Any) -> None:
+    response = await hub.app.answer(incoming())
+    assert (response.status, code(response)) == (200, "moved")
+    assert hub.engine.finished == ["b1"]
+
+
+async def test_the_deadline_is_the_arrival_and_the_budget_of_the_policy(hub: Any) -> None:
+    await hub.app.answer(incoming())
+    assert hub.engine.deadlines == [1_000.0 + 1.5]
+
+
+async def test_the_exchange_is_kept_redacted_and_tied_to_the_movement(hub: Any) -> None:
+    hub.engine.outcome = Applied(transaction="t-1")
+    await hub.app.answer(incoming(headers=(("X-Key", KEY), ("Traceparent", f"00-{'a' * 32}-{'b' * 16}-01"))))
+    (row,) = hub.exchanges.rows
+    assert (row.operator, row.connection, row.side) == ("acme-id", "acme-id-toy-id", "provider_in")
+    assert (row.operation, row.status, row.verdict, row.movement) == ("move", 200, "applied:moved", "t-1")
+    assert row.trace == "a" * 32
+    assert row.request == "POST /move\n\nan id of 27 bytes"
+    assert KEY not in row.request + row.response
+    assert row.decision == {"provider_timeout_ms": 2000}
+
+
+async def test_one_line_of_log_says_what_became_of_a_call_and_nothing_secret(hub: Any) -> None:
+    hub.engine.outcome = Declined(reason=DeclineReason.INSUFFICIENT_FUNDS)
+    await hub.app.answer(incoming("/providers/acme/toy/move?token=hush"))
+    (line,) = hub.log.of("provider_call")
+    assert (line["operator"], line["connection"], line["operation"]) == ("acme-id", "toy", "move")
+    assert (line["verdict"], line["reason"], line["status"]) == ("declined", "insufficient_funds", 200)
+    assert (line["request_bytes"], line["response_bytes"]) == (27, 30)
+    assert "hush" not in repr(hub.log.lines) + repr(hub.exchanges.rows)
+    assert KEY not in repr(hub.log.lines) + repr(hub.exchanges.rows)
+    assert hub.metrics.calls[0]["verdict"] == "declined"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/providers/acme/nothing/move",
+        "/providers/nobody/toy/move",
+        "/providers/acme",
+        "/providers/acme/",
+        "/providers//toy/move",
+        "/providers/acme/%74oy/move",
+        "//providers/acme/toy/move",
+        "/Providers/acme/toy/move",
+        "/",
+        "",
+        "*",
+    ],
+)
+async def test_where_there_is_no_connection_every_address_is_answered_alike(hub: Any, url: str) -> None:
+    response = await hub.app.answer(incoming(url))
+    assert response == HttpResponse.text("404: Not Found", 404)
+    assert hub.engine.finished == []
+
+
+async def test_a_connection_that_is_down_asks_the_provider_to_come_again(hub: Any) -> None:
+    response = await hub.app.answer(incoming("/providers/acme/down/move"))
+    assert response.status == 503
+    assert response.headers.get("Retry-After") == "10"
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status", "expected"),
+    [
+        ("POST", "/providers/acme/toy/moves", 404, "error:not_found"),
+        ("POST", "/providers/acme/toy//move", 404, "error:not_found"),
+        ("POST", "/providers/acme/toy", 404, "error:not_found"),
+        ("GET", "/providers/acme/toy/move", 405, "error:unsupported"),
+        ("DELETE", "/providers/acme/toy/status", 405, "error:unsupported"),
+    ],
+)
+async def test_an_address_or_method_that_the_adapter_lacks_is_refused_in_its_protocol(
+    hub: Any, method: str, url: str, status: int, expected: str
+) -> None:
+    response = await hub.app.answer(incoming(url, method=method))
+    assert (response.status, code(response)) == (status, expected)
+    assert (response.headers.get("Allow") is not None) is (status == 405)
+
+
+@pytest.mark.parametrize("url", ["/providers/acme/toy/move/", "/providers/acme-id/acme-id-toy-id/move?x=%20&x=2"])
+async def test_a_trailing_slash_and_a_query_and_ids_for_names_change_nothing(hub: Any, url: str) -> None:
+    assert code(await hub.app.answer(incoming(url))) == "moved"
+
+
+@pytest.mark.parametrize("headers", [(), (("X-Key", "wrong"),), (("X-Key", ""),)])
+async def test_without_proof_nothing_is_begun_and_only_method_and_path_are_kept(
+    hub: Any, headers: tuple[tuple[str, str], ...]
+) -> None:
+    response = await hub.app.answer(incoming("/providers/acme/toy/move?secret=1", headers=headers))
+    assert (response.status, code(response)) == (401, "error:authentication")
+    assert hub.engine.finished == []
+    (row,) = hub.exchanges.rows
+    assert (row.request, row.verdict) == ("POST /move", "error:authentication")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"id": 1}', b'{"id":"a","id":"a"}', b"\xff", b'{"id":"a","amount":NaN}']
+)
+async def test_a_body_that_cannot_be_read_is_refused_definitely(hub: Any, body: bytes) -> None:
+    response = await hub.app.answer(incoming(body=body))
+    assert (response.status, code(response)) == (400, "error:malformed")
+    assert hub.engine.finished == []
+
+
+async def test_a_body_beyond_the_limit_is_refused_before_the_proof(hub: Any) -> None:
+    response = await hub.app.answer(incoming(body=b"x" * 1_001, headers=()))
+    assert (response.status, code(response)) == (413, "error:body_too_large")
+
+
+async def test_a_fault_of_the_adapter_is_an_internal_error_without_any_detail(hub: Any) -> None:
+    response = await hub.app.answer(incoming("/providers/acme/toy/broken"))
+    assert (response.status, code(response)) == (500, "error:internal")
+    assert b"4711" not in response.body
+    (line,) = hub.log.of("provider_call_failed")
+    assert line["fault"] == "ZeroDivisionError"
+    assert "4711" not in repr(hub.log.lines)
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("EUR 12 of Ann"), LedgerCorruptError("x"), CallPersonError("x")])
+async def test_a_fault_of_the_engine_is_never_told_as_a_refusal(hub: Any, fault: Exception) -> None:
+    hub.engine.fault = fault
+    response = await hub.app.answer(incoming())
+    assert (response.status, code(response)) == (200, "retry:in_progress")
+    assert len(hub.log.of("provider_call_failed")) == 1
+    assert "Ann" not in repr(hub.log.lines)
+
+
+async def test_a_store_that_is_away_asks_the_provider_to_come_again(hub: Any) -> None:
+    hub.engine.fault = StoreUnavailableError("the disk is full")
+    assert code(await hub.app.answer(incoming())) == "retry:store"
+    assert hub.exchanges.rows[0].verdict == "unknown:store"
+
+
+async def test_an_answer_that_cannot_be_written_asks_the_provider_to_come_again(hub: Any) -> None:
+    response = await hub.app.answer(incoming(body=b'{"id": "unwritable"}'))
+    assert (response.status, code(response)) == (503, "error:retry_later")
+    assert hub.engine.finished == ["unwritable"]
+    assert "Ann" not in repr(hub.log.lines)
+
+
+async def test_an_engine_that_is_late_leaves_the_outcome_open_and_goes_on(hub: Any) -> None:
+    hub.engine.gate = asyncio.Event()
+    response = await hub.app.answer(incoming())
+    assert code(response) == "retry:in_progress"
+    assert hub.engine.finished == []
+    hub.engine.gate.set()
+    assert await hub.gateway.drain(5) == 0
+    assert hub.engine.finished == ["b1"]
+
+
+async def test_a_provider_that_hangs_up_does_not_stop_the_work(hub: Any) -> None:
+    hub.engine.gate = asyncio.Event()
+    call = asyncio.create_task(hub.app.answer(incoming()))
+    await hub.engine.arrived()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert hub.engine.finished == []
+    hub.engine.gate.set()
+    assert await hub.gateway.drain(5) == 0
+    assert hub.engine.finished == ["b1"]
+    (row,) = hub.exchanges.rows
+    assert (row.status, row.verdict) == (None, "unknown:hung_up")
+
+
+async def test_draining_gives_up_after_its_time_and_says_what_is_left(hub: Any) -> None:
+    hub.engine.gate = asyncio.Event()
+    await hub.app.answer(incoming())
+    assert await hub.gateway.drain(1) == 1
+    hub.engine.gate.set()
+    assert await hub.gateway.drain(1) == 0
+
+
+async def test_an_overloaded_hub_refuses_bets_and_takes_wins_and_rollbacks(hub: Any) -> None:
+    hub.engine.gate = asyncio.Event()
+    begun = [asyncio.create_task(hub.app.answer(incoming(body=b'{"id": "b%d"}' % number))) for number in range(2)]
+    await hub.engine.arrived(2)
+    assert code(await hub.app.answer(incoming(body=b'{"id": "b3"}'))) == "error:overloaded"
+    assert code(await hub.app.answer(incoming("/providers/other/toy/move"))) == "retry:in_progress"
+    begun.append(asyncio.create_task(hub.app.answer(incoming(body=b'{"id": "w1", "kind": "win"}'))))
+    begun.append(asyncio.create_task(hub.app.answer(incoming(body=b'{"id": "r1", "kind": "rollback"}'))))
+    await hub.engine.arrived(3)
+    hub.engine.gate.set()
+    await asyncio.gather(*begun)
+    assert await hub.gateway.drain(5) == 0
+    assert sorted(hub.engine.finished) == ["b0", "b1", "b1", "r1", "w1"]
+    assert hub.metrics.under_way == {"acme-id": 0, "other-id": 0}
+
+
+@pytest.mark.parametrize(
+    ("connection", "source", "forwarded", "allowed"),
+    [
+        ("listed", "192.0.2.9", [], True),
+        ("listed", "::ffff:192.0.2.9", [], True),
+        ("listed", "198.51.100.7", [], False),
+        ("listed", "198.51.100.7", ["192.0.2.9"], False),
+        ("listed", "", [], False),
+        ("proxied", "10.1.1.1", ["192.0.2.9"], True),
+        ("proxied", "10.1.1.1", ["203.0.113.1, 192.0.2.9"], True),
+        ("proxied", "10.1.1.1", ["203.0.113.1", "192.0.2.9, 10.2.2.2"], True),
+        ("proxied", "10.1.1.1", ["192.0.2.9, 203.0.113.1"], False),
+        ("proxied", "10.1.1.1", ["192.0.2.9, nonsense"], False),
+        ("proxied", "10.1.1.1", [], False),
+        ("proxied", "203.0.113.1", ["192.0.2.9"], False),
+        ("proxied", "10.1.1.1", ["192.0.2.9:4711"], True),
+    ],
+)
+async def test_the_address_list_believes_only_what_trusted_proxies_wrote(
+    hub: Any, connection: str, source: str, forwarded: list[str], allowed: bool
+) -> None:
+    headers = (("X-Key", KEY), *(("X-Forwarded-For", value) for value in forwarded))
+    response = await hub.app.answer(incoming(f"/providers/acme/{connection}/move", headers=headers, source=source))
+    assert code(response) == ("moved" if allowed else "error:forbidden")
+    assert hub.engine.finished == (["b1"] if allowed else [])
+
+
+@pytest.mark.parametrize(
+    ("certificate", "expected"),
+    [
+        (None, "error:authentication"),
+        (PresentedCertificate(fingerprint="a" * 64, subject="someone.example"), "error:authentication"),
+        (PresentedCertificate(fingerprint="a" * 64), "error:authentication"),
+        (PresentedCertificate(fingerprint="a" * 64, subject="provider.example"), "moved"),
+    ],
+)
+async def test_a_connection_may_ask_for_a_client_certificate(
+    hub: Any, certificate: PresentedCertificate | None, expected: str
+) -> None:
+    response = await hub.app.answer(incoming("/providers/acme/certified/move", certificate=certificate))
+    assert code(response) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "continued"),
+    [
+        (f"00-{'a' * 32}-{'b' * 16}-01", True),
+        (f"cc-{'a' * 32}-{'b' * 16}-01-later", True),
+        (f"00-{'a' * 32}-{'b' * 16}-01-later", False),
+        (f"ff-{'a' * 32}-{'b' * 16}-01", False),
+        (f"00-{'0' * 32}-{'b' * 16}-01", False),
+        (f"00-{'a' * 32}-{'0' * 16}-01", False),
+        (f"00-{'A' * 32}-{'b' * 16}-01", False),
+        ("nonsense", False),
+    ],
+)
+async def test_a_valid_trace_is_continued_and_any_other_replaced(hub: Any, given: str, continued: bool) -> None:
+    await hub.app.answer(incoming(headers=(("X-Key", KEY), ("traceparent", given))))
+    trace = hub.exchanges.rows[0].trace
+    assert (trace == "a" * 32) is continued
+    assert len(trace) == 32
+
+
+async def test_a_repeat_is_told_as_the_engine_says(hub: Any) -> None:
+    hub.engine.outcome = Applied(effect=AppliedEffect.REPEATED)
+    assert code(await hub.app.answer(incoming())) == "repeated"
+    assert hub.exchanges.rows[0].verdict == "applied:repeated"
+
+
+async def test_probes_answer_without_a_connection(hub: Any) -> None:
+    async def get(url: str) -> tuple[int, bytes]:
+        response = await hub.app.answer(incoming(url, b"", method="GET"))
+        return response.status, response.body
+
+    assert await get("/healthz") == (200, b"ok\n")
+    assert await get("/readyz") == (200, b"ready\n")
+    assert await get("/metrics") == (200, b"hub_up 1\n")
+    hub.obstacles.append("draining")
+    assert await get("/readyz") == (503, b"draining\n")
+    assert await get("/healthz") == (200, b"ok\n")
