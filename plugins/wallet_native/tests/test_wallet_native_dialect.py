@@ -397,7 +397,6 @@ def test_a_foreign_currency_tells_nothing(currency: Any) -> None:
         b'{"status":"ok","status":"ok"}',
         b'{"status":NaN}',
         b"[" * 100_000,
-        b" " * (MAX_ANSWER_BYTES + 1),
     ],
 )
 def test_what_is_no_json_object_tells_nothing(body: bytes) -> None:
@@ -408,6 +407,18 @@ def test_what_is_no_json_object_tells_nothing(body: bytes) -> None:
 @pytest.mark.parametrize("identifier", ["", "a b", "op\n", "op\u0000", "é", "x" * 201, 7, None, "\ud800"])
 def test_an_operator_id_that_could_not_be_kept_tells_nothing(identifier: Any) -> None:
     assert isinstance(reply(BET, {**ACCEPTED["bet"], "operator_transaction": identifier}), WalletUnknown)
+
+
+def test_text_that_could_not_be_stored_tells_nothing() -> None:
+    for text in ("\ud800", "a\u0000b"):
+        assert isinstance(reply(AUTHENTICATE, {**ACCEPTED["authenticate"], "display_name": text}), WalletUnknown)
+        assert isinstance(reply(BET, refusal("bet", message=text)), WalletUnknown)
+
+
+def test_an_answer_that_is_far_too_large_tells_nothing() -> None:
+    padded = json.dumps(ACCEPTED["bet"]).encode().ljust(MAX_ANSWER_BYTES)
+    assert isinstance(reply(BET, padded), WalletApplied)
+    assert isinstance(reply(BET, padded + b" "), WalletUnknown)
 
 
 def test_nothing_moved_is_not_an_answer_to_a_bet_or_a_win() -> None:
