@@ -126,10 +126,11 @@ def _code(outcome: Outcome) -> str:
 
 
 class StandingClock:
-    """A clock whose sleep takes no real time but lets others run first."""
+    """A clock whose sleep takes no real time but lets others run first, unless a test wants it real."""
 
     def __init__(self) -> None:
         self.seconds = 1_000.0
+        self.is_real = False
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.now_ms() / 1000, UTC)
@@ -141,6 +142,8 @@ class StandingClock:
         return self.seconds
 
     async def sleep(self, seconds: float) -> None:
+        if self.is_real:
+            await asyncio.sleep(seconds)
         for _ in range(50):
             await asyncio.sleep(0)
         self.seconds += seconds
