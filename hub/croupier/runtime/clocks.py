@@ -1,0 +1,85 @@
+"""The real clock, and one that a test moves by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SystemClock:
+    """The machine's clock; implements `croupier.wallet.ports.Clock`."""
+
+    def now(self) -> datetime:
+        """The wall clock: aware, UTC."""
+        return datetime.now(UTC)
+
+    def now_ms(self) -> int:
+        """The wall clock in whole milliseconds since 1970-01-01 UTC."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed point, never going back."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let others run for at least this long."""
+        await asyncio.sleep(seconds)
+
+
+class VirtualClock:
+    """A clock that stands still until it is moved; implements `croupier.wallet.ports.Clock`.
+
+    Who sleeps is woken by `advance`, in order of time.
+
+    Args:
+        start: What it shows at first (aware).
+    """
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._start_ms = (start - _EPOCH) // timedelta(milliseconds=1)
+        self._elapsed = 0.0
+        self._order = itertools.count()
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def now(self) -> datetime:
+        """What it shows: aware, UTC, in whole milliseconds."""
+        return _EPOCH + timedelta(milliseconds=self.now_ms())
+
+    def now_ms(self) -> int:
+        """What it shows, in whole milliseconds since 1970-01-01 UTC."""
+        return self._start_ms + round(self._elapsed * 1000)
+
+    def monotonic(self) -> float:
+        """Seconds since it was made."""
+        return self._elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the clock was moved by this much."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._elapsed + seconds, next(self._order), woken))
+        await woken
+
+    async def advance(self, seconds: float) -> None:
+        """Move the clock on, waking who sleeps one after the other, and let each run as far as it comes."""
+        target = self._elapsed + seconds
+        await _settle()
+        while self._sleepers and self._sleepers[0][0] <= target:
+            at, _, woken = heapq.heappop(self._sleepers)
+            self._elapsed = max(self._elapsed, at)
+            if not woken.done():
+                woken.set_result(None)
+            await _settle()
+        self._elapsed = target
+
+
+async def _settle() -> None:
+    for _ in range(20):  # what is woken may wake others in turn
+        await asyncio.sleep(0)
