@@ -148,8 +148,8 @@ class LiveOperator:
         deleted: Whether it was deleted: it is kept for the work that is still owed to it.
         connections: The connections that work, by id.
         down: Those that do not, by id.
-        parties: Every connection by id, for owed work: broken and deleted ones too, bets refused. The policies of
-            one that does not work are not its provider's.
+        parties: What the engine needs of each connection that works, by id, for owed work: deleted ones too, with
+            bets refused.
         games: The games that were not deleted, by id.
         routes: The routes that were not deleted, by id.
         played: What answers `Games.route`, by connection and code; deleted routes stay, with a refusal.
@@ -169,18 +169,18 @@ class LiveOperator:
     routes: Mapping[str, LiveRoute] = field(factory=dict)
     played: Mapping[tuple[str, str], Route] = field(factory=dict)
 
-    def routes_of(self, game: str) -> tuple[LiveRoute, ...]:
-        """Where a game can be launched now, the connection of the lowest priority number first."""
-        able = [
-            route
-            for route in self.routes.values()
-            if route.document.game == game and route.route.refusal is None and self._serves(route.document.connection)
-        ]
+    def launchable(self) -> tuple[LiveRoute, ...]:
+        """Every route that can be launched now, of one game the connection of the lowest priority number first."""
+        able = [route for route in self.routes.values() if route.route.refusal is None and self._serves(route.document)]
         return tuple(sorted(able, key=self._rank))
 
-    def _serves(self, connection: str) -> bool:
-        live = self.connections.get(connection)
-        return live is not None and live.connection.enabled
+    def routes_of(self, game: str) -> tuple[LiveRoute, ...]:
+        """Where a game can be launched now, the connection of the lowest priority number first."""
+        return tuple(route for route in self.launchable() if route.document.game == game)
+
+    def _serves(self, route: RouteDocument) -> bool:
+        live = self.connections.get(route.connection)
+        return self.party is not None and self.party.enabled and live is not None and live.connection.enabled
 
     def _rank(self, route: LiveRoute) -> tuple[int, str, str]:
         live = self.connections[route.document.connection]
@@ -206,7 +206,7 @@ class Fault:
 
 @frozen(kw_only=True, eq=False)
 class Directory:
-    """One consistent state of everything configured; `croupier.wallet.parties.Games` among others.
+    """One consistent state of everything configured: `Games` and `Connections` of `croupier.wallet.parties`, and more.
 
     Attributes:
         operators: By id, deleted ones too.
@@ -238,9 +238,12 @@ class Directory:
         live = self.operators.get(operator)
         return live.party if live else None
 
-    def connection(self, connection: str) -> Connection | None:
-        """What owed work needs of a connection, by id: broken and deleted ones too, with bets refused."""
-        live = self.operators.get(self._owners.get(connection, ""))
+    def connection(self, operator: str, connection: str) -> Connection | None:
+        """What owed work needs of a connection, by ids: of disabled and deleted ones, too.
+
+        `None` if it does not exist or cannot be used now: without its adapter nobody knows its policies.
+        """
+        live = self.operators.get(operator)
         return live.parties.get(connection) if live else None
 
     def live_connection(self, connection: str) -> LiveConnection | None:

@@ -184,46 +184,38 @@ def _with_connections(
     parties: dict[str, Connection] = {}
     faults = []
     for entry in entries:
-        document = entry.document if isinstance(entry.document, ConnectionDocument) else None
-        name = document.name if document else entry.id
-        if document is not None and owner.party is not None:
-            parties[entry.id] = _resting(entry.id, document, owner, owner.party)
-        if not entry.active:
-            continue
         try:
-            connections[entry.id] = live = _connect(entry, document, owner, packages)
-            parties[entry.id] = live.connection
+            live = _connect(entry, owner, packages)
         except CroupierError as error:
-            down[entry.id] = DownConnection(id=entry.id, name=name, reason=str(error), code=error.code)
+            if entry.active:
+                name = getattr(entry.document, "name", entry.id)
+                down[entry.id] = DownConnection(id=entry.id, name=name, reason=str(error), code=error.code)
             if entry.error is None and owner.party is not None:
                 faults.append(_fault(entry, error))
+            continue
+        parties[entry.id] = live.connection
+        if entry.active:
+            connections[entry.id] = live
     return evolve(owner, connections=connections, down=down, parties=parties), faults
 
 
-def _resting(id: str, document: ConnectionDocument, owner: LiveOperator, party: Operator) -> Connection:
-    """The connection as far as owed work needs it, without its adapter."""
-    return Connection(
-        id=id,
-        name=document.name,
-        provider=document.adapter,
-        operator=party,
-        policies=Policies(),
-        currencies=owner.currencies,
-        enabled=False,
-    )
-
-
-def _connect(
-    entry: Entry, document: ConnectionDocument | None, owner: LiveOperator, packages: Packages
-) -> LiveConnection:
+def _connect(entry: Entry, owner: LiveOperator, packages: Packages) -> LiveConnection:
     if entry.error is not None:
         raise entry.error
-    if document is None or owner.document is None or owner.party is None:
+    document = entry.document
+    if not isinstance(document, ConnectionDocument) or owner.document is None or owner.party is None:
         raise SettingsError(f"the operator's wallet cannot be called: {owner.reason}")
     adapter, policies = resolve_adapter(entry.id, document, owner.document, packages)
-    connection = evolve(_resting(entry.id, document, owner, owner.party), policies=policies, enabled=document.enabled)
     return LiveConnection(
-        connection=connection,
+        connection=Connection(
+            id=entry.id,
+            name=document.name,
+            provider=document.adapter,
+            operator=owner.party,
+            policies=policies,
+            currencies=owner.currencies,
+            enabled=document.enabled and entry.active,
+        ),
         adapter=adapter,
         credentials=document.credentials,
         networks=document.networks,

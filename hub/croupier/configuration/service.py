@@ -29,6 +29,7 @@ from croupier.configuration.secretbox import SecretBox
 from croupier.contract import ConflictError, DeclinedError, FixRequestError, NotFoundError
 from croupier.ledger.port import Change, Ledger, Refused
 from croupier.ledger.records import ConfigurationRow, Event
+from croupier.wallet.parties import Connection, Route
 from croupier.wallet.ports import Clock, Ids
 
 __all__ = ["Configuration", "Draft", "NewKey", "Stored"]
@@ -54,6 +55,8 @@ _Steps = Callable[[Surroundings], Sequence[_Step]]
 
 class Configuration:
     """Everything configured. One instance a process; `load` first.
+
+    It answers as `Games` and `Connections` of `croupier.wallet.parties`.
 
     Args:
         ledger: Where it is stored.
@@ -92,6 +95,14 @@ class Configuration:
         async with self._lock:
             await self._catch_up()
         return self.directory
+
+    def route(self, connection: str, code: str) -> Route | None:
+        """`Directory.route` of the directory now, for rooms that hold on to what answers."""
+        return self.directory.route(connection, code)
+
+    def connection(self, operator: str, connection: str) -> Connection | None:
+        """`Directory.connection` of the directory now, for rooms that hold on to what answers."""
+        return self.directory.connection(operator, connection)
 
     def get(self, operator: str, kind: Kind, id: str) -> Stored:
         """The newest version of one thing, deleted or not.
