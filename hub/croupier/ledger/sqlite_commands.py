@@ -1,0 +1,289 @@
+"""What the writer does in a transaction: each command looks first and writes only what it then knows to be allowed.
+
+So a refused command has written nothing and the others of its batch do not notice it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import attrs
+
+from croupier.contract.errors import ConflictError, LedgerCorruptError
+from croupier.ledger.mapping import EVENT_COLUMNS, event_values
+from croupier.ledger.port import Change, CommitResult, Committed, Owner, Refused, RefusedBecause
+from croupier.ledger.records import AliasRow, ConfigurationRow, DeliveryRow, Key, MovementRow, PlayerRow
+from croupier.ledger.sqlite_statements import (
+    ALIASES,
+    CONFIGURATION,
+    DELIVERIES,
+    GRANTS,
+    MOVEMENTS,
+    PLAYERS,
+    ROUNDS,
+    SELECT_ALIAS,
+    SELECT_DUE,
+    SELECT_ORPHANS,
+    SELECT_PLAYER,
+    SESSIONS,
+    Plan,
+    Statements,
+    claim_parameters,
+    columns,
+    sql,
+)
+
+Row = TypeVar("Row", bound=attrs.AttrsInstance)
+
+_KEY = "SELECT 1 FROM movement_keys WHERE operator = ? AND scope = ? AND namespace = ? AND value = ?"
+_INSERT_KEY = "INSERT INTO movement_keys (operator, scope, namespace, value, movement) VALUES (?, ?, ?, ?, ?)"
+_INSERT_EVENT = sql("INSERT INTO events (", columns(EVENT_COLUMNS), ") VALUES (?, ?, ?, ?, ?, ?)")
+_CONFIGURED = "SELECT coalesce(max(version), 0) FROM configuration WHERE operator = ? AND kind = ? AND name = ?"
+_PLACES = "SELECT position, sequence FROM operator_positions WHERE operator = ?"
+_STORE_PLACES = (
+    "INSERT INTO operator_positions (operator, position, sequence) VALUES (?, ?, ?)"
+    " ON CONFLICT (operator) DO UPDATE SET position = excluded.position, sequence = excluded.sequence"
+)
+_CLAIM_DELIVERY = (
+    "UPDATE deliveries SET owner = ?, epoch = ?, lease_until = ?, version = ? WHERE operator = ? AND delivery = ?"
+)
+_CLAIM_MOVEMENT = (
+    "UPDATE movements SET owner = ?, epoch = ?, lease_until = ?, version = ? WHERE operator = ? AND movement = ?"
+)
+
+
+class Work:
+    """One transaction's working state: the connection, and the places of the operators that it concerns.
+
+    Args:
+        connection: The writer's connection, in a transaction.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        cursor = connection.cursor()
+        self.execute = cursor.execute
+        self.executemany = cursor.executemany
+        self._places: dict[str, tuple[int, int]] = {}
+        self._moved: dict[str, tuple[int, int]] = {}
+
+    def one(self, statement: str, parameters: Sequence[Any]) -> Any:
+        """The one row that a statement finds, or `None`."""
+        return self.execute(statement, parameters).fetchone()
+
+    def carry_out(self, plan: Plan) -> None:
+        """Execute a plan."""
+        for statement, rows in plan.items():
+            if len(rows) == 1:
+                self.execute(statement, rows[0])
+            else:
+                self.executemany(statement, rows)
+
+    def places(self, operator: str) -> tuple[int, int]:
+        """The newest event position and delivery sequence of an operator, this transaction's included."""
+        places = self._places.get(operator)
+        if places is None:
+            places = self.one(_PLACES, (operator,)) or (0, 0)
+            self._places[operator] = places
+        return places
+
+    def move_places(self, operator: str, position: int, sequence: int) -> None:
+        """Note new places; `store_places` writes them once for the whole batch."""
+        self._places[operator] = self._moved[operator] = position, sequence
+
+    def store_places(self) -> None:
+        """Write the places that have moved."""
+        self.executemany(_STORE_PLACES, [(operator, *places) for operator, places in self._moved.items()])
+
+
+def apply_change(work: Work, change: Change) -> CommitResult:
+    """Apply a change, or refuse it without having written anything.
+
+    Raises:
+        LedgerCorruptError: The change crosses operators; nothing was written.
+    """
+    _stay_with_operator(change)
+    plan = _Plan(work)
+    allowed = (
+        all(plan.insert(MOVEMENTS, row) for row in change.movements)
+        and plan.keys(change.keys)
+        and all(plan.update(MOVEMENTS, update.row, update.row.version, update.epoch) for update in change.updates)
+        and plan.versioned(ROUNDS, ((row, row.version) for row in change.rounds))
+        and plan.deliveries(change)
+        and plan.versioned(SESSIONS, ((row, row.version) for row in change.sessions))
+        and plan.versioned(GRANTS, ((row, row.version) for row in change.grants))
+        and plan.configuration(change.configuration)
+    )
+    if not allowed and plan.refused:
+        return plan.refused
+    position, sequence = work.places(change.operator)
+    if change.events:
+        plan.statements[_INSERT_EVENT] = [
+            event_values(change.operator, position + place, event) for place, event in enumerate(change.events, 1)
+        ]
+    work.carry_out(plan.statements)
+    if change.events or change.deliveries:
+        position += len(change.events)
+        work.move_places(change.operator, position, sequence + len(change.deliveries))
+    return Committed(position)
+
+
+def _stay_with_operator(change: Change) -> None:
+    rows: Iterable[Any] = (
+        *change.movements,
+        *(key for key, _ in change.keys),
+        *(update.row for update in change.updates),
+        *change.rounds,
+        *change.deliveries,
+        *(update.row for update in change.delivery_updates),
+        *change.sessions,
+        *change.grants,
+        *change.configuration,
+    )
+    for row in rows:
+        if row.operator != change.operator:
+            raise LedgerCorruptError("a change crosses operators", where=type(row).__name__)
+
+
+class _Plan:
+    """What a change will write, if nothing that it met refuses it."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._seen: set[tuple[str, ...]] = set()
+        self.statements: Plan = {}
+        self.refused: Refused | None = None
+
+    def _refuse(self, because: RefusedBecause, *what: str) -> bool:
+        self.refused = Refused(because, " ".join(what))
+        return False
+
+    def _place(self, statements: Statements[Row], row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The row's key, and the same as what a change may touch once."""
+        key = statements.table.key_of(row)
+        return key, (statements.table.name, *key)
+
+    def insert(self, statements: Statements[Row], row: Row) -> bool:
+        """A row that must not exist yet; false if it does."""
+        key, place = self._place(statements, row)
+        if place in self._seen or self._work.one(statements.check, key):
+            return self._refuse(RefusedBecause.TAKEN, *place)
+        self._seen.add(place)
+        statements.add_insert(self.statements, row)
+        return True
+
+    def update(self, statements: Statements[Row], row: Row, version: int, epoch: int | None = None) -> bool:
+        """A row that must be stored one version below, under this epoch if one is given; false if it is not."""
+        key, place = self._place(statements, row)
+        stored = None if place in self._seen else self._work.one(statements.check, key)
+        if stored is None or stored[0] != version - 1 or (epoch is not None and stored[1] != epoch):
+            return self._refuse(RefusedBecause.STALE, *place)
+        self._seen.add(place)
+        statements.add_update(self.statements, row, stored)
+        return True
+
+    def versioned(self, statements: Statements[Row], rows: Iterable[tuple[Row, int]]) -> bool:
+        """Rows that are new at version 1 and changed above it."""
+        return all(
+            self.insert(statements, row) if version == 1 else self.update(statements, row, version)
+            for row, version in rows
+        )
+
+    def keys(self, keys: Iterable[tuple[Key, str]]) -> bool:
+        """The keys of movements; false if one is taken."""
+        for key, movement in keys:
+            place = (key.operator, key.scope, key.namespace, key.value)
+            if ("key", *place) in self._seen or self._work.one(_KEY, place):
+                return self._refuse(RefusedBecause.TAKEN, "key", *place)
+            self._seen.add(("key", *place))
+            self.statements.setdefault(_INSERT_KEY, []).append((*place, movement))
+        return True
+
+    def deliveries(self, change: Change) -> bool:
+        """New deliveries at the next places, and changed ones."""
+        if not change.deliveries and not change.delivery_updates:
+            return True
+        _, sequence = self._work.places(change.operator)
+        return all(
+            self.insert(DELIVERIES, attrs.evolve(row, sequence=place))
+            for place, row in enumerate(change.deliveries, sequence + 1)
+        ) and all(
+            self.update(DELIVERIES, update.row, update.row.version, update.epoch) for update in change.delivery_updates
+        )
+
+    def configuration(self, rows: Iterable[ConfigurationRow]) -> bool:
+        """The next versions of configured things; false if one is not the next."""
+        newest: dict[tuple[str, str], int] = {}
+        for row in rows:
+            name = (row.kind, row.name)
+            stored = newest[name] if name in newest else self._work.one(_CONFIGURED, (row.operator, *name))[0]
+            if row.version != stored + 1:
+                because = RefusedBecause.TAKEN if row.version == 1 else RefusedBecause.STALE
+                return self._refuse(because, "configuration", row.operator, *name)
+            newest[name] = row.version
+            CONFIGURATION.add_insert(self.statements, row)
+        return True
+
+
+def register(work: Work, name: str) -> Owner:
+    """Give a process the next epoch."""
+    (newest,) = work.one("SELECT coalesce(max(epoch), 0) FROM owners", ())
+    work.execute("INSERT INTO owners (epoch, name) VALUES (?, ?)", (newest + 1, name))
+    return Owner(name, newest + 1)
+
+
+def claim_deliveries(work: Work, owner: Owner, now: int, lease_ms: int, limit: int) -> Sequence[DeliveryRow]:
+    """Lease due work."""
+    found = work.execute(SELECT_DUE, claim_parameters(now, limit)).fetchall()
+    claimed = [
+        attrs.evolve(row, owner=owner.name, epoch=owner.epoch, lease_until=now + lease_ms, version=row.version + 1)
+        for row in DELIVERIES.table.rows(found)
+    ]
+    work.executemany(
+        _CLAIM_DELIVERY,
+        [(row.owner, row.epoch, row.lease_until, row.version, row.operator, row.delivery) for row in claimed],
+    )
+    return claimed
+
+
+def claim_orphans(work: Work, owner: Owner, now: int, lease_ms: int, limit: int) -> Sequence[MovementRow]:
+    """Take over movements whose owner is gone."""
+    found = work.execute(SELECT_ORPHANS, claim_parameters(now, limit)).fetchall()
+    claimed = [
+        attrs.evolve(row, owner=owner.name, epoch=owner.epoch, lease_until=now + lease_ms, version=row.version + 1)
+        for row in MOVEMENTS.table.rows(found)
+    ]
+    work.executemany(
+        _CLAIM_MOVEMENT,
+        [(row.owner, row.epoch, row.lease_until, row.version, row.operator, row.movement) for row in claimed],
+    )
+    return claimed
+
+
+def ensure_player(work: Work, row: PlayerRow) -> PlayerRow:
+    """The vault's line, stored if there was none.
+
+    Raises:
+        ConflictError: The surrogate is another player's.
+    """
+    if stored := work.one(SELECT_PLAYER, (row.operator, row.operator_player)):
+        return PLAYERS.table.row(stored)
+    if work.one(PLAYERS.by_key, (row.operator, row.player)):
+        raise ConflictError("the surrogate is another player's", hint="draw a new one")
+    work.execute(PLAYERS.insert, PLAYERS.table.values(row))
+    return row
+
+
+def ensure_alias(work: Work, row: AliasRow) -> AliasRow:
+    """The alias of a player in a connection, stored if there was none.
+
+    Raises:
+        ConflictError: The alias is another player's.
+    """
+    if stored := work.one(SELECT_ALIAS, (row.operator, row.connection, row.player)):
+        return ALIASES.table.row(stored)
+    if work.one(ALIASES.by_key, (row.operator, row.connection, row.alias)):
+        raise ConflictError("the alias is another player's", hint="draw a new one")
+    work.execute(ALIASES.insert, ALIASES.table.values(row))
+    return row

@@ -1,0 +1,255 @@
+"""The ledger's reads, on a connection that cannot write.
+
+They run on the caller's thread: a lookup by key takes a few dozen microseconds, less than handing it to another thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import attrs
+
+from croupier.ledger.mapping import EVENT_COLUMNS, UNFINISHED, state_counts, stored_event
+from croupier.ledger.port import Look, MovementFilter, Page, Snapshot
+from croupier.ledger.records import (
+    ConfigurationRow,
+    DeliveryRow,
+    DeliveryState,
+    ExchangeRow,
+    GrantRow,
+    Key,
+    MovementRow,
+    PlayerRow,
+    RoundRow,
+    SessionRow,
+    StoredEvent,
+)
+from croupier.ledger.sqlite_statements import (
+    ALIASES,
+    CONFIGURATION,
+    DELIVERIES,
+    EXCHANGES,
+    GRANTS,
+    MOVEMENTS,
+    PLAYERS,
+    ROUNDS,
+    SELECT_ALIAS,
+    SELECT_BY_KEY,
+    SELECT_PLAYER,
+    SESSIONS,
+    Statements,
+    columns,
+    sql,
+)
+from croupier.ledger.sqlite_writer import unavailable
+
+Row = TypeVar("Row", bound=attrs.AttrsInstance)
+
+_ROUND_MOVEMENTS = sql(MOVEMENTS.select, "WHERE operator = ? AND round = ? ORDER BY number")
+_KEYS_OF = "SELECT scope, namespace, value FROM movement_keys WHERE operator = ? AND movement = ? ORDER BY 1, 2, 3"
+_EVENTS = sql(
+    "SELECT",
+    columns(EVENT_COLUMNS),
+    "FROM events WHERE operator = ? AND position > ? ORDER BY position LIMIT ?",
+)
+_SESSION_BY_LAUNCH = sql(SESSIONS.select, "WHERE operator = ? AND connection = ? AND launch_hash = ? LIMIT 1")
+_SESSION_BY_TOKEN = sql(SESSIONS.select, "WHERE operator = ? AND connection = ? AND token_hash = ? LIMIT 1")
+_LATEST_SESSION = sql(
+    SESSIONS.select,
+    "WHERE operator = ? AND connection = ? AND player = ? ORDER BY created_at DESC, session DESC LIMIT 1",
+)
+_UNFINISHED = ", ".join(f"'{state}'" for state in UNFINISHED)
+_COUNT_MOVEMENTS = sql("SELECT state, count(*) FROM movements WHERE state IN (", _UNFINISHED, ") GROUP BY state")
+_COUNT_DELIVERIES = (
+    "SELECT (SELECT count(*) FROM deliveries WHERE state = 'owed'),"
+    " (SELECT count(*) FROM deliveries WHERE state = 'held'),"
+    " (SELECT coalesce(sum(sequence), 0) FROM operator_positions)"
+)
+
+
+class SqliteReads:
+    """Everything of `croupier.ledger.port.Ledger` that only reads."""
+
+    _reader: sqlite3.Connection | None = None
+
+    def _read(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
+        try:
+            return self._reading().execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
+
+    def _reading(self) -> sqlite3.Connection:
+        if self._reader is None:
+            raise unavailable(RuntimeError("it is not open"))
+        return self._reader
+
+    def _first(self, statements: Statements[Row], statement: str, parameters: Sequence[Any]) -> Row | None:
+        found = self._read(statement, parameters)
+        return statements.table.row(found[0]) if found else None
+
+    def _listed(
+        self, statements: Statements[Row], place: tuple[str, str], where: Mapping[str, Any], page: Page
+    ) -> list[Row]:
+        """A page of rows, those with the conditions that are not `None`, in order of `place`."""
+        restricting = {condition: value for condition, value in where.items() if value is not None}
+        parameters: list[Any] = list(restricting.values())
+        conditions = list(restricting)
+        order = columns(place)
+        if page.after is not None:
+            conditions.append(f"({order}) > (?, ?)")
+            parameters += page.after
+        statement = sql(statements.select, "WHERE", " AND ".join(conditions), "ORDER BY", order, "LIMIT ?")
+        return statements.table.rows(self._read(statement, [*parameters, page.limit]))
+
+    async def look(self, look: Look) -> Snapshot:
+        """Read for one decision."""
+        reading = self._reading()
+        try:
+            reading.execute("BEGIN")
+            try:
+                return self._look(look)
+            finally:
+                reading.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
+
+    def _look(self, look: Look) -> Snapshot:
+        operator = look.operator
+        keys: dict[Key, MovementRow] = {}
+        movements: dict[str, MovementRow] = {}
+        for key in look.keys:
+            if key.operator != operator:
+                continue
+            parameters = (operator, key.scope, key.namespace, key.value)
+            if row := self._first(MOVEMENTS, SELECT_BY_KEY, parameters):
+                keys[key] = movements[row.movement] = row
+        for movement in look.movements:
+            if movement not in movements and (row := self._first(MOVEMENTS, MOVEMENTS.by_key, (operator, movement))):
+                movements[movement] = row
+        if look.round is None:
+            return Snapshot(keys=keys, movements=movements)
+        place = (operator, look.round)
+        played = self._read(_ROUND_MOVEMENTS, place) if look.round_movements else []
+        return Snapshot(
+            keys=keys,
+            movements=movements,
+            round=self._first(ROUNDS, ROUNDS.by_key, place),
+            round_movements=tuple(MOVEMENTS.table.rows(played)),
+        )
+
+    async def movement(self, operator: str, movement: str) -> MovementRow | None:
+        return self._first(MOVEMENTS, MOVEMENTS.by_key, (operator, movement))
+
+    async def movements(self, operator: str, which: MovementFilter, page: Page) -> Sequence[MovementRow]:
+        where = {
+            "operator = ?": operator,
+            "player = ?": which.player,
+            "connection = ?": which.connection,
+            "round = ?": which.round,
+            "state = ?": which.state,
+            "created_at >= ?": which.since,
+            "created_at < ?": which.until,
+        }
+        return self._listed(MOVEMENTS, ("created_at", "movement"), where, page)
+
+    async def keys_of(self, operator: str, movements: Sequence[str]) -> Mapping[str, Sequence[Key]]:
+        return {
+            movement: [Key(operator, *found) for found in self._read(_KEYS_OF, (operator, movement))]
+            for movement in movements
+        }
+
+    async def round(self, operator: str, round: str) -> RoundRow | None:
+        return self._first(ROUNDS, ROUNDS.by_key, (operator, round))
+
+    async def rounds(self, operator: str, player: str | None, page: Page) -> Sequence[RoundRow]:
+        where = {"operator = ?": operator, "player = ?": player}
+        return self._listed(ROUNDS, ("opened_at", "round"), where, page)
+
+    async def deliveries(self, operator: str | None, state: DeliveryState | None, limit: int) -> Sequence[DeliveryRow]:
+        order = "created_at, operator, sequence" if operator is None else "sequence"
+        # A literal, not a parameter: only so do the partial indexes of open work serve.
+        conditions = [f"state = '{state.value}'"] if state else []
+        conditions += [] if operator is None else ["operator = ?"]
+        where = sql("WHERE", " AND ".join(conditions)) if conditions else ""
+        statement = sql(DELIVERIES.select, where, "ORDER BY", order, "LIMIT ?")
+        parameters = (limit,) if operator is None else (operator, limit)
+        return DELIVERIES.table.rows(self._read(statement, parameters))
+
+    async def delivery(self, operator: str, delivery: str) -> DeliveryRow | None:
+        return self._first(DELIVERIES, DELIVERIES.by_key, (operator, delivery))
+
+    async def deliveries_of(self, operator: str, movement: str) -> Sequence[DeliveryRow]:
+        statement = sql(DELIVERIES.select, "WHERE operator = ? AND movement = ? ORDER BY sequence")
+        return DELIVERIES.table.rows(self._read(statement, (operator, movement)))
+
+    async def events_after(self, operator: str, position: int, limit: int) -> Sequence[StoredEvent]:
+        return [stored_event(found) for found in self._read(_EVENTS, (operator, position, limit))]
+
+    async def exchanges(
+        self, operator: str, *, trace: str | None = None, movement: str | None = None
+    ) -> Sequence[ExchangeRow]:
+        which = {"trace = ?": trace, "movement = ?": movement}
+        restricting = {condition: value for condition, value in which.items() if value is not None}
+        if not restricting:
+            return []
+        where = " AND ".join(("WHERE operator = ?", *restricting))
+        statement = sql(EXCHANGES.select, where, "ORDER BY started_at, number")
+        return EXCHANGES.table.rows(self._read(statement, (operator, *restricting.values())))
+
+    async def player(self, operator: str, player: str) -> PlayerRow | None:
+        return self._first(PLAYERS, PLAYERS.by_key, (operator, player))
+
+    async def player_by_operator_id(self, operator: str, operator_player: str) -> PlayerRow | None:
+        return self._first(PLAYERS, SELECT_PLAYER, (operator, operator_player))
+
+    async def player_by_alias(self, operator: str, connection: str, alias: str) -> str | None:
+        found = self._first(ALIASES, ALIASES.by_key, (operator, connection, alias))
+        return found.player if found else None
+
+    async def alias_of(self, operator: str, connection: str, player: str) -> str | None:
+        found = self._first(ALIASES, SELECT_ALIAS, (operator, connection, player))
+        return found.alias if found else None
+
+    async def session(self, operator: str, session: str) -> SessionRow | None:
+        return self._first(SESSIONS, SESSIONS.by_key, (operator, session))
+
+    async def session_by_hash(self, operator: str, connection: str, token_hash: str) -> SessionRow | None:
+        which = (operator, connection, token_hash)
+        return self._first(SESSIONS, _SESSION_BY_TOKEN, which) or self._first(SESSIONS, _SESSION_BY_LAUNCH, which)
+
+    async def latest_session(self, operator: str, connection: str, player: str) -> SessionRow | None:
+        return self._first(SESSIONS, _LATEST_SESSION, (operator, connection, player))
+
+    async def sessions(self, operator: str, player: str | None, page: Page) -> Sequence[SessionRow]:
+        where = {"operator = ?": operator, "player = ?": player}
+        return self._listed(SESSIONS, ("created_at", "session"), where, page)
+
+    async def grant(self, operator: str, connection: str, grant: str) -> GrantRow | None:
+        return self._first(GRANTS, GRANTS.by_key, (operator, connection, grant))
+
+    async def grants(self, operator: str, player: str | None, page: Page) -> Sequence[GrantRow]:
+        where = {"operator = ?": operator, "player = ?": player}
+        return self._listed(GRANTS, ("created_at", "grant"), where, page)
+
+    async def configuration(self, operator: str | None = None, kind: str | None = None) -> Sequence[ConfigurationRow]:
+        which = {"operator = ?": operator, "kind = ?": kind}
+        restricting = {condition: value for condition, value in which.items() if value is not None}
+        statement = sql(
+            CONFIGURATION.select,
+            "AS one WHERE version = (SELECT max(version) FROM configuration AS other",
+            "WHERE other.operator = one.operator AND other.kind = one.kind AND other.name = one.name)",
+            *(f"AND {condition}" for condition in restricting),
+            "ORDER BY operator, kind, name",
+        )
+        return CONFIGURATION.table.rows(self._read(statement, tuple(restricting.values())))
+
+    async def configuration_history(self, operator: str, kind: str, name: str) -> Sequence[ConfigurationRow]:
+        statement = sql(CONFIGURATION.select, "WHERE operator = ? AND kind = ? AND name = ? ORDER BY version")
+        return CONFIGURATION.table.rows(self._read(statement, (operator, kind, name)))
+
+    async def count_states(self) -> Mapping[str, int]:
+        movements = dict(self._read(_COUNT_MOVEMENTS))
+        ((owed, held, deliveries),) = self._read(_COUNT_DELIVERIES)
+        return state_counts(movements, owed, held, deliveries)

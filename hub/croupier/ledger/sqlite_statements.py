@@ -1,0 +1,125 @@
+"""The SQL of a table, written once from its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from croupier.ledger import mapping
+from croupier.ledger.mapping import Table, Value
+
+Row = TypeVar("Row", bound=attrs.AttrsInstance)
+
+Parameters = tuple[Value, ...] | list[Value]
+Plan = dict[str, list[Parameters]]
+"""Statements in order, each with the rows that it is to be executed for."""
+
+
+def columns(names: Iterable[str], alias: str = "") -> str:
+    """A list of quoted columns, `grant` being a word of SQL."""
+    prefix = f"{alias}." if alias else ""
+    return ", ".join(f'{prefix}"{name}"' for name in names)
+
+
+def _all(names: Iterable[str], joined: str) -> str:
+    return joined.join(f'"{name}" = ?' for name in names)
+
+
+def sql(*words: str) -> str:
+    """A statement out of its parts: names and clauses of this package, never a value."""
+    return " ".join(words)
+
+
+class Statements(Generic[Row]):
+    """What is said to one table.
+
+    Args:
+        table: The table.
+
+    Attributes:
+        check: Reads `version` (and `epoch` where there is one), then the settled columns, by key.
+        insert: Stores a row.
+        select: Reads whole rows; a `WHERE` is to follow.
+        by_key: Reads one row by its key.
+    """
+
+    def __init__(self, table: Table[Row]) -> None:
+        self.table = table
+        name, key = table.name, _all(table.key, " AND ")
+        guards = tuple(guard for guard in ("version", "epoch") if guard in table.columns)
+        self._guards = len(guards)
+        moving = [column for column in table.columns if column not in {*table.key, *table.settled, *table.assigned}]
+        places = [table.columns.index(column) for column in (*moving, *table.key)]
+        self._moving = places
+        self._settled = [table.columns.index(column) for column in (*table.settled, *table.key)]
+        self.check = sql("SELECT", columns((*guards, *table.settled)), "FROM", name, "WHERE", key) if guards else ""
+        values = ", ".join("?" for _ in table.columns)
+        self.insert = sql("INSERT INTO", name, "(", columns(table.columns), ") VALUES (", values, ")")
+        self._update = sql("UPDATE", name, "SET", _all(moving, ", "), "WHERE", key)
+        self._resettle = sql("UPDATE", name, "SET", _all(table.settled, ", "), "WHERE", key)
+        self.select = sql("SELECT", columns(table.columns), "FROM", name)
+        self.by_key = sql(self.select, "WHERE", key)
+
+    def add_insert(self, plan: Plan, row: Row) -> None:
+        """Plan to store a new row."""
+        plan.setdefault(self.insert, []).append(self.table.values(row))
+
+    def add_update(self, plan: Plan, row: Row, stored: tuple[Any, ...]) -> None:
+        """Plan to change a row; `stored` is what `check` read of it."""
+        values = self.table.values(row)
+        plan.setdefault(self._update, []).append([values[place] for place in self._moving])
+        if any(values[place] != old for place, old in zip(self._settled, stored[self._guards :], strict=False)):
+            plan.setdefault(self._resettle, []).append([values[place] for place in self._settled])
+
+
+MOVEMENTS = Statements(mapping.MOVEMENTS)
+ROUNDS = Statements(mapping.ROUNDS)
+DELIVERIES = Statements(mapping.DELIVERIES)
+SESSIONS = Statements(mapping.SESSIONS)
+GRANTS = Statements(mapping.GRANTS)
+CONFIGURATION = Statements(mapping.CONFIGURATION)
+EXCHANGES = Statements(mapping.EXCHANGES)
+PLAYERS = Statements(mapping.PLAYERS)
+ALIASES = Statements(mapping.ALIASES)
+
+SELECT_DUE = sql(
+    "SELECT",
+    columns(mapping.DELIVERIES.columns, "due"),
+    """FROM deliveries AS due
+WHERE due.state = 'owed' AND due.due_at <= :now AND due.lease_until <= :now
+  AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS earlier
+    WHERE earlier.operator = due.operator AND earlier.round = due.round AND earlier.state = 'owed'
+      AND earlier.sequence < due.sequence)
+  AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS held
+    WHERE held.operator = due.operator AND held.state = 'held' AND held.movement IN (due.movement, due.waits_for))
+ORDER BY due.due_at, due.operator, due.sequence LIMIT :limit""",
+)
+"""Deliveries that may be claimed; `croupier.ledger.port.Ledger.claim_deliveries` says which."""
+
+SELECT_ORPHANS = sql(
+    MOVEMENTS.select,
+    "WHERE state IN ('fenced', 'intent') AND lease_until <= :now",
+    "ORDER BY lease_until, operator, movement LIMIT :limit",
+)
+"""Movements whose owner's lease has ended before they were settled."""
+
+SELECT_BY_KEY = sql(
+    "SELECT",
+    columns(mapping.MOVEMENTS.columns, "movements"),
+    "FROM movement_keys JOIN movements ON movements.operator = movement_keys.operator",
+    "AND movements.movement = movement_keys.movement",
+    "WHERE movement_keys.operator = ? AND scope = ? AND namespace = ? AND value = ?",
+)
+"""The movement behind a key."""
+
+SELECT_PLAYER = sql(PLAYERS.select, "WHERE operator = ? AND operator_player = ?")
+SELECT_ALIAS = sql(ALIASES.select, "WHERE operator = ? AND connection = ? AND player = ?")
+
+
+def claim_parameters(now: int, limit: int) -> Mapping[str, int]:
+    """The parameters of `SELECT_DUE` and `SELECT_ORPHANS`."""
+    return {"now": now, "limit": limit}

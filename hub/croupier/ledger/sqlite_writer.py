@@ -1,0 +1,311 @@
+"""Group commit: everything that waits becomes one transaction, and each caller is woken after the commit.
+
+Commands are applied on the event loop, and only the commit, which waits for the disk, is handed to a thread. A thread
+that applied them would give up the interpreter lock at every statement and get it back from a busy loop
+`sys.getswitchinterval()` later: with many bets at once that is seconds for one batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from croupier.contract.errors import CroupierError, LedgerCorruptError, StoreUnavailableError
+from croupier.ledger.mapping import Value
+from croupier.ledger.records import ExchangeRow
+from croupier.ledger.sqlite_commands import Work
+from croupier.ledger.sqlite_statements import EXCHANGES
+
+Result = TypeVar("Result")
+
+_BATCH = "SELECT batch FROM batches"
+_STORE_BATCH = "UPDATE batches SET batch = ?"
+_INSERT_EXCHANGE = EXCHANGES.insert.replace("INSERT", "INSERT OR IGNORE", 1)
+_FAULTS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+
+
+def unavailable(error: Exception) -> StoreUnavailableError:
+    """The store's trouble as the hub's error; SQLite's messages hold no values."""
+    return StoreUnavailableError(f"the ledger cannot be used now: {error}")
+
+
+@frozen(eq=False)
+class _Command:
+    """What waits: what to do, and whom to tell."""
+
+    apply: Callable[[Work], Any]
+    told: asyncio.Future[Any]
+
+
+class _FaultyCommandError(Exception):
+    """A command broke a constraint after all: the batch is to be applied again, each command apart."""
+
+
+class GroupWriter:
+    """The one connection that writes, and the queue before it.
+
+    Args:
+        connect: Opens the writing connection.
+        threaded: Whether the commit runs in a thread; otherwise on the event loop, for runs that must be repeatable.
+        max_batch: The most commands in one transaction, which bounds how long the event loop is held.
+        max_exchanges_waiting: The most exchanges that wait; those beyond are dropped and counted.
+        exchange_delay: Seconds until waiting exchanges are stored without a command's commit (threaded only).
+
+    Attributes:
+        dropped_exchanges: How many exchanges were not stored.
+        batches: How many transactions were committed.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        *,
+        threaded: bool,
+        max_batch: int,
+        max_exchanges_waiting: int,
+        exchange_delay: float,
+    ) -> None:
+        self._connect = connect
+        self._connection = connect()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="croupier-ledger") if threaded else None
+        self._max_batch = max_batch
+        self._max_exchanges = max_exchanges_waiting
+        self._exchange_delay = exchange_delay
+        self._commands: deque[_Command] = deque()
+        self._exchanges: deque[list[Value]] = deque()
+        self._busy = False
+        self._closing = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.dropped_exchanges = 0
+        self.batches = 0
+
+    async def write(self, command: Callable[[Work], Result]) -> Result:
+        """Apply a command with the next batch; returns after it is durable.
+
+        Raises:
+            StoreUnavailableError: Nothing of it is durable.
+            LedgerCorruptError: It breaks a constraint that its checks should have met; nothing of it is durable.
+            CroupierError: What the command raised.
+        """
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[Any] = loop.create_future()
+        self._commands.append(_Command(command, told))
+        self._wake(loop)
+        result: Result = await told
+        return result
+
+    def note(self, exchange: ExchangeRow) -> None:
+        """Store an exchange with the next batch, if there is room for it to wait."""
+        if len(self._exchanges) >= self._max_exchanges:
+            self.dropped_exchanges += 1
+            return
+        try:
+            self._exchanges.append(EXCHANGES.table.values(exchange))
+        except (TypeError, ValueError):
+            self.dropped_exchanges += 1
+            return
+        if not self._busy:
+            self._wake_later(asyncio.get_running_loop())
+
+    async def close(self) -> None:
+        """Write what waits, move the log into the database and close."""
+        loop = asyncio.get_running_loop()
+        self._closing = True
+        if self._exchanges:
+            self._wake(loop)
+        await self._idle.wait()
+        if self._timer:
+            self._timer.cancel()
+        self.dropped_exchanges += len(self._exchanges)
+        if self._executor:
+            await loop.run_in_executor(self._executor, self._close_connection)
+            self._executor.shutdown()
+        else:
+            self._close_connection()
+
+    def _close_connection(self) -> None:
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error:
+            pass  # the log is complete without it: the next start reads it
+        finally:
+            self._connection.close()
+
+    def _wake_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Store exchanges after a moment; without a thread only with a command, lest a timer decide about batches."""
+        if self._executor and self._timer is None:
+            self._timer = loop.call_later(self._exchange_delay, self._wake, loop)
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin a batch once everything that is ready in this turn of the loop has queued up."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if not self._busy:
+            self._busy = True
+            self._idle.clear()
+            loop.call_soon(self._run, loop)
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        commands = [self._commands.popleft() for _ in range(min(len(self._commands), self._max_batch))]
+        exchanges = list(self._exchanges)
+        self._exchanges.clear()
+        try:
+            batch, outcomes = self._apply(commands, exchanges)
+        except sqlite3.Error as error:
+            self._roll_back()
+            self._finish(loop, commands, [unavailable(error)] * len(commands), exchanges)
+            return
+        except BaseException as error:
+            self._roll_back()
+            self._finish(loop, commands, [LedgerCorruptError(f"the writer failed: {error!r}")] * len(commands), [])
+            raise
+        if self._executor is None:
+            self._conclude(loop, commands, outcomes, exchanges, self._commit(batch))
+            return
+        committing = loop.run_in_executor(self._executor, self._commit, batch)
+        committing.add_done_callback(lambda done: self._conclude(loop, commands, outcomes, exchanges, done.result()))
+
+    def _conclude(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        commands: Sequence[_Command],
+        outcomes: Sequence[Any],
+        exchanges: list[list[Value]],
+        error: StoreUnavailableError | None,
+    ) -> None:
+        if error is None:
+            self.batches += 1
+            self._finish(loop, commands, outcomes, [])
+        else:
+            self._finish(loop, commands, [error] * len(commands), exchanges)
+
+    def _finish(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        commands: Sequence[_Command],
+        outcomes: Sequence[Any],
+        unstored: list[list[Value]],
+    ) -> None:
+        """Tell every caller, and begin the next batch if something waits."""
+        for command, outcome in zip(commands, outcomes, strict=True):
+            if command.told.done():
+                continue  # its caller was cancelled: what is recorded stays recorded
+            if isinstance(outcome, Exception):
+                command.told.set_exception(outcome)
+            else:
+                command.told.set_result(outcome)
+        room = max(0, self._max_exchanges - len(self._exchanges))
+        self.dropped_exchanges += len(unstored[room:])
+        self._exchanges.extendleft(reversed(unstored[:room]))
+        self._busy = False
+        if self._commands or (self._exchanges and self._closing and not unstored):
+            self._wake(loop)
+            return
+        self._idle.set()
+        if self._exchanges:
+            self._wake_later(loop)
+
+    def _apply(self, commands: Sequence[_Command], exchanges: list[list[Value]]) -> tuple[int, list[Any]]:
+        """Do everything but the commit; returns the batch's number (0 if nothing was written) and the outcomes."""
+        try:
+            return self._attempt(commands, exchanges, apart=False)
+        except _FaultyCommandError:
+            self._roll_back()
+            return self._attempt(commands, exchanges, apart=True)
+
+    def _attempt(
+        self, commands: Sequence[_Command], exchanges: list[list[Value]], *, apart: bool
+    ) -> tuple[int, list[Any]]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        before = connection.total_changes
+        work = Work(connection)
+        step = self._step_apart if apart else self._step
+        outcomes = [step(work, command) for command in commands]
+        self._store_exchanges(work, exchanges)
+        if connection.total_changes == before:
+            return 0, outcomes
+        work.store_places()
+        batch = work.one(_BATCH, ())[0] + 1
+        work.execute(_STORE_BATCH, (batch,))
+        return batch, outcomes
+
+    @staticmethod
+    def _step(work: Work, command: _Command) -> Any:
+        try:
+            return command.apply(work)
+        except CroupierError as refusal:
+            return refusal
+        except sqlite3.Error as error:
+            if isinstance(error, _FAULTS):
+                raise _FaultyCommandError from error
+            raise
+        except Exception as error:
+            raise _FaultyCommandError from error
+
+    @staticmethod
+    def _step_apart(work: Work, command: _Command) -> Any:
+        work.execute("SAVEPOINT command")
+        try:
+            outcome = command.apply(work)
+        except CroupierError as refusal:
+            outcome = refusal
+        except Exception as error:
+            if isinstance(error, sqlite3.Error) and not isinstance(error, _FAULTS):
+                raise
+            work.execute("ROLLBACK TO command")
+            outcome = LedgerCorruptError(f"the ledger refuses a write that it should hold: {error}")
+            outcome.__cause__ = error
+        work.execute("RELEASE command")
+        return outcome
+
+    def _store_exchanges(self, work: Work, exchanges: list[list[Value]]) -> None:
+        """A message that cannot be stored never costs the money of its batch."""
+        if not exchanges:
+            return
+        work.execute("SAVEPOINT exchanges")
+        try:
+            work.executemany(_INSERT_EXCHANGE, exchanges)
+        except (*_FAULTS, ValueError, OverflowError):
+            work.execute("ROLLBACK TO exchanges")
+            self.dropped_exchanges += len(exchanges)
+        work.execute("RELEASE exchanges")
+
+    def _commit(self, batch: int) -> StoreUnavailableError | None:
+        """Commit; an error that leaves it open whether that took place is settled by reading the batch's number."""
+        try:
+            self._connection.execute("COMMIT")
+            return None
+        except sqlite3.Error as error:
+            self._roll_back()
+            try:
+                if batch and self._connection.execute(_BATCH).fetchone()[0] == batch:
+                    return None
+            except sqlite3.Error:
+                pass
+            return unavailable(error)
+
+    def _roll_back(self) -> None:
+        """End the transaction, on a new connection if the old one cannot."""
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            pass
+        if not self._connection.in_transaction:
+            return
+        try:
+            fresh = self._connect()
+        except (sqlite3.Error, CroupierError):
+            return
+        self._connection.close()
+        self._connection = fresh
