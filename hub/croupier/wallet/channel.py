@@ -1,0 +1,148 @@
+"""The one way to an operator's wallet: a call goes out with a deadline, a reply of known shape comes back.
+
+Whatever goes wrong between becomes `WalletUnknown`, with the one fact that matters: whether anything may have arrived.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from croupier.contract import (
+    CroupierError,
+    HttpRequest,
+    HttpResponse,
+    TransportError,
+    TransportProblem,
+    WalletApplied,
+    WalletAuthenticate,
+    WalletBalance,
+    WalletBatch,
+    WalletCall,
+    WalletMove,
+    WalletRefused,
+    WalletReply,
+    WalletStatus,
+    WalletStatusReply,
+    WalletUnknown,
+)
+from croupier.ledger.port import Ledger
+from croupier.ledger.records import ExchangeRow
+from croupier.wallet.parties import Operator
+from croupier.wallet.ports import Clock, Ids, Send
+
+
+class Channel:
+    """Calls operators' wallets and notes every exchange."""
+
+    def __init__(self, ledger: Ledger, send: Send, clock: Clock, ids: Ids) -> None:
+        """Everything the channel needs is handed in.
+
+        Args:
+            ledger: Where exchanges are noted.
+            send: Sends one request once.
+            clock: For deadlines and time stamps.
+            ids: For the exchanges' ids.
+        """
+        self._ledger = ledger
+        self._send = send
+        self._clock = clock
+        self._ids = ids
+
+    async def call(self, operator: Operator, call: WalletCall, *, deadline: float, trace: str) -> WalletReply:
+        """Ask the wallet once.
+
+        Args:
+            operator: Whose wallet.
+            call: What is asked.
+            deadline: `Clock.monotonic` value by which the answer must be here; the wallet's own time-out may be less.
+            trace: The trace that the exchange belongs to.
+        """
+        started, began = self._clock.now_ms(), self._clock.monotonic()
+        seconds = min(deadline - began, operator.policy.timeout_ms / 1000)
+        status: int | None = None
+        if seconds <= 0:
+            reply: WalletReply = WalletUnknown(detail="no time was left", sent=False)
+        else:
+            reply, status = await self._exchange(operator, call, seconds)
+        took = int((self._clock.monotonic() - began) * 1_000_000)
+        self._note(operator, call, reply, status=status, trace=trace, started=started, took=took)
+        return reply
+
+    async def _exchange(self, operator: Operator, call: WalletCall, seconds: float) -> tuple[WalletReply, int | None]:
+        try:
+            request: HttpRequest = operator.dialect.request(call, operator.credentials, self._clock.now())
+        except CroupierError as error:
+            return WalletUnknown(detail=f"the request could not be made: {error.code}", sent=False), None
+        try:
+            response: HttpResponse = await self._send(request, seconds)
+        except TransportError as error:
+            return WalletUnknown(detail=error.message, sent=error.problem is not TransportProblem.NOT_SENT), None
+        return operator.dialect.reply(call, response), response.status
+
+    def _note(
+        self,
+        operator: Operator,
+        call: WalletCall,
+        reply: WalletReply,
+        *,
+        status: int | None,
+        trace: str,
+        started: int,
+        took: int,
+    ) -> None:
+        asked = _described(call)
+        self._ledger.note(
+            ExchangeRow(
+                operator=operator.id,
+                exchange=self._ids.new_id(),
+                side="operator_out",
+                operation=asked["operation"],
+                trace=trace,
+                movement=asked.get("transaction"),
+                request=json.dumps(asked, sort_keys=True),
+                status=status,
+                verdict=_verdict(reply),
+                decision={"timeout_ms": operator.policy.timeout_ms, "retry_safe": operator.policy.retry_safe},
+                started_at=started,
+                duration_us=took,
+            )
+        )
+
+
+def _described(call: WalletCall) -> dict[str, Any]:
+    """What was asked, without the player and without secrets."""
+    match call:
+        case WalletAuthenticate():
+            return {"operation": "authenticate"}
+        case WalletBalance():
+            return {"operation": "balance"}
+        case WalletStatus(transaction=transaction):
+            return {"operation": "status", "transaction": transaction}
+        case WalletMove(movement=movement):
+            return {
+                "operation": movement.operation.value,
+                "transaction": movement.target if movement.undoes else movement.transaction,
+                "amount": movement.amount.minor,
+                "currency": movement.amount.currency.code,
+                "kind": movement.kind,
+            }
+        case WalletBatch(movements=movements, batch=batch):
+            return {
+                "operation": "batch",
+                "batch": batch,
+                "transaction": movements[0].transaction,
+                "movements": [[item.operation.value, item.transaction, item.amount.minor] for item in movements],
+            }
+
+
+def _verdict(reply: WalletReply) -> str:
+    match reply:
+        case WalletApplied(nothing_moved=nothing):
+            return "nothing" if nothing else "applied"
+        case WalletRefused(reason=reason):
+            return f"refused:{reason.value}"
+        case WalletUnknown(detail=detail):
+            return f"unknown:{detail[:120]}"
+        case WalletStatusReply(state=state):
+            return f"status:{state.value}"

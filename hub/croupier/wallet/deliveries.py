@@ -1,0 +1,430 @@
+"""Delivers what is owed, until it is answered definitely.
+
+Work is claimed under a lease and an epoch, sent, and settled in one commit with its movement. A definite refusal holds
+it for a person; everything else puts it back into the calendar. Nothing owed is ever dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, assert_never
+
+from attrs import evolve, frozen
+
+from croupier.contract import (
+    AppliedEffect,
+    Direction,
+    NotFoundError,
+    PlayContext,
+    RetryLaterError,
+    TransactionState,
+    WalletApplied,
+    WalletCall,
+    WalletCapability,
+    WalletMove,
+    WalletPlayer,
+    WalletRefused,
+    WalletReply,
+    WalletStatus,
+    WalletStatusReply,
+    WalletUnknown,
+)
+from croupier.contract.errors import ConflictError
+from croupier.ledger.port import Change, DeliveryUpdate, Ledger, Look, Owner
+from croupier.ledger.records import (
+    DeliveryRow,
+    DeliveryState,
+    DeliveryTask,
+    MovementRow,
+    MovementState,
+    RoundState,
+)
+from croupier.ledger.records import Event as LedgerEvent
+from croupier.wallet.calendar import Calendar
+from croupier.wallet.channel import Channel
+from croupier.wallet.machine import UNANSWERED, Event, Shape
+from croupier.wallet.parties import Connection, Connections
+from croupier.wallet.ports import Clock, Ids
+from croupier.wallet.settle import Happening, Settler
+from croupier.wallet.wire import (
+    applied_columns,
+    balance_columns,
+    cancelled_columns,
+    context_of,
+    refused_columns,
+    wallet_movement,
+    wallet_rollback,
+)
+
+FindPlayer = Callable[[Connection, MovementRow], Awaitable[WalletPlayer]]
+
+
+@frozen(kw_only=True)
+class Verdict:
+    """What one attempt came to.
+
+    Attributes:
+        events: What happened to movements; the delivery's own movement first.
+        state: Where the delivery stands now.
+        task: What is owed next, if it is still owed.
+        due_in_ms: When it is due; `None` leaves it to the calendar.
+        detail: For people, without secrets or player data.
+    """
+
+    events: Sequence[Happening] = ()
+    state: DeliveryState = DeliveryState.DONE
+    task: DeliveryTask | None = None
+    due_in_ms: int | None = None
+    detail: str | None = None
+
+
+class Deliveries:
+    """The worker for owed work, and what a person can do about held work."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        channel: Channel,
+        connections: Connections,
+        find_player: FindPlayer,
+        clock: Clock,
+        ids: Ids,
+        owner: Owner,
+        notify: Callable[[str], None],
+        calendar: Calendar,
+        lease_ms: int = 30_000,
+        at_once: int = 32,
+    ) -> None:
+        """Everything the worker needs is handed in.
+
+        Args:
+            ledger: The durable record.
+            channel: The way to the wallets.
+            connections: Finds a movement's connection.
+            find_player: Finds a movement's wallet.
+            clock: Time.
+            ids: Jitter and traces.
+            owner: This process.
+            notify: Told of every movement that changed.
+            calendar: When to try again.
+            lease_ms: How long claimed work is this worker's: longer than any call to a wallet.
+            at_once: How many deliveries may be under way together.
+        """
+        self._ledger = ledger
+        self._channel = channel
+        self._connections = connections
+        self._find_player = find_player
+        self._clock = clock
+        self._ids = ids
+        self._owner = owner
+        self._settler = Settler(ledger, clock, notify)
+        self._calendar = calendar
+        self._lease_ms = lease_ms
+        self._at_once = at_once
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._wake.set()
+
+    async def run(self, poll_seconds: float = 1.0) -> None:
+        """Deliver until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                busy = await self.run_once()
+            except RetryLaterError:
+                busy = 0
+            if not busy:
+                try:
+                    async with asyncio.timeout(poll_seconds):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+
+    async def run_once(self) -> int:
+        """Claim what is due and try it; returns how much that was."""
+        await self._adopt_orphans()
+        now = self._clock.now_ms()
+        claimed = await self._ledger.claim_deliveries(self._owner, now, self._lease_ms, self._at_once)
+        outcomes = await asyncio.gather(*(self._deliver(row) for row in claimed), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, RetryLaterError):
+                raise outcome
+        return len(claimed)
+
+    async def _deliver(self, row: DeliveryRow) -> None:
+        """One attempt. If it cannot be recorded, the lease runs out and it is tried again: the ids are the same."""
+        movement = await self._ledger.movement(row.operator, row.movement)
+        connection = self._connections.connection(row.operator, movement.connection) if movement else None
+        if movement is None or connection is None:
+            verdict = Verdict(state=DeliveryState.OWED, detail="the connection cannot be used now")
+        else:
+            verdict = await self._attempt(connection, row, movement)
+        await self._record(row, verdict)
+
+    async def _attempt(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
+        match row.task:
+            case DeliveryTask.SEND:
+                return await self._send(connection, row, movement)
+            case DeliveryTask.REVERSE:
+                return await self._reverse(connection, row, movement)
+            case DeliveryTask.ASK:
+                return await self._ask(connection, row, movement)
+            case _:
+                assert_never(row.task)
+
+    async def _send(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
+        if movement.state is not MovementState.OWED:
+            return Verdict(detail=f"no longer owed: {movement.state.value}")
+        bet = await self._ledger.movement(row.operator, movement.target) if movement.target else None
+        if bet is not None and movement.direction == Direction.CREDIT.value and bet.state in _FAILED:
+            return Verdict(events=(_cancelled(movement),), detail="its bet did not stand")
+        context = await self._context(movement, connection)
+        call = WalletMove(
+            player=await self._find_player(connection, movement),
+            context=context,
+            movement=wallet_movement(movement, connection),
+        )
+        reply = await self._call(connection, call, row)
+        match reply:
+            case WalletApplied():
+                done = Happening(
+                    movement=movement.movement, event=Event.ACCEPTED, changes=applied_columns(movement, reply)
+                )
+                return Verdict(events=(done,))
+            case WalletRefused() if movement.direction == Direction.DEBIT.value:
+                return Verdict(events=await self._refused_debit(movement, reply), detail=reply.reason.value)
+            case WalletRefused():
+                changes = refused_columns(reply)
+                held = Happening(movement=movement.movement, event=Event.OWED_REFUSED, changes=changes)
+                return Verdict(events=(held,), state=DeliveryState.HELD, detail=reply.reason.value)
+            case _:
+                return Verdict(state=DeliveryState.OWED, detail=_detail(reply))
+
+    async def _refused_debit(self, movement: MovementRow, reply: WalletRefused) -> tuple[Happening, ...]:
+        """A bet that was sent again is refused: what else its play has moved is taken back."""
+        refused = Happening(movement=movement.movement, event=Event.REFUSED, changes=refused_columns(reply))
+        if movement.round is None:
+            return (refused,)
+        look = Look(operator=movement.operator, round=movement.round, round_movements=True)
+        siblings = (await self._ledger.look(look)).round_movements
+        taken_back = tuple(
+            Happening(movement=row.movement, event=Event.TAKEN_BACK)
+            for row in siblings
+            if row.play == movement.play and row.movement != movement.movement and row.state is MovementState.APPLIED
+        )
+        return (refused, *taken_back)
+
+    async def _reverse(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
+        if movement.state is not MovementState.REVERSING:
+            return Verdict(detail=f"no longer owed: {movement.state.value}")
+        call = WalletMove(
+            player=await self._find_player(connection, movement),
+            context=await self._context(movement, connection),
+            movement=wallet_rollback(movement, connection),
+        )
+        reply = await self._call(connection, call, row)
+        match reply:
+            case WalletApplied(nothing_moved=True) if not _remembers(connection) and movement.generation == 0:
+                return Verdict(
+                    state=DeliveryState.OWED,
+                    task=DeliveryTask.ASK,
+                    due_in_ms=connection.operator.policy.late_window_ms,
+                    detail="nothing to undo yet; the original may still arrive",
+                )
+            case WalletApplied(balance=balance):
+                return Verdict(events=(_undone(movement, balance_columns(balance)),))
+            case WalletRefused(reason=reason):
+                changes = refused_columns(reply)
+                held = Happening(movement=movement.movement, event=Event.OWED_UNDO_REFUSED, changes=changes)
+                return Verdict(events=(held,), state=DeliveryState.HELD, detail=reason.value)
+            case _:
+                return Verdict(state=DeliveryState.OWED, detail=_detail(reply))
+
+    async def _ask(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
+        """Ask what became of a movement; without that ability only a rollback under a new id is safe."""
+        if movement.state not in {MovementState.REVERSING, MovementState.OWED}:
+            return Verdict(detail=f"no longer owed: {movement.state.value}")
+        reversing = movement.state is MovementState.REVERSING
+        if WalletCapability.TRANSACTION_STATUS not in connection.operator.capabilities:
+            if reversing:
+                return Verdict(events=(_next_generation(movement),), detail="rolled back again under a new id")
+            held = Happening(movement=movement.movement, event=Event.OWED_REFUSED)
+            detail = "the wallet is not proven safe for retries and cannot be asked"
+            return Verdict(events=(held,), state=DeliveryState.HELD, detail=detail)
+        call = WalletStatus(player=await self._find_player(connection, movement), transaction=movement.movement)
+        reply = await self._call(connection, call, row)
+        if not isinstance(reply, WalletStatusReply):
+            return Verdict(state=DeliveryState.OWED, detail=_detail(reply))
+        match reply.state:
+            case TransactionState.APPLIED if reversing:
+                return Verdict(events=(_next_generation(movement),), detail="it had arrived late")
+            case TransactionState.APPLIED:
+                done = Happening(
+                    movement=movement.movement, event=Event.ACCEPTED, changes={"effect": AppliedEffect.MOVED.value}
+                )
+                return Verdict(events=(done,))
+            case TransactionState.ROLLED_BACK | TransactionState.NOT_FOUND if reversing:
+                return Verdict(events=(_undone(movement, {}),))
+            case TransactionState.NOT_FOUND:
+                return Verdict(state=DeliveryState.OWED, task=DeliveryTask.SEND, due_in_ms=0, detail="not there yet")
+            case _:
+                held = Happening(movement=movement.movement, event=Event.OWED_REFUSED)
+                return Verdict(events=(held,), state=DeliveryState.HELD, detail="the wallet rolled it back")
+
+    async def _call(self, connection: Connection, call: WalletCall, row: DeliveryRow) -> WalletReply:
+        deadline = self._clock.monotonic() + connection.operator.policy.timeout_ms / 1000
+        return await self._channel.call(connection.operator, call, deadline=deadline, trace=row.delivery)
+
+    async def _context(self, movement: MovementRow, connection: Connection) -> PlayContext:
+        stored = await self._ledger.round(movement.operator, movement.round) if movement.round else None
+        provider_round = stored.provider_round if stored else ""
+        closed = stored is not None and stored.state is RoundState.CLOSED
+        return context_of(movement, connection, provider_round, round_closed=closed)
+
+    async def _record(self, row: DeliveryRow, verdict: Verdict) -> None:
+        """Write what an attempt came to, in one commit with the movement."""
+        now, attempts = self._clock.now_ms(), row.attempts + 1
+        owed = verdict.state is DeliveryState.OWED
+        age = now - row.created_at
+        wait = (
+            self._calendar.wait_ms(attempts, age, self._ids.jitter())
+            if verdict.due_in_ms is None
+            else verdict.due_in_ms
+        )
+        after = evolve(
+            row,
+            state=verdict.state,
+            task=verdict.task or row.task,
+            attempts=attempts,
+            due_at=now + wait if owed else row.due_at,
+            detail=verdict.detail,
+            owner=None,
+            lease_until=0,
+            version=row.version + 1,
+        )
+        update = DeliveryUpdate(after, epoch=row.epoch)
+        try:
+            if verdict.events:
+                await self._settler.settle(row.operator, verdict.events, delivery=update)
+            else:
+                events = self._alarm(row, age, verdict) if owed else ()
+                await self._ledger.commit(Change(operator=row.operator, delivery_updates=(update,), events=events))
+        except ConflictError:
+            return
+        if not owed:
+            self.wake()
+
+    def _alarm(self, row: DeliveryRow, age: int, verdict: Verdict) -> tuple[LedgerEvent, ...]:
+        if not self._calendar.is_late(age):
+            return ()
+        body = {"movement": row.movement, "task": row.task.value, "detail": verdict.detail or ""}
+        return (LedgerEvent(kind="delivery.late", subject=row.delivery, at=self._clock.now_ms(), body=body),)
+
+    async def _adopt_orphans(self) -> None:
+        """Take over what a process left behind: its calls have no answer, and the usual table says what follows."""
+        rows = await self._ledger.claim_orphans(self._owner, self._clock.now_ms(), self._lease_ms, self._at_once)
+        plays: dict[tuple[str, str], list[MovementRow]] = {}
+        for row in rows:
+            plays.setdefault((row.operator, row.play), []).append(row)
+        for (operator, _play), movements in plays.items():
+            connection = self._connections.connection(operator, movements[0].connection)
+            if connection is not None:
+                await self._settler.settle(operator, _orphaned(connection, movements))
+
+    async def redrive(self, operator: str, delivery: str, *, who: str, why: str) -> DeliveryRow:
+        """Try held work again, now.
+
+        Raises:
+            NotFoundError: There is no such delivery.
+            ConflictError: It is not held.
+        """
+        row = await self._held(operator, delivery)
+        event = Event.SEND_AGAIN if row.task is not DeliveryTask.REVERSE else Event.UNDO_AGAIN
+        return await self._decide(row, event, DeliveryState.OWED, {"who": who, "why": why, "decision": "redrive"})
+
+    async def resolve(self, operator: str, delivery: str, *, who: str, why: str, applied: bool) -> DeliveryRow:
+        """Mark held work as done by hand: `applied` says whether the movement stands at the operator.
+
+        Raises:
+            NotFoundError: There is no such delivery.
+            ConflictError: It is not held.
+        """
+        row = await self._held(operator, delivery)
+        event = Event.SETTLED_DONE if applied else Event.SETTLED_UNDONE
+        decision = "applied" if applied else "undone"
+        return await self._decide(row, event, DeliveryState.DONE, {"who": who, "why": why, "decision": decision})
+
+    async def _held(self, operator: str, delivery: str) -> DeliveryRow:
+        row = await self._ledger.delivery(operator, delivery)
+        if row is None:
+            raise NotFoundError("there is no such delivery", where=delivery)
+        if row.state is not DeliveryState.HELD:
+            raise ConflictError(f"the delivery is not held but {row.state.value}", where=delivery)
+        return row
+
+    async def _decide(
+        self, row: DeliveryRow, event: Event, state: DeliveryState, body: Mapping[str, str]
+    ) -> DeliveryRow:
+        now = self._clock.now_ms()
+        after = evolve(
+            row, state=state, due_at=now, detail=f"{body['decision']} by {body['who']}", version=row.version + 1
+        )
+        happening = Happening(movement=row.movement, event=event)
+        decided = LedgerEvent(kind="delivery.decided", subject=row.delivery, at=now, body=body)
+        await self._settler.settle(row.operator, [happening], delivery=DeliveryUpdate(after), also=(decided,))
+        self.wake()
+        return after
+
+    async def owed(self) -> int:
+        """How many deliveries are owed and not held: zero after everything is drained."""
+        states = await self._ledger.count_states()
+        return sum(count for name, count in states.items() if name in _UNFINISHED)
+
+
+_FAILED: Final = frozenset(
+    {MovementState.DECLINED, MovementState.REVERSED, MovementState.REVERSING, MovementState.TOMBSTONED}
+)
+_UNFINISHED: Final = frozenset({"delivery.owed", "movement.intent", "movement.fenced"})
+
+
+def _remembers(connection: Connection) -> bool:
+    return connection.operator.policy.tombstones
+
+
+def _detail(reply: WalletReply) -> str:
+    return reply.detail if isinstance(reply, WalletUnknown) else "an answer to another question"
+
+
+def _cancelled(movement: MovementRow) -> Happening:
+    return Happening(movement=movement.movement, event=Event.REFUSED, changes=cancelled_columns())
+
+
+def _undone(movement: MovementRow, changes: Mapping[str, Any]) -> Happening:
+    return Happening(movement=movement.movement, event=Event.UNDONE, changes=changes)
+
+
+def _next_generation(movement: MovementRow) -> Happening:
+    changes = {"generation": movement.generation + 1}
+    return Happening(movement=movement.movement, event=Event.LOST_REVERSE, changes=changes)
+
+
+def _orphaned(connection: Connection, movements: Sequence[MovementRow]) -> list[Happening]:
+    """What follows for the movements of one play whose process is gone: they may have been sent."""
+    directions = {row.direction for row in movements}
+    mixed = directions == {Direction.DEBIT.value, Direction.CREDIT.value}
+    happenings = []
+    for row in movements:
+        if row.direction == Direction.REVERSAL.value:
+            happenings.append(Happening(movement=row.movement, event=Event.PROMISED))
+            if row.target is not None:
+                happenings.append(Happening(movement=row.target, event=Event.LOST_REVERSE))
+            continue
+        shape = Shape.BET_AND_WIN if mixed else Shape.BET if row.direction == Direction.DEBIT.value else Shape.WIN
+        policy = connection.policies.default
+        event, _answer = UNANSWERED[shape, policy.on_silence, connection.operator.policy.retry_safe]
+        happenings.append(Happening(movement=row.movement, event=event))
+    return happenings

@@ -1,0 +1,488 @@
+"""The engine: from what a provider asks to what it is answered.
+
+One play: its identity is found, one reading of the ledger is planned, the intent is made durable, the wallet is called
+with the time that is left, the outcome is made durable, and then the provider is answered. If somebody else writes
+first, the play is planned again; if the provider hangs up, the work is finished all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import assert_never
+
+from attrs import evolve, frozen
+
+from croupier.contract import (
+    Applied,
+    AppliedEffect,
+    Authenticate,
+    Balance,
+    BalanceQuery,
+    Call,
+    Calls,
+    CloseRound,
+    CloseRoundResult,
+    Declined,
+    DeclineReason,
+    Direction,
+    MovementKind,
+    MovementResult,
+    Notice,
+    NoticeResult,
+    Outcome,
+    Ping,
+    Play,
+    PlayerLookup,
+    PlayMode,
+    PlayResult,
+    Policy,
+    Query,
+    RepeatBalance,
+    Result,
+    RoundEnd,
+    Unknown,
+    UnknownCause,
+)
+from croupier.contract.errors import StoreUnavailableError
+from croupier.ledger.port import Change, Committed, Ledger, Look, Owner, Snapshot
+from croupier.ledger.records import Event as LedgerEvent
+from croupier.ledger.records import MovementRow, MovementState, RoundState, SessionRow
+from croupier.wallet.channel import Channel
+from croupier.wallet.draft import Draft, is_empty
+from croupier.wallet.intended import Identity, Intended, intend, key_of, scope_of
+from croupier.wallet.machine import Answer
+from croupier.wallet.parties import Connection, Games, Request, Sessions
+from croupier.wallet.people import People
+from croupier.wallet.plan import Attempt, Next, Plan, Say, SendIt, Situation, UndoIt, WaitFor, plan_forward
+from croupier.wallet.plan_rollback import plan_rollback, win_leg_key
+from croupier.wallet.ports import Clock, Ids
+from croupier.wallet.resolve import Resolver, unidentified, wire_currency_is
+from croupier.wallet.rows import applied_outcome, declined_outcome
+from croupier.wallet.sending import Errand, Sender, Sent
+from croupier.wallet.settle import MAX_TRIES, Settler
+from croupier.wallet.watch import Bell, KeyedLocks
+from croupier.wallet.wire import stored_balance
+
+
+class Engine:
+    """Handles the calls of every connection."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        sessions: Sessions,
+        games: Games,
+        channel: Channel,
+        clock: Clock,
+        ids: Ids,
+        owner: Owner,
+        bell: Bell,
+        lease_ms: int = 30_000,
+    ) -> None:
+        """Everything the engine needs is handed in.
+
+        Args:
+            ledger: The durable record.
+            sessions: Sessions and aliases.
+            games: Which games a connection serves.
+            channel: The way to the wallets.
+            clock: Time.
+            ids: Ids of plays, nonces.
+            owner: This process, as the ledger registered it.
+            bell: Rings when a movement changes; shared with the deliveries.
+            lease_ms: How long an intent belongs to this process: longer than any call to a wallet.
+        """
+        self._ledger = ledger
+        self._sessions = sessions
+        self._clock = clock
+        self._ids = ids
+        self._owner = owner
+        self._bell = bell
+        self._lease_ms = lease_ms
+        self._locks = KeyedLocks()
+        self._resolver = Resolver(ledger, sessions, games)
+        self._people = People(ledger, sessions, channel, self._resolver)
+        self._sender = Sender(channel, Settler(ledger, clock, bell.ring))
+        self._running: set[asyncio.Task[tuple[Result, ...]]] = set()
+
+    async def handle(self, connection: Connection, calls: Calls, *, trace: str, deadline: float) -> tuple[Result, ...]:
+        """Handle the calls of one request, in order.
+
+        The work goes on and is recorded if the caller is cancelled.
+
+        Args:
+            connection: The connection they came by.
+            calls: What was asked.
+            trace: The request's trace.
+            deadline: `Clock.monotonic` value by which the provider must be answered.
+
+        Raises:
+            StoreUnavailableError: The ledger cannot store it; what was sent before that will be recovered.
+        """
+        request = Request(connection=connection, trace=trace, deadline=deadline)
+        task = asyncio.ensure_future(self._all(request, calls))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait until everything that was begun is recorded."""
+        while self._running:
+            await asyncio.wait(set(self._running))
+
+    async def _all(self, request: Request, calls: Calls) -> tuple[Result, ...]:
+        return tuple([await self._call(request, call) for call in calls.items])
+
+    async def _call(self, request: Request, call: Call) -> Result:
+        match call:
+            case Play():
+                return await self._play(request, call)
+            case Authenticate():
+                return await self._people.authenticate(request, call)
+            case PlayerLookup():
+                return await self._people.look_up(request, call)
+            case BalanceQuery():
+                return await self._people.balance_query(request, call)
+            case CloseRound():
+                return await self._close_round(request, call)
+            case Notice():
+                return await self._notice(request, call)
+            case Query():
+                return await self._people.query(request.connection, call)
+            case Ping():
+                return NoticeResult(outcome=Applied(effect=AppliedEffect.NOTHING))
+            case _:
+                assert_never(call)
+
+    async def _play(self, request: Request, play: Play) -> PlayResult:
+        """A play in its mode; rollbacks always go one by one."""
+        rollbacks = any(movement.kind is MovementKind.ROLLBACK for movement in play.movements)
+        if len(play.movements) == 1 or (play.mode is PlayMode.ATOMIC and not rollbacks):
+            return await self._together(request, play)
+        results: list[PlayResult] = []
+        for place, movement in enumerate(play.movements):
+            last = place == len(play.movements) - 1
+            one = evolve(play, movements=(movement,), closes_round=play.closes_round and last)
+            if results and play.mode is PlayMode.SEQUENTIAL and not isinstance(results[-1].outcome, Applied):
+                skipped = Declined(reason=DeclineReason.CANCELLED)
+                result = MovementResult(reference=movement.reference, outcome=skipped)
+                results.append(PlayResult(outcome=results[-1].outcome, movements=(result,)))
+            else:
+                results.append(await self._together(request, one))
+        balance = next((result.balance for result in reversed(results) if result.balance), None)
+        movements = tuple(movement for result in results for movement in result.movements)
+        return PlayResult(outcome=_overall([item.outcome for item in movements]), movements=movements, balance=balance)
+
+    async def _together(self, request: Request, play: Play) -> PlayResult:
+        """Movements that begin together: one plan, one commit before the wallet is called."""
+        connection = request.connection
+        policy = connection.policies.of(play.operation)
+        identity = await self._resolver.play(connection, play)
+        if reason := unidentified(identity, play):
+            return _same_for_all(play, Declined(reason=reason))
+        if not wire_currency_is(connection, play.operation, play.currency, identity.currency):
+            return _same_for_all(play, Declined(reason=DeclineReason.CURRENCY_WRONG))
+        try:
+            begun = await self._begin(request, play, policy, identity)
+        except StoreUnavailableError:
+            return _same_for_all(play, Unknown(cause=UnknownCause.STORE))
+        return await self._finish(request, play, policy, begun)
+
+    async def _begin(self, request: Request, play: Play, policy: Policy, identity: Identity) -> Begun:
+        """Plan and make the intent durable; waits for what is in flight as long as there is time."""
+        attempt = self._attempt(self._ids.new_id())
+        lock = f"{request.connection.operator.id}/{identity.round or identity.player or request.connection.id}"
+        for _try in range(MAX_TRIES):
+            async with self._locks.hold(lock):
+                situation, intended = await self._situation(play, policy, identity, attempt)
+                rollback = play.movements[0].kind is MovementKind.ROLLBACK
+                plan = plan_rollback(situation, intended[0]) if rollback else plan_forward(situation, intended)
+                if not await self._write(plan):
+                    continue
+            waits = next((item for item in plan.steps if isinstance(item, WaitFor)), None)
+            if waits is None or not await self._bell.wait(waits.movement, request.deadline):
+                return Begun(situation=situation, intended=intended, plan=plan)
+            attempt = self._attempt(attempt.play)
+        raise StoreUnavailableError("other writers came first too often")
+
+    def _attempt(self, play: str) -> Attempt:
+        now = self._clock.now_ms()
+        return Attempt(
+            play=play,
+            owner=self._owner.name,
+            epoch=self._owner.epoch,
+            nonce=self._ids.nonce(),
+            now=now,
+            lease_until=now + self._lease_ms,
+        )
+
+    async def _write(self, plan: Plan) -> bool:
+        if is_empty(plan.change):
+            return True
+        if not isinstance(await self._ledger.commit(plan.change), Committed):
+            return False
+        for update in plan.change.updates:
+            self._bell.ring(update.row.movement)
+        return True
+
+    async def _situation(
+        self, play: Play, policy: Policy, identity: Identity, attempt: Attempt
+    ) -> tuple[Situation, Sequence[Intended]]:
+        """One reading of the ledger, and what the play asks for in its terms."""
+        operator, scope = identity.connection.operator.id, scope_of(policy, identity)
+        keys = [key_of(key, scope, identity) for item in play.movements for key in item.keys]
+        keys += [key_of(item.resend_of, scope, identity) for item in play.movements if item.resend_of]
+        targets = [
+            key_of(item.target.key, scope, identity) for item in play.movements if item.target and item.target.key
+        ]
+        net = any(item.win_amount is not None for item in play.movements)
+        legs = [win_leg_key(key) for key in (*targets, *(keys if net else ()))]
+        whole = any(_needs_whole_round(item.kind, play) for item in play.movements)
+        look = Look(operator=operator, keys=(*keys, *targets, *legs), round=identity.round, round_movements=whole)
+        snapshot = await self._ledger.look(look)
+        first = snapshot.keys.get(targets[0]) if targets else None
+        if identity.round is None and first is not None and first.round is not None:
+            snapshot = await self._ledger.look(evolve(look, round=first.round))
+        identity = _captured_at_bet(identity, snapshot, play)
+        situation = Situation(play=play, policy=policy, identity=identity, snapshot=snapshot, attempt=attempt)
+        return situation, intend(play, policy, identity)
+
+    async def _finish(self, request: Request, play: Play, policy: Policy, begun: Begun) -> PlayResult:
+        """Send what was begun, close the round where the play says so, and put the answer together."""
+        sent = await self._send(request, play, policy, begun)
+        outcomes = [_outcome(item, sent, request.connection) for item in begun.plan.steps]
+        results = _by_movement(play, begun.intended, outcomes)
+        overall = _overall([item.outcome for item in results])
+        if isinstance(overall, Applied):
+            await self._after(play, policy, begun)
+        balance, outcome = await self._balance(request, policy, begun, sent, overall)
+        return PlayResult(outcome=outcome, movements=results, balance=balance)
+
+    async def _send(self, request: Request, play: Play, policy: Policy, begun: Begun) -> Sent:
+        sends = [item.row for item in begun.plan.steps if isinstance(item, SendIt)]
+        undo = next((item for item in begun.plan.steps if isinstance(item, UndoIt)), None)
+        if not sends and undo is None:
+            return Sent(rows={})
+        first = undo.target if undo else sends[0]
+        identity = begun.situation.identity
+        errand = Errand(
+            connection=request.connection,
+            policy=policy,
+            player=await self._people.wallet_player(request.connection, first, identity.session),
+            provider_round=identity.provider_round or "",
+            closes_round=_closes(play, policy),
+            deadline=request.deadline,
+            trace=request.trace,
+            known=begun.known,
+        )
+        if undo is not None:
+            return await self._sender.undo(errand, undo.row, undo.target)
+        return await self._sender.send(errand, sends)
+
+    async def _after(self, play: Play, policy: Policy, begun: Begun) -> None:
+        """End the round where that was not part of settling, and the grant."""
+        situation = begun.situation
+        operator = situation.operator
+        settled = policy.round_end is RoundEnd.SETTLED
+        round_id = situation.identity.round or next(
+            (item.target.round for item in begun.plan.steps if isinstance(item, UndoIt)), None
+        )
+        if round_id is not None and (_closes(play, policy) or settled):
+            await self._end_round(operator, round_id, only_if_settled=settled and not _closes(play, policy))
+        grant = situation.identity.grant
+        if play.closes_grant and grant is not None and grant.state != "finished":
+            ended = evolve(grant, state="finished", version=grant.version + 1)
+            event = LedgerEvent(kind="grant.finished", subject=grant.grant, at=self._clock.now_ms())
+            await self._ledger.commit(Change(operator=operator, grants=(ended,), events=(event,)))
+
+    async def _end_round(self, operator: str, round_id: str, *, only_if_settled: bool = False) -> bool:
+        """Close a round; `False` if there is no such round."""
+        for _try in range(MAX_TRIES):
+            look = Look(operator=operator, round=round_id, round_movements=only_if_settled)
+            snapshot = await self._ledger.look(look)
+            if snapshot.round is None:
+                return False
+            if snapshot.round.state is RoundState.CLOSED:
+                return True
+            if only_if_settled and not _every_bet_is_settled(snapshot.round_movements):
+                return True
+            change = Draft(operator, self._clock.now_ms()).change(snapshot.round, stored=True, closes=True)
+            if isinstance(await self._ledger.commit(change), Committed):
+                return True
+        raise StoreUnavailableError("other writers came first too often")
+
+    async def _balance(
+        self, request: Request, policy: Policy, begun: Begun, sent: Sent, outcome: Outcome
+    ) -> tuple[Balance | None, Outcome]:
+        """The balance for the answer; where the protocol cannot do without one, it is asked for."""
+        identity = begun.situation.identity
+        shown = self._people.shown(request.connection, begun.situation.play.operation, sent.balance)
+        if shown is not None or not isinstance(outcome, Applied) or not identity.player:
+            return shown, outcome
+        rows = [item.row for item in begun.plan.steps if isinstance(item, Say) and item.row is not None]
+        if policy.repeat_balance is RepeatBalance.STORED and rows:
+            stored = stored_balance(rows[-1], request.connection)
+            shown = self._people.shown(request.connection, begun.situation.play.operation, stored)
+            if shown is not None:
+                return shown, outcome
+        if not policy.answer_needs_balance:
+            return None, outcome
+        balance = await self._people.balance_of(request, begun.situation.play.operation, identity)
+        if isinstance(balance, Balance):
+            return balance, outcome
+        return None, Unknown(cause=UnknownCause.BALANCE, transaction=outcome.transaction)
+
+    async def _close_round(self, request: Request, call: CloseRound) -> CloseRoundResult:
+        play_round = call.round
+        player, session = await self._resolver.person(request.connection, alias=call.player, token=call.session)
+        if not player:
+            return CloseRoundResult(outcome=Declined(reason=DeclineReason.PLAYER_UNKNOWN))
+        identity = Identity(connection=request.connection, player=player, session=session, provider_round=play_round)
+        try:
+            assert identity.round is not None  # noqa: S101 # player and provider_round are given
+            known = await self._end_round(request.connection.operator.id, identity.round)
+        except StoreUnavailableError:
+            return CloseRoundResult(outcome=Unknown(cause=UnknownCause.STORE))
+        outcome = Applied(effect=AppliedEffect.MOVED if known else AppliedEffect.NOTHING)
+        policy = request.connection.policies.of(call.operation)
+        if not policy.answer_needs_balance:
+            return CloseRoundResult(outcome=outcome)
+        balance = await self._people.balance_of(request, call.operation, identity)
+        if isinstance(balance, Balance):
+            return CloseRoundResult(outcome=outcome, balance=balance)
+        return CloseRoundResult(outcome=Unknown(cause=UnknownCause.BALANCE))
+
+    async def _notice(self, request: Request, call: Notice) -> NoticeResult:
+        operator = request.connection.operator.id
+        body = {"operation": call.operation, "reference": call.reference, "connection": request.connection.id}
+        event = LedgerEvent(
+            kind=f"notice.{call.subject}", subject=call.reference, at=self._clock.now_ms(), body={**body, **call.facts}
+        )
+        try:
+            await self._ledger.commit(Change(operator=operator, events=(event,)))
+        except StoreUnavailableError:
+            return NoticeResult(outcome=Unknown(cause=UnknownCause.STORE))
+        if call.ends_session and call.player:
+            await self._end_sessions(request.connection, call.player)
+        return NoticeResult(outcome=Applied(effect=AppliedEffect.NOTHING))
+
+    async def _end_sessions(self, connection: Connection, alias: str) -> None:
+        player = await self._sessions.player(connection, alias)
+        session: SessionRow | None = await self._sessions.latest(connection, player) if player else None
+        if session is not None:
+            await self._sessions.end(connection.operator.id, session.session)
+
+
+@frozen(kw_only=True)
+class Begun:
+    """A plan whose change is durable.
+
+    Attributes:
+        situation: What it was made from.
+        intended: The movements in the hub's terms.
+        plan: The plan.
+    """
+
+    situation: Situation
+    intended: Sequence[Intended]
+    plan: Plan
+
+    @property
+    def known(self) -> Snapshot:
+        """The ledger's rows as they stand after the commit."""
+        change, snapshot = self.plan.change, self.situation.snapshot
+        rows = {row.movement: row for row in snapshot.movements.values()}
+        rows |= {row.movement: row for row in change.movements}
+        rows |= {update.row.movement: update.row for update in change.updates}
+        return Snapshot(movements=rows, round=change.rounds[0] if change.rounds else snapshot.round)
+
+
+def _needs_whole_round(kind: MovementKind, play: Play) -> bool:
+    """Whether the round's movements must be read: a win that may stand without its bet, a rollback of "the bet"."""
+    latest = any(item.target is not None and item.target.latest_bet_of_round for item in play.movements)
+    return latest or kind is MovementKind.WIN
+
+
+def _captured_at_bet(identity: Identity, snapshot: Snapshot, play: Play) -> Identity:
+    """A payout keeps the currency that its round began with, whatever the player's session says since."""
+    row = snapshot.round
+    bets = any(item.direction is Direction.DEBIT for item in play.movements)
+    if row is None or bets or identity.currency is None or row.currency in {"", identity.currency.code}:
+        return identity
+    return evolve(identity, currency=identity.connection.currencies.get(row.currency))
+
+
+def _closes(play: Play, policy: Policy) -> bool:
+    return play.closes_round or policy.round_end is RoundEnd.TRANSACTION
+
+
+def _every_bet_is_settled(rows: Sequence[MovementRow]) -> bool:
+    settled = {row.target for row in rows if row.direction == Direction.CREDIT.value and row.target}
+    gone = {MovementState.DECLINED, MovementState.REVERSED, MovementState.TOMBSTONED}
+    bets = [row for row in rows if row.direction == Direction.DEBIT.value]
+    return all(row.state in gone or row.movement in settled for row in bets)
+
+
+def _outcome(item: Next, sent: Sent, connection: Connection) -> Outcome:
+    match item:
+        case Say(outcome=outcome):
+            return outcome
+        case WaitFor(movement=movement, cause=cause):
+            return Unknown(cause=cause, transaction=movement)
+        case SendIt(row=row):
+            return _settled(sent.rows[row.movement], sent.answer, connection)
+        case UndoIt(row=row, target=target):
+            return _undone(row, sent.rows[target.movement], sent.answer, connection)
+
+
+def _settled(row: MovementRow, answer: Answer, connection: Connection) -> Outcome:
+    """What the provider is told of a bet or win that was sent."""
+    match row.state:
+        case MovementState.APPLIED:
+            return applied_outcome(row, connection, AppliedEffect.MOVED)
+        case MovementState.DECLINED:
+            return declined_outcome(row)
+        case MovementState.FENCED | MovementState.REVERSING | MovementState.REVERSED if row.undone_by is not None:
+            return Declined(reason=DeclineReason.ALREADY_ROLLED_BACK, transaction=row.movement)
+        case MovementState.REVERSING | MovementState.REVERSED if answer is Answer.FAILED:
+            return Declined(reason=DeclineReason.CANCELLED, transaction=row.movement)
+        case MovementState.OWED | MovementState.HELD:
+            return Unknown(cause=UnknownCause.OWED, transaction=row.movement)
+        case _:
+            return Unknown(cause=UnknownCause.NO_ANSWER, transaction=row.movement)
+
+
+def _undone(row: MovementRow, target: MovementRow, answer: Answer, connection: Connection) -> Outcome:
+    """What the provider is told of its rollback."""
+    match target.state:
+        case MovementState.REVERSED:
+            return applied_outcome(evolve(row, settled_at=target.settled_at), connection, AppliedEffect.MOVED)
+        case MovementState.APPLIED:
+            return Declined(reason=DeclineReason.OPERATION_NOT_ALLOWED, transaction=row.movement)
+        case _ if answer is Answer.ACCEPTED:
+            return applied_outcome(row, connection, AppliedEffect.MOVED)
+        case _:
+            return Unknown(cause=UnknownCause.OWED, transaction=row.movement)
+
+
+def _by_movement(play: Play, intended: Sequence[Intended], outcomes: Sequence[Outcome]) -> tuple[MovementResult, ...]:
+    """One result a movement: both legs of a net bet+win speak for it."""
+    results = []
+    for place, movement in enumerate(play.movements):
+        mine = [outcome for item, outcome in zip(intended, outcomes, strict=True) if item.place == place]
+        results.append(MovementResult(reference=movement.reference, outcome=_overall(mine)))
+    return tuple(results)
+
+
+def _overall(outcomes: Sequence[Outcome]) -> Outcome:
+    """The first outcome that is not success, an unknown one before a refusal; else the first."""
+    unknown = next((outcome for outcome in outcomes if isinstance(outcome, Unknown)), None)
+    failed = next((outcome for outcome in outcomes if not isinstance(outcome, Applied)), None)
+    return unknown or failed or outcomes[0]
+
+
+def _same_for_all(play: Play, outcome: Outcome) -> PlayResult:
+    results = tuple(MovementResult(reference=item.reference, outcome=outcome) for item in play.movements)
+    return PlayResult(outcome=outcome, movements=results)

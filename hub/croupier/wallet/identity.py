@@ -1,0 +1,39 @@
+"""Ids that are computed, so that the same thing has the same id whoever computes it, and whenever.
+
+An id is a version 8 UUID over a SHA-256 of immutable ids. The text that is hashed begins with a version of its own: it
+may never change for movements that exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import UUID
+
+from croupier.ledger.records import Key
+
+
+def derived_id(*parts: str) -> str:
+    """A version 8 UUID over parts; parts are length-prefixed, so that no two lists of parts collide."""
+    text = "croupier/1" + "".join(f"|{len(part)}:{part}" for part in parts)
+    raw = bytearray(hashlib.sha256(text.encode()).digest()[:16])
+    raw[6] = (raw[6] & 0x0F) | 0x80
+    raw[8] = (raw[8] & 0x3F) | 0x80
+    return str(UUID(bytes=bytes(raw)))
+
+
+def movement_id(key: Key) -> str:
+    """The id of the movement with this first key: what the operator knows it by, also after a loss of the ledger."""
+    return derived_id("movement", key.operator, key.scope, key.namespace, key.value)
+
+
+def round_id(operator: str, connection: str, player: str, provider_round: str) -> str:
+    """The id of one player's round: providers share round ids between players."""
+    return derived_id("round", operator, connection, player, provider_round)
+
+
+def rollback_id(operator: str, target: str, generation: int) -> str:
+    """The id under which the operator is asked to undo a movement.
+
+    It depends on the target alone: whoever starts the rollback, the operator sees one id and pays once.
+    """
+    return derived_id("rollback", operator, target, str(generation))

@@ -1,0 +1,432 @@
+"""The decision about a play: pure, from one reading of the ledger.
+
+A plan says what to write in one change, and for each movement what to do next: say an outcome, send it to the wallet,
+undo its target, or wait for something in flight and decide again. If the change is refused, because somebody else wrote
+first, a new reading is planned anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from croupier.contract import (
+    Applied,
+    AppliedEffect,
+    Declined,
+    DeclineReason,
+    Direction,
+    LateOriginal,
+    MovementKind,
+    Outcome,
+    Play,
+    Policy,
+    RepeatAnswer,
+    RolledBackRepeat,
+    Unknown,
+    UnknownCause,
+    WinWithoutBet,
+)
+from croupier.ledger.port import Change, Snapshot
+from croupier.ledger.records import Event as LedgerEvent
+from croupier.ledger.records import MovementRow, MovementState, RoundRow, RoundState
+from croupier.wallet.draft import Draft
+from croupier.wallet.intended import BETS, COUNTED_WINS, ROUND_WINS, Identity, Intended, same_content
+from croupier.wallet.machine import LIVE, Event
+from croupier.wallet.rows import applied_outcome, declined_outcome
+
+
+@frozen(kw_only=True)
+class Attempt:
+    """Who writes, and when.
+
+    Attributes:
+        play: The play's id.
+        owner: The process.
+        epoch: Its epoch.
+        nonce: Random per attempt.
+        now: UTC milliseconds.
+        lease_until: Until when nobody else may take the intents over.
+    """
+
+    play: str
+    owner: str
+    epoch: int
+    nonce: str
+    now: int
+    lease_until: int
+
+    @property
+    def ownership(self) -> dict[str, Any]:
+        """The columns of a row that say who works on it."""
+        return {
+            "owner": self.owner,
+            "epoch": self.epoch,
+            "nonce": self.nonce,
+            "lease_until": self.lease_until,
+        }
+
+
+@frozen(kw_only=True)
+class Say:
+    """The outcome is known.
+
+    Attributes:
+        outcome: What to answer.
+        row: The movement's row, where there is one (for its stored balance).
+        repeat: Whether the movement had been answered before.
+    """
+
+    outcome: Outcome
+    row: MovementRow | None = None
+    repeat: bool = False
+
+
+@frozen
+class SendIt:
+    """The movement is begun: send it to the wallet."""
+
+    row: MovementRow
+
+
+@frozen
+class UndoIt:
+    """The rollback is begun: undo its target at the wallet."""
+
+    row: MovementRow
+    target: MovementRow
+
+
+@frozen
+class WaitFor:
+    """Something in flight decides: wait for that movement to change, then plan again."""
+
+    movement: str
+    cause: UnknownCause = UnknownCause.IN_PROGRESS
+
+
+Next = Say | SendIt | UndoIt | WaitFor
+
+
+@frozen(kw_only=True)
+class Plan:
+    """What to write together, and what comes next for each movement, in order."""
+
+    change: Change
+    steps: tuple[Next, ...]
+
+
+@frozen(kw_only=True)
+class Situation:
+    """Everything that a plan is made from."""
+
+    play: Play
+    policy: Policy
+    identity: Identity
+    snapshot: Snapshot
+    attempt: Attempt
+
+    @property
+    def operator(self) -> str:
+        """The operator's id."""
+        return self.identity.connection.operator.id
+
+    def draft(self) -> Draft:
+        """An empty draft."""
+        return Draft(self.operator, self.attempt.now)
+
+    def change(self, draft: Draft) -> Change:
+        """The draft as one command, with this play's round counted anew."""
+        return draft.change(round_of(self), stored=self.snapshot.round is not None)
+
+    def existing(self, intended: Intended) -> MovementRow | None:
+        """The stored movement that this is a message of."""
+        found = (self.snapshot.keys.get(key) for key in intended.every_key)
+        return next((row for row in found if row is not None), None)
+
+
+def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
+    """Plan the bets and wins of an atomic play: all of the new ones begin, or none."""
+    draft = situation.draft()
+    steps: list[Next] = []
+    seen: set[str] = set()
+    for movement in intended:
+        existing = situation.existing(movement)
+        if movement.id in seen:
+            steps.append(Say(outcome=Declined(reason=DeclineReason.CONFLICT)))
+        elif existing is not None:
+            steps.append(_repeat(situation, movement, existing, draft, intended))
+        else:
+            steps.append(_refusal(situation, movement, intended) or SendIt(_intent(situation, movement)))
+        seen.add(movement.id)
+    blocked = _blocking(steps)
+    if blocked is not None:
+        return _none_begins(situation, intended, steps, blocked)
+    for place, (movement, following) in enumerate(zip(intended, steps, strict=True)):
+        if isinstance(following, SendIt) and situation.existing(movement) is None:
+            row = _linked(following.row, movement, situation, intended)
+            steps[place] = SendIt(draft.insert(row, movement.keys))
+    return Plan(change=situation.change(draft), steps=tuple(steps))
+
+
+def _intent(situation: Situation, movement: Intended) -> MovementRow:
+    attempt = situation.attempt
+    return movement.row(
+        situation.identity,
+        play=attempt.play,
+        state=MovementState.INTENT,
+        created_at=attempt.now,
+        **attempt.ownership,
+    )
+
+
+def _linked(row: MovementRow, movement: Intended, situation: Situation, intended: Sequence[Intended]) -> MovementRow:
+    """The row with its target: the bet it settles, by name or in the same play."""
+    if movement.target is not None:
+        known = situation.snapshot.keys.get(movement.target)
+        sibling = next((other.id for other in intended if movement.target in other.keys), None)
+        return evolve(row, target=known.movement if known else sibling)
+    if movement.direction is Direction.CREDIT:
+        bet = next((other for other in intended if other.direction is Direction.DEBIT), None)
+        return evolve(row, target=bet.id) if bet else row
+    return row
+
+
+def _blocking(steps: Sequence[Next]) -> Next | None:
+    """What keeps new movements of an atomic play from beginning: a wait, a refusal or a missing part."""
+    waits = (following for following in steps if isinstance(following, WaitFor))
+    failed = (
+        following for following in steps if isinstance(following, Say) and not isinstance(following.outcome, Applied)
+    )
+    return next(waits, None) or next(failed, None)
+
+
+def _none_begins(situation: Situation, intended: Sequence[Intended], steps: Sequence[Next], blocked: Next) -> Plan:
+    """Nothing new of the play begins; a refused bet is recorded, so that it stays refused."""
+    draft = situation.draft()
+    answers: list[Next] = []
+    for movement, following in zip(intended, steps, strict=True):
+        if isinstance(blocked, WaitFor):
+            answers.append(blocked if not isinstance(following, Say) else following)
+            continue
+        assert isinstance(blocked, Say)  # noqa: S101 # _blocking returns a wait or an outcome
+        outcome = following.outcome if isinstance(following, Say) else blocked.outcome
+        new = situation.existing(movement) is None
+        recordable = new and movement.direction is Direction.DEBIT and isinstance(outcome, Declined)
+        if recordable and situation.identity.player and isinstance(outcome, Declined):
+            row = movement.row(
+                situation.identity,
+                play=situation.attempt.play,
+                state=MovementState.DECLINED,
+                created_at=situation.attempt.now,
+                settled_at=situation.attempt.now,
+                reason=outcome.reason.value,
+                **situation.attempt.ownership,
+            )
+            draft.insert(row, movement.keys)
+            outcome = evolve(outcome, transaction=row.movement)
+        answers.append(Say(outcome=outcome, row=following.row if isinstance(following, Say) else None))
+    return Plan(change=situation.change(draft), steps=tuple(answers))
+
+
+def _repeat(
+    situation: Situation, movement: Intended, stored: MovementRow, draft: Draft, intended: Sequence[Intended]
+) -> Next:
+    """What to do with a message of a movement that is stored."""
+    if stored.state is MovementState.TOMBSTONED:
+        return _late_original(situation, stored, draft)
+    if not same_content(stored.fingerprint, movement.fingerprint, situation.policy):
+        return Say(outcome=Declined(reason=DeclineReason.CONFLICT, transaction=stored.movement), row=stored)
+    match stored.state:
+        case MovementState.INTENT:
+            return WaitFor(stored.movement)
+        case MovementState.OWED:
+            return WaitFor(stored.movement, UnknownCause.OWED)
+        case MovementState.HELD:
+            return Say(outcome=Unknown(cause=UnknownCause.OWED, transaction=stored.movement), row=stored, repeat=True)
+        case MovementState.APPLIED:
+            if situation.policy.repeat is RepeatAnswer.DECLINE:
+                declined = Declined(reason=DeclineReason.DUPLICATE, transaction=stored.movement)
+                return Say(outcome=declined, row=stored, repeat=True)
+            outcome = applied_outcome(stored, situation.identity.connection, AppliedEffect.REPEATED)
+            return Say(outcome=outcome, row=stored, repeat=True)
+        case MovementState.DECLINED:
+            if stored.direction == Direction.DEBIT.value:
+                return Say(outcome=declined_outcome(stored), row=stored, repeat=True)
+            refused = _credit_refusal(situation, movement, intended)
+            if refused is not None:
+                return refused
+            again = draft.advance(stored, Event.TRIED_AGAIN, reason=None, message=None, **situation.attempt.ownership)
+            return SendIt(again)
+        case MovementState.FENCED | MovementState.REVERSING | MovementState.REVERSED:
+            return Say(outcome=_undone_repeat(situation, stored), row=stored, repeat=True)
+
+
+def _undone_repeat(situation: Situation, stored: MovementRow) -> Outcome:
+    if stored.undone_by is None:
+        return Declined(reason=DeclineReason.CANCELLED, transaction=stored.movement)
+    if situation.policy.rolled_back_repeat is RolledBackRepeat.STORED and stored.effect is not None:
+        return applied_outcome(stored, situation.identity.connection, AppliedEffect.REPEATED)
+    return Declined(reason=DeclineReason.ALREADY_ROLLED_BACK, transaction=stored.movement)
+
+
+def _late_original(situation: Situation, stored: MovementRow, draft: Draft) -> Say:
+    draft.events.append(LedgerEvent(kind="movement.late", subject=stored.movement, at=situation.attempt.now))
+    if situation.policy.late_original is LateOriginal.ACCEPT:
+        applied = Applied(effect=AppliedEffect.NOTHING, transaction=stored.movement)
+        return Say(outcome=applied, row=stored, repeat=True)
+    declined = Declined(reason=DeclineReason.ALREADY_ROLLED_BACK, transaction=stored.movement)
+    return Say(outcome=declined, row=stored, repeat=True)
+
+
+def _refusal(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> Next | None:
+    """Why a new movement does not begin, if it does not."""
+    if movement.direction is Direction.CREDIT:
+        return _credit_refusal(situation, movement, intended)
+    reason = movement.refusal or next((reason for rule in BET_RULES if (reason := rule(situation, movement))), None)
+    return Say(outcome=Declined(reason=reason)) if reason else None
+
+
+def _credit_refusal(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> Next | None:
+    if movement.refusal is DeclineReason.AMOUNT_INVALID:
+        return Say(outcome=Unknown(cause=UnknownCause.STORE))
+    if movement.refusal is not None:
+        return Say(outcome=Declined(reason=movement.refusal))
+    if not situation.identity.player:
+        return Say(outcome=Declined(reason=DeclineReason.PLAYER_UNKNOWN))
+    closed = situation.snapshot.round is not None and situation.snapshot.round.state is RoundState.CLOSED
+    if closed and movement.kind in COUNTED_WINS and not situation.policy.win_on_closed_round:
+        return Say(outcome=Declined(reason=DeclineReason.ROUND_CLOSED))
+    if movement.target is not None and not any(movement.target in other.keys for other in intended):
+        return _by_named_bet(situation, movement)
+    if movement.kind in ROUND_WINS and not any(other.direction is Direction.DEBIT for other in intended):
+        return _by_round(situation)
+    return None
+
+
+def _by_named_bet(situation: Situation, movement: Intended) -> Next | None:
+    assert movement.target is not None  # noqa: S101 # the caller looked
+    bet = situation.snapshot.keys.get(movement.target)
+    if bet is None:
+        return _without_bet(situation)
+    return _by_bets([bet])
+
+
+def _by_round(situation: Situation) -> Next | None:
+    bets = [
+        row
+        for row in situation.snapshot.round_movements
+        if MovementKind(row.kind) in BETS and row.direction == Direction.DEBIT.value
+    ]
+    return _by_bets(bets) if bets else _without_bet(situation)
+
+
+def _by_bets(bets: Sequence[MovementRow]) -> Next | None:
+    """A win is legal if at least one of its bets stands; bets in flight decide first."""
+    states = {bet.state for bet in bets}
+    if states & {MovementState.APPLIED, MovementState.HELD}:
+        return None
+    in_flight = next((bet for bet in bets if bet.state in {MovementState.INTENT, MovementState.OWED}), None)
+    if in_flight is not None:
+        return WaitFor(in_flight.movement)
+    undone = {MovementState.FENCED, MovementState.REVERSING, MovementState.REVERSED, MovementState.TOMBSTONED}
+    reason = DeclineReason.ALREADY_ROLLED_BACK if states & undone else DeclineReason.TARGET_DECLINED
+    return Say(outcome=Declined(reason=reason))
+
+
+def _without_bet(situation: Situation) -> Say | None:
+    match situation.policy.win_without_bet:
+        case WinWithoutBet.ACCEPT:
+            return None
+        case WinWithoutBet.RETRY:
+            return Say(outcome=Unknown(cause=UnknownCause.TOO_EARLY))
+        case WinWithoutBet.DECLINE:
+            return Say(outcome=Declined(reason=DeclineReason.TARGET_UNKNOWN))
+
+
+Rule = Callable[[Situation, Intended], DeclineReason | None]
+
+
+def _parties_accept_bets(situation: Situation, _movement: Intended) -> DeclineReason | None:
+    if not situation.identity.connection.operator.enabled:
+        return DeclineReason.OPERATOR_DISABLED
+    return None if situation.identity.connection.enabled else DeclineReason.MAINTENANCE
+
+
+def _player_is_known(situation: Situation, _movement: Intended) -> DeclineReason | None:
+    return None if situation.identity.player else DeclineReason.PLAYER_UNKNOWN
+
+
+def _session_is_live(situation: Situation, movement: Intended) -> DeclineReason | None:
+    if not (movement.is_bet and situation.policy.session_for_bet) or situation.play.resend:
+        return None
+    if situation.identity.session is None:
+        return DeclineReason.SESSION_UNKNOWN
+    return None if situation.identity.live else DeclineReason.SESSION_EXPIRED
+
+
+def _game_is_open(situation: Situation, movement: Intended) -> DeclineReason | None:
+    if not movement.is_bet:
+        return None
+    route = situation.identity.route
+    return DeclineReason.GAME_UNKNOWN if route is None else route.refusal
+
+
+def _round_admits(situation: Situation, movement: Intended) -> DeclineReason | None:
+    row = situation.snapshot.round
+    if row is None or movement.kind not in BETS:
+        return None
+    if row.state is RoundState.CLOSED and not situation.policy.bet_on_closed_round:
+        return DeclineReason.ROUND_CLOSED
+    limit = situation.policy.bets_per_round
+    return DeclineReason.ROUND_LIMIT if limit is not None and row.bets >= limit else None
+
+
+def _stake_is_allowed(situation: Situation, movement: Intended) -> DeclineReason | None:
+    currency = situation.identity.currency
+    largest = situation.policy.max_bet_minor.get(currency.code) if currency else None
+    stake = movement.stake if movement.stake is not None else movement.amount
+    return DeclineReason.BET_LIMIT if movement.is_bet and largest is not None and stake > largest else None
+
+
+BET_RULES: tuple[Rule, ...] = (
+    _parties_accept_bets,
+    _player_is_known,
+    _session_is_live,
+    _game_is_open,
+    _round_admits,
+    _stake_is_allowed,
+)
+"""Asked in order before the wallet is; each declines definitely."""
+
+
+def round_of(situation: Situation) -> RoundRow | None:
+    """The round as it must be written if anything in it changes: the stored one, or a new one."""
+    identity, stored = situation.identity, situation.snapshot.round
+    if stored is not None:
+        return stored
+    if identity.round is None or identity.currency is None:
+        return None
+    return RoundRow(
+        operator=situation.operator,
+        round=identity.round,
+        connection=identity.connection.id,
+        player=identity.player,
+        provider_round=identity.provider_round or "",
+        game=identity.route.game if identity.route else None,
+        currency=identity.currency.code,
+        state=RoundState.OPEN,
+        opened_at=situation.attempt.now,
+    )
+
+
+def live_wins(snapshot: Snapshot) -> bool:
+    """Whether the round was paid: a bet in it is settled."""
+    return snapshot.round is not None and snapshot.round.wins > 0
+
+
+def is_live(row: MovementRow) -> bool:
+    """Whether a movement counts for its round."""
+    return row.state in LIVE

@@ -1,0 +1,118 @@
+"""Finds out whose play it is: from the token, the alias, the free-round grant, or the movement that is referred to."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from croupier.contract import Currency, DeclineReason, MovementKind, Play, UnknownCurrencyError
+from croupier.ledger.port import Ledger, Look
+from croupier.ledger.records import GrantRow, MovementRow, SessionRow
+from croupier.wallet.intended import Identity, currency_of, key_of, scope_of
+from croupier.wallet.parties import Connection, Games, Sessions
+
+
+class Resolver:
+    """Resolves identities; reads only."""
+
+    def __init__(self, ledger: Ledger, sessions: Sessions, games: Games) -> None:
+        """Everything that identities are resolved from is handed in."""
+        self._ledger = ledger
+        self._sessions = sessions
+        self._games = games
+
+    async def person(
+        self, connection: Connection, *, alias: str | None, token: str | None
+    ) -> tuple[str, SessionRow | None]:
+        """The surrogate (empty if unknown) and the session of a token, or else the player's newest."""
+        session = await self._sessions.by_token(connection, token) if token else None
+        if alias is None:
+            return (session.player, session) if session else ("", None)
+        player = await self._sessions.player(connection, alias)
+        if player is None:
+            return "", None
+        if session is None or session.player != player:
+            session = None if token else await self._sessions.latest(connection, player)
+        return player, session
+
+    async def play(self, connection: Connection, play: Play) -> Identity:
+        """The identity of a play; `player` is empty where nothing tells."""
+        player, session = await self.person(connection, alias=play.player, token=play.session)
+        grant = await self._grant(connection, play)
+        if not player and play.player is None and grant is not None:
+            player = grant.player
+        base = Identity(connection=connection, player=player, grant=grant, provider_round=play.round)
+        referred = await self._referred(play, base) if not player and play.player is None else None
+        if referred is not None:
+            base = evolve(base, player=referred.player)
+        if session is None and base.player and not _has_bets(play):
+            session = await self._sessions.latest(connection, base.player)
+        code = play.game or (session.route if session else None) or (referred.route if referred else None)
+        return evolve(
+            base,
+            session=session,
+            live=session is not None and self._sessions.is_live(session),
+            currency=self._currency(connection, play, session, grant, referred),
+            code=code,
+            wire_currency=play.currency,
+            route=self._games.route(connection.id, code) if code else None,
+        )
+
+    async def _grant(self, connection: Connection, play: Play) -> GrantRow | None:
+        if play.grant is None:
+            return None
+        return await self._ledger.grant(connection.operator.id, connection.id, play.grant)
+
+    async def _referred(self, play: Play, base: Identity) -> MovementRow | None:
+        """A movement that the play refers to, or repeats."""
+        policy = base.connection.policies.of(play.operation)
+        scope = scope_of(policy, base)
+        targets = [item.target.key for item in play.movements if item.target and item.target.key]
+        keys = tuple(key_of(key, scope, base) for key in (*targets, *(key for m in play.movements for key in m.keys)))
+        found = await self._ledger.look(Look(operator=base.connection.operator.id, keys=keys))
+        return next((row for key in keys if (row := found.keys.get(key)) is not None and row.player), None)
+
+    def _currency(
+        self,
+        connection: Connection,
+        play: Play,
+        session: SessionRow | None,
+        grant: GrantRow | None,
+        referred: MovementRow | None,
+    ) -> Currency | None:
+        """The player's currency; what the wire says counts only where the hub knows nothing better."""
+        known = session or grant or referred
+        if known is not None and known.currency:
+            try:
+                return connection.currencies.get(known.currency)
+            except UnknownCurrencyError:
+                return None
+        if play.currency is None:
+            return None
+        return currency_of(play.currency, connection.policies.of(play.operation), connection)
+
+
+def wire_currency_is(connection: Connection, operation: str, code: str | None, currency: Currency | None) -> bool:
+    """Whether the currency on the wire, if there is one, is the player's."""
+    if code is None or currency is None:
+        return True
+    found = currency_of(code, connection.policies.of(operation), connection)
+    return found is not None and found.code == currency.code
+
+
+def unidentified(identity: Identity, play: Play) -> DeclineReason | None:
+    """Why the play cannot be tied to a player, if it cannot."""
+    only_rollbacks = all(movement.kind is MovementKind.ROLLBACK for movement in play.movements)
+    if identity.player:
+        return None
+    if play.player is None and only_rollbacks:
+        return None
+    if play.player is None and play.grant is not None:
+        return DeclineReason.FREE_ROUNDS_UNKNOWN
+    return DeclineReason.PLAYER_UNKNOWN if play.player is not None else DeclineReason.SESSION_UNKNOWN
+
+
+def _has_bets(play: Play) -> bool:
+    return any(movement.kind in _SESSION_KINDS for movement in play.movements)
+
+
+_SESSION_KINDS = frozenset({MovementKind.BET, MovementKind.FREE_BET, MovementKind.BET_AND_WIN, MovementKind.TIP})

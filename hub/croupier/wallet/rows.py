@@ -1,0 +1,86 @@
+"""Small pure steps between rows, outcomes and events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from attrs import evolve
+
+from croupier.contract import (
+    Applied,
+    AppliedEffect,
+    Declined,
+    DeclineReason,
+    Direction,
+    Money,
+    MovementKind,
+)
+from croupier.ledger.records import Event, MovementRow, MovementState, RoundRow
+from croupier.wallet.intended import BETS, COUNTED_WINS
+from croupier.wallet.machine import LIVE
+from croupier.wallet.parties import Connection
+
+
+def applied_outcome(row: MovementRow, connection: Connection, effect: AppliedEffect) -> Applied:
+    """The outcome of an applied row."""
+    moved = row.currency and effect is not AppliedEffect.NOTHING
+    at = row.settled_at if row.settled_at is not None else row.created_at
+    return Applied(
+        effect=effect,
+        transaction=row.movement,
+        operator_transaction=row.operator_transaction,
+        amount=Money(row.amount, connection.currencies.get(row.currency)) if moved else None,
+        at=datetime.fromtimestamp(at / 1000, UTC),
+    )
+
+
+def declined_outcome(row: MovementRow) -> Declined:
+    """The outcome of a declined row."""
+    reason = DeclineReason(row.reason) if row.reason else DeclineReason.OTHER
+    return Declined(reason=reason, message=row.message, transaction=row.movement)
+
+
+def movement_event(row: MovementRow) -> Event:
+    """What became true of a movement; surrogates only."""
+    body = {
+        "connection": row.connection,
+        "player": row.player,
+        "kind": row.kind,
+        "direction": row.direction,
+        "amount": row.amount,
+        "currency": row.currency,
+        "round": row.round,
+        "game": row.game,
+        "target": row.target,
+        "reason": row.reason,
+    }
+    at = row.settled_at if row.settled_at is not None else row.created_at
+    return Event(
+        kind=f"movement.{row.state.value}",
+        subject=row.movement,
+        at=at,
+        body={name: value for name, value in body.items() if value is not None},
+    )
+
+
+def tallied(
+    row: RoundRow | None, changes: Sequence[tuple[MovementRow | None, MovementRow]], *, stored: bool
+) -> tuple[RoundRow, ...]:
+    """The round with its bets and wins counted anew and its version raised, if any of the changes is in it.
+
+    A round that only refused movements ever entered is written all the same: its movements show under it.
+    """
+    if row is None or not any(after.round == row.round for _before, after in changes):
+        return ()
+    bets, wins = row.bets, row.wins
+    for before, after in changes:
+        if after.round != row.round or after.state is MovementState.TOMBSTONED:
+            continue
+        gained = (after.state in LIVE) - (before is not None and before.state in LIVE)
+        kind = MovementKind(after.kind)
+        if kind in BETS and after.direction == Direction.DEBIT.value:
+            bets += gained
+        elif kind in COUNTED_WINS and after.direction == Direction.CREDIT.value:
+            wins += gained
+    return (evolve(row, bets=bets, wins=wins, version=row.version + 1 if stored else 1),)

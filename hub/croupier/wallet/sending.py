@@ -1,0 +1,238 @@
+"""Sends what a plan has begun, and settles what came of it.
+
+One movement goes alone. Several go as one atomic batch where the wallet has it; else debits go first, a failure before
+the last debit takes the earlier ones back, and after the last debit the credits are owed, never taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from croupier.contract import (
+    Balance,
+    Direction,
+    Policy,
+    WalletApplied,
+    WalletBatch,
+    WalletCapability,
+    WalletMove,
+    WalletPlayer,
+    WalletRefused,
+    WalletReply,
+    WalletUnknown,
+)
+from croupier.ledger.port import Snapshot
+from croupier.ledger.records import MovementRow
+from croupier.wallet.channel import Channel
+from croupier.wallet.machine import UNANSWERED, Answer, Event, Shape
+from croupier.wallet.parties import Connection
+from croupier.wallet.settle import Happening, Settler
+from croupier.wallet.wire import (
+    applied_columns,
+    balance_columns,
+    cancelled_columns,
+    context_of,
+    not_sent_columns,
+    refused_columns,
+    wallet_movement,
+    wallet_rollback,
+)
+
+
+@frozen(kw_only=True)
+class Errand:
+    """What it takes to send a play's movements.
+
+    Attributes:
+        connection: The connection.
+        policy: The operation's policy.
+        player: Whose wallet.
+        provider_round: The provider's round id.
+        closes_round: Whether the round ends with the play.
+        deadline: `Clock.monotonic` value by which the provider must be answered.
+        trace: The request's trace.
+        known: The ledger's rows as they were just written.
+    """
+
+    connection: Connection
+    policy: Policy
+    player: WalletPlayer
+    provider_round: str
+    closes_round: bool
+    deadline: float
+    trace: str
+    known: Snapshot
+
+
+@frozen(kw_only=True)
+class Sent:
+    """What came of it.
+
+    Attributes:
+        rows: The movements as they stand now, by id.
+        balance: The balance after it, where the wallet told it.
+        answer: What the provider is told where nothing definite is known.
+    """
+
+    rows: Mapping[str, MovementRow]
+    balance: Balance | None = None
+    answer: Answer = Answer.RETRY
+
+
+class Sender:
+    """Sends to wallets by plan."""
+
+    def __init__(self, channel: Channel, settler: Settler) -> None:
+        """`channel` calls the wallet, `settler` writes what came of it."""
+        self._channel = channel
+        self._settler = settler
+
+    async def send(self, errand: Errand, rows: Sequence[MovementRow]) -> Sent:
+        """Send new movements of one play, in order, and settle them."""
+        if len(rows) == 1:
+            return await self._one(errand, rows[0])
+        if WalletCapability.ATOMIC_BATCH in errand.connection.operator.capabilities:
+            return await self._batch(errand, rows)
+        return await self._in_turn(errand, rows)
+
+    async def undo(self, errand: Errand, own: MovementRow, target: MovementRow) -> Sent:
+        """Undo an applied movement for the provider's rollback `own`, and settle both."""
+        movement = wallet_rollback(target, errand.connection)
+        context = context_of(target, errand.connection, errand.provider_round, round_closed=errand.closes_round)
+        call = WalletMove(player=errand.player, context=context, movement=movement)
+        reply = await self._call(errand, call)
+        answer = Answer.RETRY
+        match reply:
+            case WalletApplied(balance=balance):
+                done = Happening(movement=target.movement, event=Event.UNDONE, changes=balance_columns(balance))
+                happenings = [done]
+            case WalletRefused():
+                changes = refused_columns(reply)
+                happenings = [Happening(movement=target.movement, event=Event.UNDO_REFUSED, changes=changes)]
+            case _:
+                event, answer = self._unanswered(errand, Shape.ROLLBACK)
+                happenings = [
+                    Happening(movement=target.movement, event=Event.LOST_REVERSE),
+                    Happening(movement=own.movement, event=event),
+                ]
+        rows = await self._settle(errand, happenings)
+        return Sent(rows=rows, balance=_balance(reply), answer=answer)
+
+    async def _one(self, errand: Errand, row: MovementRow) -> Sent:
+        reply = await self._move(errand, row, last=True)
+        shape = Shape.BET if _is_debit(row) else Shape.WIN
+        event, answer = self._unanswered(errand, shape)
+        rows = await self._settle(errand, [_happening(row, reply, event)])
+        return Sent(rows=rows, balance=_balance(reply), answer=answer)
+
+    async def _batch(self, errand: Errand, rows: Sequence[MovementRow]) -> Sent:
+        context = context_of(rows[0], errand.connection, errand.provider_round, round_closed=errand.closes_round)
+        movements = tuple(wallet_movement(row, errand.connection) for row in rows)
+        call = WalletBatch(player=errand.player, context=context, batch=rows[0].play, movements=movements)
+        reply = await self._call(errand, call)
+        mixed = any(_is_debit(row) for row in rows)
+        event, answer = self._unanswered(errand, Shape.BET_AND_WIN if mixed else Shape.WIN)
+        happenings = [_happening(row, reply, event, owed=not mixed) for row in rows]
+        settled = await self._settle(errand, happenings)
+        return Sent(rows=settled, balance=_balance(reply), answer=answer)
+
+    async def _in_turn(self, errand: Errand, rows: Sequence[MovementRow]) -> Sent:
+        debits = [row for row in rows if _is_debit(row)]
+        payouts = [row for row in rows if not _is_debit(row)]
+        if debits:
+            sent, stands = await self._debits(errand, debits, payouts)
+            if not stands:
+                return sent
+        else:
+            sent = Sent(rows={})
+        settled, balance, answer = dict(sent.rows), sent.balance, sent.answer
+        for row in payouts:
+            reply = await self._move(errand, row, last=row is payouts[-1])
+            event, answer = self._unanswered(errand, Shape.WIN)
+            refused = isinstance(reply, WalletRefused) and bool(debits)
+            happening = (
+                Happening(movement=row.movement, event=Event.OWED_REFUSED, changes=refused_columns(reply))
+                if refused and isinstance(reply, WalletRefused)
+                else _happening(row, reply, event)
+            )
+            last = row is payouts[-1]
+            settled |= await self._settle(errand, [happening], fresh=True, closes=errand.closes_round and last)
+            balance = _balance(reply) or balance
+        return Sent(rows=settled, balance=balance, answer=answer)
+
+    async def _debits(
+        self, errand: Errand, debits: Sequence[MovementRow], payouts: Sequence[MovementRow]
+    ) -> tuple[Sent, bool]:
+        """Send the debits; if one fails, nothing of the play stands."""
+        replies: list[WalletReply] = []
+        for row in debits:
+            replies.append(await self._move(errand, row, last=False))
+            if not isinstance(replies[-1], WalletApplied):
+                break
+        last, balance = replies[-1], _balance(replies[-1])
+        if isinstance(last, WalletApplied):
+            accepted = [_happening(row, reply, Event.ACCEPTED) for row, reply in zip(debits, replies, strict=True)]
+            return Sent(rows=await self._settle(errand, accepted, closes=False), balance=balance), True
+        event, answer = self._unanswered(errand, Shape.BET_AND_WIN)
+        failed = len(replies) - 1
+        resend = event is Event.LOST_RESEND and isinstance(last, WalletUnknown) and last.sent
+        happenings = []
+        for place, row in enumerate((*debits, *payouts)):
+            if place == failed:
+                happenings.append(_happening(row, last, event))
+            elif place < failed:
+                took = _happening(row, replies[place], event)
+                undone = Happening(movement=row.movement, event=Event.TAKEN_BACK)
+                happenings.append(took if resend else undone)
+            elif resend:
+                happenings.append(Happening(movement=row.movement, event=Event.LOST_RESEND))
+            else:
+                happenings.append(Happening(movement=row.movement, event=Event.REFUSED, changes=cancelled_columns()))
+        return Sent(rows=await self._settle(errand, happenings), balance=balance, answer=answer), False
+
+    async def _move(self, errand: Errand, row: MovementRow, *, last: bool) -> WalletReply:
+        closed = errand.closes_round and last
+        context = context_of(row, errand.connection, errand.provider_round, round_closed=closed)
+        movement = wallet_movement(row, errand.connection)
+        return await self._call(errand, WalletMove(player=errand.player, context=context, movement=movement))
+
+    async def _call(self, errand: Errand, call: WalletMove | WalletBatch) -> WalletReply:
+        operator = errand.connection.operator
+        return await self._channel.call(operator, call, deadline=errand.deadline, trace=errand.trace)
+
+    async def _settle(
+        self, errand: Errand, happenings: Sequence[Happening], *, fresh: bool = False, closes: bool | None = None
+    ) -> Mapping[str, MovementRow]:
+        return await self._settler.settle(
+            errand.connection.operator.id,
+            happenings,
+            known=None if fresh else errand.known,
+            closes_round=errand.closes_round if closes is None else closes,
+        )
+
+    @staticmethod
+    def _unanswered(errand: Errand, shape: Shape) -> tuple[Event, Answer]:
+        return UNANSWERED[shape, errand.policy.on_silence, errand.connection.operator.policy.retry_safe]
+
+
+def _happening(row: MovementRow, reply: WalletReply, unanswered: Event, *, owed: bool = True) -> Happening:
+    """What a reply means for one movement. `owed` says whether a credit that never left is owed all the same."""
+    match reply:
+        case WalletApplied():
+            return Happening(movement=row.movement, event=Event.ACCEPTED, changes=applied_columns(row, reply))
+        case WalletRefused():
+            return Happening(movement=row.movement, event=Event.REFUSED, changes=refused_columns(reply))
+        case WalletUnknown(sent=False) if _is_debit(row) or not owed:
+            return Happening(movement=row.movement, event=Event.REFUSED, changes=not_sent_columns())
+        case _:
+            return Happening(movement=row.movement, event=unanswered)
+
+
+def _is_debit(row: MovementRow) -> bool:
+    return row.direction == Direction.DEBIT.value
+
+
+def _balance(reply: WalletReply) -> Balance | None:
+    return reply.balance if isinstance(reply, WalletApplied | WalletRefused) else None

@@ -1,0 +1,152 @@
+"""Writes what became of movements, together with everything that follows from it.
+
+The rows may have changed since they were read: a rollback may have fenced a bet whose call was under way. Then the
+rows are read again and the same happenings are applied to what stands there now; the machine says what they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from croupier.contract import AppliedEffect, ConflictError, StoreUnavailableError
+from croupier.ledger.port import Committed, DeliveryUpdate, Ledger, Look, Snapshot
+from croupier.ledger.records import Event as LedgerEvent
+from croupier.ledger.records import MovementRow, MovementState
+from croupier.wallet.draft import Draft, is_empty
+from croupier.wallet.machine import Event
+from croupier.wallet.ports import Clock
+
+MAX_TRIES: Final = 1000
+"""A write that loses this often to others is given up; each loss means that somebody else made progress."""
+
+
+@frozen(kw_only=True)
+class Happening:
+    """Something happened to a movement.
+
+    Attributes:
+        movement: Its id.
+        event: What happened.
+        changes: Columns to set with it, if the movement comes to be applied or refused by it.
+    """
+
+    movement: str
+    event: Event
+    changes: Mapping[str, Any] = field(factory=dict)
+
+
+class Settler:
+    """Applies happenings to movements."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, notify: Callable[[str], None]) -> None:
+        """`notify` is told the id of every movement that changed, after it is durable."""
+        self._ledger = ledger
+        self._clock = clock
+        self._notify = notify
+
+    async def settle(
+        self,
+        operator: str,
+        happenings: Sequence[Happening],
+        *,
+        known: Snapshot | None = None,
+        closes_round: bool = False,
+        delivery: DeliveryUpdate | None = None,
+        also: Sequence[LedgerEvent] = (),
+    ) -> Mapping[str, MovementRow]:
+        """Write happenings in one commit.
+
+        Args:
+            operator: The operator.
+            happenings: What happened, all in one round or in none.
+            known: A reading that is probably still true; another is made if it is not.
+            closes_round: Whether the round ends, provided that every movement stands.
+            delivery: The owed work's new row, written with it.
+            also: Further events to append.
+
+        Returns:
+            Every movement of the happenings as it stands now, by id.
+
+        Raises:
+            StoreUnavailableError: It could not be made durable.
+            ConflictError: The delivery is somebody else's by now; nothing was written.
+        """
+        snapshot = known
+        for _try in range(MAX_TRIES):
+            if snapshot is None:
+                snapshot = await self._read(operator, happenings)
+            draft = Draft(operator, self._clock.now_ms())
+            after = {item.movement: _apply(draft, snapshot.movements[item.movement], item) for item in happenings}
+            complete = _settle_rollbacks(draft, snapshot, happenings)
+            if complete:
+                closes = closes_round and all(row.state in _STANDING for row in after.values())
+                draft.events.extend(also)
+                if delivery is not None:
+                    draft.delivery_updates.append(delivery)
+                change = draft.change(snapshot.round, stored=snapshot.round is not None, closes=closes)
+                if is_empty(change) or isinstance(await self._ledger.commit(change), Committed):
+                    for _before, row in draft.updates:
+                        self._notify(row.movement)
+                    return after
+                await self._check(delivery)
+            snapshot = None
+        raise StoreUnavailableError("other writers came first too often")
+
+    async def _check(self, delivery: DeliveryUpdate | None) -> None:
+        if delivery is None:
+            return
+        stored = await self._ledger.delivery(delivery.row.operator, delivery.row.delivery)
+        if stored is None or stored.version != delivery.row.version - 1:
+            raise ConflictError("the delivery was taken over", where=delivery.row.delivery)
+
+    async def _read(self, operator: str, happenings: Sequence[Happening]) -> Snapshot:
+        wanted = tuple(item.movement for item in happenings)
+        first = await self._ledger.look(Look(operator=operator, movements=wanted))
+        related = {row.undone_by for row in first.movements.values() if row.undone_by}
+        rounds = {row.round for row in first.movements.values() if row.round}
+        return await self._ledger.look(
+            Look(operator=operator, movements=(*wanted, *sorted(related)), round=next(iter(rounds), None))
+        )
+
+
+_STANDING: Final = frozenset({MovementState.APPLIED, MovementState.OWED})
+
+
+def _apply(draft: Draft, row: MovementRow, item: Happening) -> MovementRow:
+    """One happening to one row; a rollback that was refused gives its target back as it was."""
+    changes = {"undone_by": None} if item.event is Event.UNDO_REFUSED else item.changes
+    return draft.advance(row, item.event, **changes)
+
+
+def _settle_rollbacks(draft: Draft, snapshot: Snapshot, happenings: Sequence[Happening]) -> bool:
+    """Tell the rollbacks' own rows what became of their targets; `False` if one of them was not read yet."""
+    told = {item.movement: item.changes for item in happenings}
+    for before, after in tuple(draft.updates):
+        verdict = _VERDICTS.get((before.state, after.state))
+        if before.undone_by is None or verdict is None:
+            continue
+        own = snapshot.movements.get(before.undone_by)
+        if own is None:
+            return False
+        if own.target != before.movement or own.state not in {MovementState.INTENT, MovementState.OWED}:
+            continue
+        event, effect = verdict
+        refused = event is Event.REFUSED
+        owed = own.state is MovementState.OWED
+        changes = told.get(before.movement, {}) if refused else {"effect": effect, **_balances(after)}
+        draft.advance(own, Event.UNDO_REFUSED if refused and owed else event, **changes)
+    return True
+
+
+def _balances(row: MovementRow) -> dict[str, Any]:
+    return {"balance": row.balance, "bonus": row.bonus}
+
+
+_VERDICTS: Final[Mapping[tuple[MovementState, MovementState], tuple[Event, str | None]]] = {
+    (MovementState.REVERSING, MovementState.REVERSED): (Event.ACCEPTED, AppliedEffect.MOVED.value),
+    (MovementState.FENCED, MovementState.DECLINED): (Event.ACCEPTED, AppliedEffect.NOTHING.value),
+    (MovementState.REVERSING, MovementState.APPLIED): (Event.REFUSED, None),
+}

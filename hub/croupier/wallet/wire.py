@@ -1,0 +1,115 @@
+"""Between rows of the ledger and calls to the wallet: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from croupier.contract import (
+    AppliedEffect,
+    Balance,
+    DeclineReason,
+    Direction,
+    Funding,
+    Money,
+    MovementKind,
+    PlayContext,
+    WalletApplied,
+    WalletMovement,
+    WalletOperation,
+    WalletRefused,
+)
+from croupier.ledger.records import MovementRow
+from croupier.wallet.identity import rollback_id
+from croupier.wallet.parties import Connection
+
+DECIDED: Final = "decided"
+"""The fingerprint's amount of a movement whose amount the operator decides."""
+
+_OPERATIONS: Final[Mapping[str, WalletOperation]] = {
+    Direction.DEBIT.value: WalletOperation.BET,
+    Direction.CREDIT.value: WalletOperation.WIN,
+}
+
+
+def wallet_movement(row: MovementRow, connection: Connection) -> WalletMovement:
+    """A bet or win as the wallet is asked for it."""
+    currency = connection.currencies.get(row.currency)
+    return WalletMovement(
+        operation=_OPERATIONS[row.direction],
+        transaction=row.movement,
+        amount=Money(row.amount, currency),
+        kind=row.kind,
+        target=row.target,
+        stake=row.stake,
+        funding=Funding(row.funding),
+        funds_required=row.funds_required,
+        operator_decides=row.fingerprint.get("amount") == DECIDED,
+    )
+
+
+def wallet_rollback(target: MovementRow, connection: Connection) -> WalletMovement:
+    """The rollback of a movement: one id for each generation, whoever asks for it."""
+    return WalletMovement(
+        operation=WalletOperation.ROLLBACK,
+        transaction=rollback_id(target.operator, target.movement, target.generation),
+        amount=Money(target.amount, connection.currencies.get(target.currency)),
+        kind=MovementKind.ROLLBACK.value,
+        target=target.movement,
+        undoes=_OPERATIONS[target.direction],
+    )
+
+
+def context_of(row: MovementRow, connection: Connection, provider_round: str, *, round_closed: bool) -> PlayContext:
+    """Where a movement belongs."""
+    return PlayContext(
+        provider=connection.provider,
+        connection=connection.name,
+        game=row.game or row.route or "",
+        round=row.round or row.movement,
+        provider_round=provider_round,
+        round_closed=round_closed,
+        grant=row.grant,
+    )
+
+
+def applied_columns(row: MovementRow, reply: WalletApplied) -> dict[str, Any]:
+    """What an applied reply sets in a movement's row."""
+    columns: dict[str, Any] = {
+        "effect": AppliedEffect.MOVED.value,
+        "operator_transaction": reply.operator_transactions.get(row.movement),
+        **balance_columns(reply.balance),
+    }
+    if row.movement in reply.amounts:
+        columns["amount"] = reply.amounts[row.movement]
+    return columns
+
+
+def balance_columns(balance: Balance | None) -> dict[str, Any]:
+    """The balance after a movement."""
+    if balance is None:
+        return {}
+    return {"balance": balance.cash.minor, "bonus": balance.bonus.minor if balance.bonus else None}
+
+
+def refused_columns(reply: WalletRefused) -> dict[str, Any]:
+    """What a refusal sets in a movement's row."""
+    return {"reason": reply.reason.value, "message": reply.message}
+
+
+def not_sent_columns() -> dict[str, Any]:
+    """What is set in the row of a bet that provably never left."""
+    return {"reason": DeclineReason.MAINTENANCE.value}
+
+
+def cancelled_columns() -> dict[str, Any]:
+    """What is set in the row of a movement whose play failed before it was sent."""
+    return {"reason": DeclineReason.CANCELLED.value}
+
+
+def stored_balance(row: MovementRow, connection: Connection) -> Balance | None:
+    """The balance that was stored with a movement."""
+    if row.balance is None:
+        return None
+    currency = connection.currencies.get(row.currency)
+    return Balance(Money(row.balance, currency), Money(row.bonus, currency) if row.bonus is not None else None)
