@@ -120,7 +120,7 @@ class Fields:
         value = self.values.get(name)
         if value is None:
             raise MalformedRequestError("the field is missing", where=self._where(name))
-        if isinstance(value, bool) or not isinstance(value, int):
+        if type(value) is not int:
             raise MalformedRequestError("expected a whole number of subunits", where=self._where(name))
         if value < 0:
             raise MalformedRequestError("expected a number from zero", where=self._where(name))

@@ -359,6 +359,20 @@ def test_free_spins_are_cancelled_and_a_repeat_changes_nothing() -> None:
     assert peer.issues["i-1"].state == "canceled"
 
 
+@pytest.mark.parametrize("status", [302, 404, 500, 502])
+def test_free_spins_without_a_success_are_neither_issued_nor_cancelled(status: int) -> None:
+    with pytest.raises(UpstreamError):
+        drive(ADAPTER.issue_free_rounds(GRANT, KEYS, NOW, ""), always(status, b""))
+    with pytest.raises(UpstreamError):
+        drive(ADAPTER.cancel_free_rounds("i-1", "p-1", KEYS, NOW), always(status, b""))
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"issue_id":"i-1"}'])
+def test_any_success_without_a_code_issues_free_spins(body: bytes) -> None:
+    issued, _ = drive(ADAPTER.issue_free_rounds(GRANT, KEYS, NOW, ""), always(201, body))
+    assert issued == FreeRoundsIssued(reference="i-1")
+
+
 def test_free_spins_that_were_played_or_never_issued_cannot_be_cancelled() -> None:
     peer = SoftswissPeer(SETTINGS)
     with pytest.raises(ProviderRefusedError) as unknown:
@@ -538,8 +552,8 @@ HOSTILE = {
     "empty": b"",
     "not UTF-8": b"\xff",
     "broken": b"- {",
-    "a key twice": b"- a: 1\n  a: 2\n",
-    "a key that is no text": b"- ? [a]\n  : 1\n",
+    "a key twice": b"- identifier: a:b\n  title: A\n  title: B\n",
+    "a key that is no text": b"- identifier: a:b\n  ? [a]\n  : 1\n",
     "an alias": b"- &x {identifier: a}\n- *x\n",
     "deep list": b"[" * 100_000,
     "deep block": b"- " * 100_000 + b"a",

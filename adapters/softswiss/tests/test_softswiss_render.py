@@ -272,6 +272,14 @@ def test_every_unknown_outcome_is_a_server_error(cause: UnknownCause) -> None:
         assert (answer.status, json.loads(answer.body)["code"]) == (status, code)
 
 
+def test_every_code_has_the_documented_status() -> None:
+    own = {400, 403, 404, 409, 500, 502, 503, 504}
+    assert {int(code): code.status for code in ErrorCode} == {
+        code: code if code in own else 412
+        for code in [100, 101, 105, 106, 107, 110, 153, 154, 155, 405, 406, *sorted(own)]
+    }
+
+
 def test_the_tables_hold_every_reason_and_cause_on_their_own_side_of_500() -> None:
     assert set(DECLINES) == set(DeclineReason)
     assert set(UNKNOWNS) == set(UnknownCause)
