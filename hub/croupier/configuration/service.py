@@ -104,6 +104,10 @@ class Configuration:
         """`Directory.connection` of the directory now, for rooms that hold on to what answers."""
         return self.directory.connection(operator, connection)
 
+    def knows(self, operator: str, kind: Kind, id: str) -> bool:
+        """Whether there is, or was, a thing of this id."""
+        return (operator, kind, id) in self._rows
+
     def get(self, operator: str, kind: Kind, id: str) -> Stored:
         """The newest version of one thing, deleted or not.
 
