@@ -89,4 +89,5 @@ def require_proof(candidates: tuple[str, ...], given: str | None, *, where: str)
 
 
 def _raw(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else value
+    # Header values may hold bytes that are no text: they must compare, not fail.
+    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value

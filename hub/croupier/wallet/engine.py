@@ -43,6 +43,7 @@ from croupier.contract import (
     RoundEnd,
     Unknown,
     UnknownCause,
+    WalletPlayer,
 )
 from croupier.contract.errors import StoreUnavailableError
 from croupier.ledger.port import Change, Committed, Ledger, Look, Owner, Snapshot
@@ -126,6 +127,10 @@ class Engine:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
+
+    async def wallet_player(self, connection: Connection, row: MovementRow) -> WalletPlayer:
+        """Whose wallet a movement goes to."""
+        return await self._people.wallet_player(connection, row)
 
     async def drain(self) -> None:
         """Wait until everything that was begun is recorded."""
@@ -477,10 +482,11 @@ def _by_movement(play: Play, intended: Sequence[Intended], outcomes: Sequence[Ou
 
 
 def _overall(outcomes: Sequence[Outcome]) -> Outcome:
-    """The first outcome that is not success, an unknown one before a refusal; else the first."""
-    unknown = next((outcome for outcome in outcomes if isinstance(outcome, Unknown)), None)
-    failed = next((outcome for outcome in outcomes if not isinstance(outcome, Applied)), None)
-    return unknown or failed or outcomes[0]
+    """The first outcome that is not success: an unknown one before a refusal, a reason before its consequence."""
+    unknown = [outcome for outcome in outcomes if isinstance(outcome, Unknown)]
+    declined = [outcome for outcome in outcomes if isinstance(outcome, Declined)]
+    reasons = [outcome for outcome in declined if outcome.reason is not DeclineReason.CANCELLED]
+    return (*unknown, *reasons, *declined, *outcomes)[0]
 
 
 def _same_for_all(play: Play, outcome: Outcome) -> PlayResult:

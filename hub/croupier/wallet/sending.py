@@ -177,6 +177,8 @@ class Sender:
             return Sent(rows=await self._settle(errand, accepted, closes=False), balance=balance), True
         event, answer = self._unanswered(errand, Shape.BET_AND_WIN)
         failed = len(replies) - 1
+        definite = isinstance(last, WalletRefused) or (isinstance(last, WalletUnknown) and not last.sent)
+        answer = Answer.FAILED if definite else answer
         resend = event is Event.LOST_RESEND and isinstance(last, WalletUnknown) and last.sent
         happenings = []
         for place, row in enumerate((*debits, *payouts)):
