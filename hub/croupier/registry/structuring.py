@@ -299,7 +299,7 @@ def _explain(error: BaseException, path: tuple[str, ...], into: Any) -> list[Pro
             known = [a.name for a in attrs.fields(error.cl)]
             return [Problem((*path, str(key)), _unknown_key(str(key), known)) for key in sorted(error.extra_fields)]
         case CroupierError():
-            return [Problem((*path, error.where) if error.where else path, error.message)]
+            return [Problem((*path, *(error.where.split(".") if error.where else ())), error.message)]
         case _:
             # attrs' validators put the attribute and the value beside the message.
             text = error.args[0] if error.args and isinstance(error.args[0], str) else type(error).__name__

@@ -1,0 +1,112 @@
+"""The few numbers that tell how a hub is doing, as Prometheus reads them.
+
+Every label has a bounded set of values: names of configuration, routes, verdicts, states; never players or rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """Every metric of one hub, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=registry)
+        self._provider_calls = Counter(
+            "croupier_provider_calls",
+            "Requests of providers that were answered.",
+            ("operator", "connection", "operation", "verdict"),
+            registry=registry,
+        )
+        self._provider_seconds = Histogram(
+            "croupier_provider_call_seconds",
+            "How long providers waited for an answer.",
+            ("connection", "operation"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._under_way = Gauge(
+            "croupier_provider_calls_under_way",
+            "Requests of providers that are being worked on.",
+            ("operator",),
+            registry=registry,
+        )
+        self._api_calls = Counter(
+            "croupier_api_calls", "Requests to the JSON APIs.", ("api", "operation", "status"), registry=registry
+        )
+        self._api_seconds = Histogram(
+            "croupier_api_call_seconds",
+            "How long callers of the JSON APIs waited.",
+            ("api", "operation"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._wallet_calls = Counter(
+            "croupier_wallet_calls",
+            "Calls to operators' wallets.",
+            ("operator", "operation", "outcome"),
+            registry=registry,
+        )
+        self._wallet_seconds = Histogram(
+            "croupier_wallet_call_seconds",
+            "How long operators' wallets took.",
+            ("operator", "operation"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._deliveries = Gauge(
+            "croupier_deliveries", "Work that is not done yet.", ("operator", "state"), registry=registry
+        )
+        self._movements = Gauge(
+            "croupier_ledger_movements", "Movements in the ledger by state.", ("state",), registry=registry
+        )
+
+    def provider_call(self, *, operator: str, connection: str, operation: str, verdict: str, seconds: float) -> None:
+        """One request of a provider was answered.
+
+        Args:
+            operator: The operator's id, or empty.
+            connection: The connection's name, or empty.
+            operation: The adapter's name of the operation.
+            verdict: `applied`, `declined`, `unknown` or `error`.
+            seconds: How long it took.
+        """
+        self._provider_calls.labels(operator, connection, operation, verdict).inc()
+        self._provider_seconds.labels(connection, operation).observe(seconds)
+
+    def provider_calls_under_way(self, *, operator: str, count: int) -> None:
+        """How many requests of an operator's connections are being worked on."""
+        self._under_way.labels(operator).set(count)
+
+    def api_call(self, *, api: str, operation: str, status: int, seconds: float) -> None:
+        """One request of an API was answered; `operation` is the route's name."""
+        self._api_calls.labels(api, operation, str(status)).inc()
+        self._api_seconds.labels(api, operation).observe(seconds)
+
+    def wallet_call(self, *, operator: str, operation: str, outcome: str, seconds: float) -> None:
+        """One call to a wallet ended; `outcome` is `applied`, `refused` or `unknown`."""
+        self._wallet_calls.labels(operator, operation, outcome).inc()
+        self._wallet_seconds.labels(operator, operation).observe(seconds)
+
+    def deliveries(self, *, operator: str, owed: int, held: int) -> None:
+        """How much work is owed to an operator, and how much waits for a person."""
+        self._deliveries.labels(operator, "owed").set(owed)
+        self._deliveries.labels(operator, "held").set(held)
+
+    def ledger_states(self, counts: Mapping[str, int]) -> None:
+        """How many movements are in each state; a state that is not given has none."""
+        self._movements.clear()
+        for state, count in counts.items():
+            self._movements.labels(state).set(count)
+
+    def render(self) -> tuple[str, bytes]:
+        """The media type and the text of all of it."""
+        return CONTENT_TYPE_LATEST, generate_latest(self._registry)

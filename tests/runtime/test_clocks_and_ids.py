@@ -1,0 +1,77 @@
+"""Time and chance, real and by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+
+from croupier.runtime.clocks import SystemClock, VirtualClock
+from croupier.runtime.ids import SeededIds, SystemIds
+from croupier.wallet.ports import Clock, Ids
+
+# What the type checker proves here: the classes implement the ports.
+CLOCKS: list[Clock] = [SystemClock(), VirtualClock()]
+IDS: list[Ids] = [SystemIds(), SeededIds(1)]
+
+
+@pytest.mark.parametrize("ids", IDS, ids=lambda ids: type(ids).__name__)
+def test_ids_have_their_promised_shape_and_do_not_repeat(ids: Ids) -> None:
+    many = [ids.new_id() for _ in range(200)]
+    assert len(set(many)) == 200
+    assert {uuid.UUID(item).version for item in many} == {4}
+    assert all(re.fullmatch(r"[0-9a-f]{32}", ids.nonce()) for _ in range(50))
+    tokens = [ids.token() for _ in range(50)]
+    assert len(set(tokens)) == 50
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", token) for token in tokens)
+    assert all(0 <= ids.jitter() < 1 for _ in range(200))
+
+
+def test_the_same_seed_gives_the_same_row() -> None:
+    def row(seed: int) -> list[object]:
+        ids = SeededIds(seed)
+        return [ids.new_id(), ids.nonce(), ids.token(), ids.jitter(), ids.new_id()]
+
+    assert row(1) == row(1)
+    assert row(1) != row(2)
+
+
+def test_one_more_jitter_changes_no_id() -> None:
+    one, two = SeededIds(1), SeededIds(1)
+    one.jitter()
+    assert one.new_id() == two.new_id()
+
+
+@pytest.mark.parametrize("clock", CLOCKS, ids=lambda clock: type(clock).__name__)
+def test_a_clock_tells_aware_utc(clock: Clock) -> None:
+    now = clock.now()
+    assert now.tzinfo is UTC
+    assert abs(clock.now_ms() - now.timestamp() * 1000) < 1000
+
+
+async def test_a_virtual_clock_wakes_sleepers_in_order_of_time() -> None:
+    clock = VirtualClock(datetime(2026, 3, 1, tzinfo=UTC))
+    woken: list[tuple[str, float]] = []
+
+    async def sleeper(name: str, *naps: float) -> None:
+        for nap in naps:
+            await clock.sleep(nap)
+            woken.append((name, clock.monotonic()))
+
+    tasks = [asyncio.ensure_future(sleeper("late", 3.0)), asyncio.ensure_future(sleeper("early", 1.0, 1.0))]
+    await clock.advance(2.5)
+    assert woken == [("early", 1.0), ("early", 2.0)]
+    await clock.advance(0.5)
+    assert woken[-1] == ("late", 3.0)
+    assert clock.now() == datetime(2026, 3, 1, 0, 0, 3, tzinfo=UTC)
+    await asyncio.gather(*tasks)
+
+
+async def test_the_system_clock_sleeps_for_real() -> None:
+    clock = SystemClock()
+    before = clock.monotonic()
+    await clock.sleep(0.02)
+    assert clock.monotonic() - before >= 0.019

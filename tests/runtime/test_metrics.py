@@ -1,0 +1,48 @@
+"""What Prometheus reads."""
+
+from __future__ import annotations
+
+from croupier.runtime.metrics import Metrics
+
+
+def rows(metrics: Metrics) -> set[str]:
+    kind, text = metrics.render()
+    assert kind.startswith("text/plain")
+    return set(text.decode().splitlines())
+
+
+def test_calls_are_counted_and_timed() -> None:
+    metrics = Metrics()
+    for verdict in ("applied", "applied", "declined"):
+        metrics.provider_call(operator="op", connection="c", operation="bet", verdict=verdict, seconds=0.004)
+    metrics.api_call(api="v1", operation="games", status=200, seconds=0.1)
+    metrics.wallet_call(operator="op", operation="bet", outcome="unknown", seconds=3.0)
+    found = rows(metrics)
+    labels = 'connection="c",operation="bet",operator="op"'
+    assert f'croupier_provider_calls_total{{{labels},verdict="applied"}} 2.0' in found
+    assert f'croupier_provider_calls_total{{{labels},verdict="declined"}} 1.0' in found
+    assert 'croupier_provider_call_seconds_bucket{connection="c",le="0.0025",operation="bet"} 0.0' in found
+    assert 'croupier_provider_call_seconds_bucket{connection="c",le="0.005",operation="bet"} 3.0' in found
+    assert 'croupier_api_calls_total{api="v1",operation="games",status="200"} 1.0' in found
+    assert 'croupier_wallet_calls_total{operation="bet",operator="op",outcome="unknown"} 1.0' in found
+
+
+def test_gauges_show_what_is_now() -> None:
+    metrics = Metrics()
+    metrics.provider_calls_under_way(operator="op", count=3)
+    metrics.deliveries(operator="op", owed=4, held=1)
+    metrics.ledger_states({"intent": 2, "applied": 9})
+    metrics.ledger_states({"applied": 11})
+    found = rows(metrics)
+    assert 'croupier_provider_calls_under_way{operator="op"} 3.0' in found
+    assert 'croupier_deliveries{operator="op",state="owed"} 4.0' in found
+    assert 'croupier_deliveries{operator="op",state="held"} 1.0' in found
+    assert [row for row in found if row.startswith("croupier_ledger_movements{")] == [
+        'croupier_ledger_movements{state="applied"} 11.0'
+    ]
+
+
+def test_two_hubs_in_one_process_do_not_share_numbers() -> None:
+    one, two = Metrics(), Metrics()
+    one.deliveries(operator="op", owed=1, held=0)
+    assert not any("op" in row for row in rows(two) if row.startswith("croupier_deliveries{"))
