@@ -224,7 +224,12 @@ class Ledger(Protocol):
         """Register a process; its epoch is above every earlier one's."""
 
     async def commit(self, change: Change) -> CommitResult:
-        """Apply a change, whole or not at all; returns after it is durable."""
+        """Apply a change, whole or not at all; returns after it is durable.
+
+        Raises:
+            LedgerCorruptError: The change breaks a rule that versions and keys do not judge: it crosses operators,
+                names a movement that is not stored, or holds what no column can. Nothing of it is durable.
+        """
 
     async def look(self, look: Look) -> Snapshot:
         """Read for one decision."""
@@ -276,7 +281,11 @@ class Ledger(Protocol):
         """Rounds in order of (`opened_at`, id)."""
 
     async def ensure_player(self, row: PlayerRow) -> PlayerRow:
-        """The vault's line of (`operator`, `operator_player`): the stored one, or this if there was none."""
+        """The vault's line of (`operator`, `operator_player`): the stored one, or this if there was none.
+
+        Raises:
+            ConflictError: The surrogate is another player's: draw a new one.
+        """
 
     async def ensure_alias(self, row: AliasRow) -> AliasRow:
         """The alias of (`operator`, `connection`, `player`): the stored one, or this if there was none.
@@ -322,4 +331,7 @@ class Ledger(Protocol):
         """Every version of one configured thing, oldest first."""
 
     async def count_states(self) -> Mapping[str, int]:
-        """How many movements are in each state that is not final, and deliveries in each state, for metrics."""
+        """How many movements are in each state that is not final, and deliveries in each state, for metrics.
+
+        The names are `movement.<state>` and `delivery.<state>`; a state that nothing is in counts zero.
+        """

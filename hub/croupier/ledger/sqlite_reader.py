@@ -61,7 +61,7 @@ _LATEST_SESSION = sql(
     "WHERE operator = ? AND connection = ? AND player = ? ORDER BY created_at DESC, session DESC LIMIT 1",
 )
 _UNFINISHED = ", ".join(f"'{state}'" for state in UNFINISHED)
-_COUNT_MOVEMENTS = sql("SELECT state, count(*) FROM movements WHERE state IN (", _UNFINISHED, ") GROUP BY state")
+COUNT_MOVEMENTS = sql("SELECT state, count(*) FROM movements WHERE state IN (", _UNFINISHED, ") GROUP BY state")
 _COUNT_DELIVERIES = (
     "SELECT (SELECT count(*) FROM deliveries WHERE state = 'owed'),"
     " (SELECT count(*) FROM deliveries WHERE state = 'held'),"
@@ -250,6 +250,6 @@ class SqliteReads:
         return CONFIGURATION.table.rows(self._read(statement, (operator, kind, name)))
 
     async def count_states(self) -> Mapping[str, int]:
-        movements = dict(self._read(_COUNT_MOVEMENTS))
+        movements = dict(self._read(COUNT_MOVEMENTS))
         ((owed, held, deliveries),) = self._read(_COUNT_DELIVERIES)
         return state_counts(movements, owed, held, deliveries)

@@ -216,6 +216,8 @@ class GroupWriter:
 
     def _apply(self, commands: Sequence[_Command], exchanges: list[list[Value]]) -> tuple[int, list[Any]]:
         """Do everything but the commit; returns the batch's number (0 if nothing was written) and the outcomes."""
+        if self._connection.in_transaction:
+            self._roll_back()  # which failed when the trouble began
         try:
             return self._attempt(commands, exchanges, apart=False)
         except _FaultyCommandError:
