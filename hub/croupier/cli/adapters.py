@@ -1,0 +1,118 @@
+"""`croupier adapters`: what is installed, what is used, and why something is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from croupier.contract import PackageError
+from croupier.registry import AdapterReport, AllowList, PluginReport, Registry, State
+
+
+@click.group()
+def adapters() -> None:
+    """What adapters and plugins are installed."""
+
+
+@adapters.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with `adapters` and `plugins`.")
+@click.option("--load", is_flag=True, help="Import every adapter, to see its API and capabilities, or why it fails.")
+@click.option(
+    "--settings",
+    "settings_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Apply the allow-list of this settings file.",
+)
+@click.option("--strict", is_flag=True, help="Leave with status 1 if one is in quarantine.")
+def list_adapters(*, as_json: bool, load: bool, settings_file: Path | None, strict: bool) -> None:
+    """List adapters and plugins. Adapters are not imported unless --load is given; plugins always are."""
+    registry = Registry(_allow_list(settings_file))
+    if load:
+        for report in registry.adapters():
+            if report.state is State.AVAILABLE:
+                _try(registry, report.slug)
+    found, plugins = registry.adapters(), registry.plugins()
+    if as_json:
+        _print_json({"adapters": [_plain(item) for item in found], "plugins": [_plain(item) for item in plugins]})
+    else:
+        _print_table(found, plugins)
+    states = [item.state for item in found] + [item.state for item in plugins]
+    if strict and State.QUARANTINED in states:
+        click.get_current_context().exit(1)
+
+
+def _allow_list(file: Path | None) -> AllowList | None:
+    if file is None:
+        return None
+    from croupier.runtime.settings import load_settings
+
+    return load_settings(file).packages.allow_list()
+
+
+def _try(registry: Registry, slug: str) -> None:
+    try:
+        registry.adapter(slug)
+    except PackageError:
+        return  # the report tells
+
+
+def _plain(report: AdapterReport | PluginReport) -> dict[str, Any]:
+    return attrs.asdict(
+        report, value_serializer=lambda _i, _a, value: value.value if isinstance(value, Enum) else value
+    )
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    click.echo(json.dumps(value, indent=2, sort_keys=True))
+
+
+def _print_table(found: Sequence[AdapterReport], plugins: Sequence[PluginReport]) -> None:
+    rows = [("ADAPTER", "STATE", "TIER", "API", "DISTRIBUTION", "CAPABILITIES OR REASON")]
+    rows += [
+        (
+            item.slug or "?",
+            item.state.value,
+            item.tier,
+            "-" if item.api is None else str(item.api),
+            _distribution(item.distribution, item.version),
+            item.reason or " ".join(item.capabilities) or "-",
+        )
+        for item in found
+    ]
+    _print_rows(rows)
+    if plugins:
+        click.echo()
+        head = [("PLUGIN", "STATE", "DISTRIBUTION", "BRINGS OR REASON")]
+        _print_rows(
+            head
+            + [
+                (
+                    item.name or "?",
+                    item.state.value,
+                    _distribution(item.distribution, item.version),
+                    item.reason
+                    or ", ".join(
+                        [f"dialect {slug}" for slug in item.dialects] + [f"adapter {s}" for s in item.adapters]
+                    )
+                    or "-",
+                )
+                for item in plugins
+            ]
+        )
+
+
+def _distribution(name: str | None, version: str | None) -> str:
+    return f"{name or '(code)'} {version or ''}".rstrip()
+
+
+def _print_rows(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
