@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import croupier
 from croupier.runtime.clocks import VirtualClock
-from croupier.runtime.logs import capture_libraries, make_log, one_line
+from croupier.runtime.logs import FIELDS, capture_libraries, make_log, one_line
 
 CANARY = "canary-7f3a"
 
@@ -124,3 +127,19 @@ def test_what_libraries_tell_arrives_without_its_text() -> None:
     (line,) = lines(stream)
     assert (line["event"], line["source"], line["level"]) == ("library", "some.library", "error")
     assert CANARY not in stream.getvalue()
+
+
+def test_every_field_that_the_hub_writes_is_on_the_list() -> None:
+    hub = Path(croupier.__file__).parent
+    used = {
+        f"{path.relative_to(hub)}:{node.lineno} {keyword.arg}"
+        for path in hub.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"debug", "info", "warning", "error"}
+        and ast.unparse(node.func.value).endswith("log")
+        for keyword in node.keywords
+        if keyword.arg is not None and keyword.arg not in FIELDS | {"exc_info"}
+    }
+    assert used == set()
