@@ -25,9 +25,10 @@ FIELDS: Final = frozenset(
     " trace span delivery movement round exchange position epoch"  # the hub's own random ids and counters
     " operator connection adapter dialect operation kind api route method verdict outcome reason status code problem"
     " caller"  # the id of a key, never the key
-    " request_bytes response_bytes duration_us wallet_us attempt attempts age_ms wait_ms due_in_ms left count owed held late size limit"
+    " request_bytes response_bytes duration_us wallet_us"
+    " attempt attempts age_ms wait_ms due_in_ms left count owed held late size limit"
     " fault places source line"
-    " owner version distribution package slug state host port database format level_set listener tier".split()
+    " owner version distribution package slug state host port database format listener tier".split()
 )
 """Every field that may be written. Not on it, on purpose: players, sessions, tokens, addresses, bodies, headers."""
 
