@@ -63,6 +63,7 @@ class MovementRow:
         funds_required: What the player must hold, where that is not `amount`.
         grant: The free-round grant.
         facts: Round facts, as JSON-ready values.
+        operation: The adapter's name of the operation it came by: its policy still holds when the process is gone.
         generation: How many rollbacks of it have been begun under an id of their own.
         undone_by: The provider's rollback that undid it, or is to; `None` if the hub did on its own account.
         effect: `AppliedEffect` value, once applied.
@@ -108,6 +109,7 @@ class MovementRow:
     funds_required: int | None = None
     grant: str | None = None
     facts: Mapping[str, Any] = field(factory=dict)
+    operation: str = ""
     generation: int = 0
     undone_by: str | None = None
     effect: str | None = None

@@ -6,10 +6,15 @@ Whatever goes wrong between becomes `WalletUnknown`, with the one fact that matt
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, Final, Protocol
+
+from attrs import evolve
 
 from croupier.contract import (
     CroupierError,
+    FixConfigurationError,
+    Headers,
     HttpRequest,
     HttpResponse,
     TransportError,
@@ -31,11 +36,23 @@ from croupier.ledger.records import ExchangeRow
 from croupier.wallet.parties import Operator
 from croupier.wallet.ports import Clock, Ids, Send
 
+_TRACE_ID: Final = re.compile("[0-9a-f]{32}")
+_OUTCOMES: Final = {"nothing": "applied", "status": "applied"}
+
+
+class WalletMetrics(Protocol):
+    """Counts of calls to wallets."""
+
+    def wallet_call(self, *, operator: str, operation: str, outcome: str, seconds: float) -> None:
+        """One call ended; `outcome` is `applied`, `refused` or `unknown`."""
+
 
 class Channel:
-    """Calls operators' wallets and notes every exchange."""
+    """Calls operators' wallets, notes every exchange and counts it."""
 
-    def __init__(self, ledger: Ledger, send: Send, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, ledger: Ledger, send: Send, clock: Clock, ids: Ids, metrics: WalletMetrics | None = None
+    ) -> None:
         """Everything the channel needs is handed in.
 
         Args:
@@ -43,7 +60,9 @@ class Channel:
             send: Sends one request once.
             clock: For deadlines and time stamps.
             ids: For the exchanges' ids.
+            metrics: Counts, if anybody wants them.
         """
+        self._metrics = metrics
         self._ledger = ledger
         self._send = send
         self._clock = clock
@@ -64,21 +83,40 @@ class Channel:
         if seconds <= 0:
             reply: WalletReply = WalletUnknown(detail="no time was left", sent=False)
         else:
-            reply, status = await self._exchange(operator, call, seconds)
-        took = int((self._clock.monotonic() - began) * 1_000_000)
+            reply, status = await self._exchange(operator, call, seconds, trace)
+        elapsed = self._clock.monotonic() - began
+        took = int(elapsed * 1_000_000)
+        if self._metrics is not None:
+            outcome = _verdict(reply).partition(":")[0]
+            operation = _described(call)["operation"]
+            self._metrics.wallet_call(
+                operator=operator.id, operation=operation, outcome=_OUTCOMES.get(outcome, outcome), seconds=elapsed
+            )
         self._note(operator, call, reply, status=status, trace=trace, started=started, took=took)
         return reply
 
-    async def _exchange(self, operator: Operator, call: WalletCall, seconds: float) -> tuple[WalletReply, int | None]:
+    async def _exchange(
+        self, operator: Operator, call: WalletCall, seconds: float, trace: str
+    ) -> tuple[WalletReply, int | None]:
         try:
-            request: HttpRequest = operator.dialect.request(call, operator.credentials, self._clock.now())
+            request = self._traced(operator.dialect.request(call, operator.credentials, self._clock.now()), trace)
         except CroupierError as error:
             return WalletUnknown(detail=f"the request could not be made: {error.code}", sent=False), None
         try:
             response: HttpResponse = await self._send(request, seconds)
         except TransportError as error:
             return WalletUnknown(detail=error.message, sent=error.problem is not TransportProblem.NOT_SENT), None
+        except FixConfigurationError as error:
+            return WalletUnknown(detail=f"the wallet may not be called: {error.code}", sent=False), None
         return operator.dialect.reply(call, response), response.status
+
+    def _traced(self, request: HttpRequest, trace: str) -> HttpRequest:
+        """The request with the trace it belongs to, in the W3C form."""
+        trace_id = trace.replace("-", "")
+        if not _TRACE_ID.fullmatch(trace_id):
+            return request
+        parent = f"00-{trace_id}-{self._ids.nonce()[:16]}-01"
+        return evolve(request, headers=Headers((*request.headers, ("traceparent", parent))))
 
     def _note(
         self,

@@ -424,7 +424,7 @@ def _orphaned(connection: Connection, movements: Sequence[MovementRow]) -> list[
                 happenings.append(Happening(movement=row.target, event=Event.LOST_REVERSE))
             continue
         shape = Shape.BET_AND_WIN if mixed else Shape.BET if row.direction == Direction.DEBIT.value else Shape.WIN
-        policy = connection.policies.default
+        policy = connection.policies.of(row.operation)
         event, _answer = UNANSWERED[shape, policy.on_silence, connection.operator.policy.retry_safe]
         happenings.append(Happening(movement=row.movement, event=event))
     return happenings

@@ -52,6 +52,7 @@ class Identity:
 
     Attributes:
         connection: The connection.
+        operation: The adapter's name of the operation.
         player: The surrogate; empty only for a rollback whose target nobody knows.
         currency: The player's currency.
         session: The session that was found, live or not.
@@ -64,6 +65,7 @@ class Identity:
     """
 
     connection: Connection
+    operation: str = ""
     player: str = ""
     wire_currency: str | None = None
     currency: Currency | None = None
@@ -141,6 +143,7 @@ class Intended:
             round=identity.round,
             game=identity.route.game if identity.route else None,
             route=identity.code,
+            operation=identity.operation,
             kind=self.kind.value,
             direction=self.direction.value,
             state=state,

@@ -40,7 +40,9 @@ class Resolver:
         grant = await self._grant(connection, play)
         if not player and play.player is None and grant is not None:
             player = grant.player
-        base = Identity(connection=connection, player=player, grant=grant, provider_round=play.round)
+        base = Identity(
+            connection=connection, operation=play.operation, player=player, grant=grant, provider_round=play.round
+        )
         referred = await self._referred(play, base) if not player and play.player is None else None
         if referred is not None:
             base = evolve(base, player=referred.player)

@@ -53,6 +53,7 @@ CREATE TABLE movements (
   funds_required INTEGER,
   "grant" TEXT,
   facts TEXT NOT NULL,
+  operation TEXT NOT NULL,
   generation INTEGER NOT NULL,
   undone_by TEXT,
   effect TEXT,
