@@ -276,6 +276,7 @@ async def test_a_change_that_breaks_a_constraint_fails_alone(ledger: Ledger, row
     broken = [
         rows.change(keys=((rows.key("k1"), "never"),), events=(rows.event(),)),
         rows.change(deliveries=(rows.delivery(movement="never"),)),
+        rows.change(movements=(rows.movement("half"),), keys=((rows.key("k2"), "never"),), events=(rows.event(),)),
         rows.change(movements=(rows.movement("huge", amount=2**63),)),
         rows.change(movements=(rows.movement("negative", amount=-1),), events=(rows.event(),)),
         rows.change(movements=(rows.movement("other", facts={"at": object()}),)),
@@ -286,7 +287,7 @@ async def test_a_change_that_breaks_a_constraint_fails_alone(ledger: Ledger, row
     assert (first, last) == (Committed(1), Committed(2))
     assert [isinstance(failure, CallPersonError) for failure in failed] == [True] * len(broken)
     assert [one.event.subject for one in await ledger.events_after(rows.operator, 0, 10)] == ["m1", "m2"]
-    assert [await ledger.movement(rows.operator, name) for name in ("huge", "negative", "other")] == [None] * 3
+    assert [await ledger.movement(rows.operator, name) for name in ("half", "huge", "negative", "other")] == [None] * 4
 
 
 async def test_everything_is_there_after_a_restart(make_ledger: MakeLedger, rows: Rows) -> None:

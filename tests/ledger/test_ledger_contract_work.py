@@ -119,10 +119,11 @@ async def test_work_of_one_round_is_done_in_order(ledger: Ledger, rows: Rows) ->
 
 async def test_rounds_of_the_same_name_do_not_meet_across_operators(ledger: Ledger, rows: Rows) -> None:
     await owe(ledger, rows, rows.delivery("first", round="r1", due_at=500))
-    theirs = rows.delivery("theirs", operator="other", round="r1")
-    movement = rows.movement(operator="other")
-    await ledger.commit(Change(operator="other", movements=(movement,), deliveries=(theirs,)))
-    assert await claim(ledger, 100) == ["theirs"]
+    await owe(ledger, rows, rows.delivery("held", movement="m2", state=DeliveryState.HELD))
+    theirs = [rows.delivery(f"theirs {i}", movement="m2", operator="other", round=f"r{i}") for i in (3, 2, 1)]
+    movement = rows.movement("m2", operator="other")
+    await ledger.commit(Change(operator="other", movements=(movement,), deliveries=tuple(theirs)))
+    assert await claim(ledger, 100) == ["theirs 3", "theirs 2", "theirs 1"]
 
 
 async def test_held_work_blocks_its_movement_and_what_waits_for_it_only(ledger: Ledger, rows: Rows) -> None:

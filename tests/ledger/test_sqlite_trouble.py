@@ -175,6 +175,15 @@ async def test_every_writing_call_says_that_the_store_is_unavailable(troubled: S
     assert len(await troubled.claim_deliveries(owner, 10_000, 50, 10)) == 1
 
 
+async def test_the_first_commit_after_the_trouble_succeeds(troubled: SqliteLedger, rows: Rows) -> None:
+    for place in range(1, 9):
+        Trouble.reset(place, lasting=10**6)  # from some statement on nothing works, not even a rollback
+        with pytest.raises(StoreUnavailableError):
+            await troubled.commit(rows.bet(f"m{place}"))
+        Trouble.reset()
+        assert await troubled.commit(rows.bet(f"m{place}")) == Committed(place)
+
+
 async def test_exchanges_wait_for_the_end_of_the_trouble(troubled: SqliteLedger, rows: Rows) -> None:
     troubled.note(rows.exchange())
     Trouble.reset(1, lasting=10**6)

@@ -17,6 +17,7 @@ from croupier.ledger import migrations, sqlite_commands, sqlite_open
 from croupier.ledger.port import Change, CommitResult, Owner
 from croupier.ledger.records import AliasRow, DeliveryRow, ExchangeRow, MovementRow, PlayerRow
 from croupier.ledger.sqlite_commands import Work
+from croupier.ledger.sqlite_open import unavailable
 from croupier.ledger.sqlite_reader import SqliteReads
 from croupier.ledger.sqlite_statements import (
     ALIASES,
@@ -27,7 +28,7 @@ from croupier.ledger.sqlite_statements import (
     SELECT_PLAYER,
     claim_parameters,
 )
-from croupier.ledger.sqlite_writer import GroupWriter, unavailable
+from croupier.ledger.sqlite_writer import GroupWriter
 
 Result = TypeVar("Result")
 

@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from croupier.contract.errors import UnsafeStoreError
+from croupier.contract.errors import StoreUnavailableError, UnsafeStoreError
 
 _WRITER_WAITS_MS = 100
 """How long a foreign writer is waited for: the event loop stands still meanwhile."""
 
 _FULL = 2
 _LOG_LIMIT = 64 * 1024 * 1024
+
+
+def unavailable(error: Exception) -> StoreUnavailableError:
+    """The store's trouble as the hub's error; SQLite's messages hold no values."""
+    return StoreUnavailableError(f"the ledger cannot be used now: {error}")
 
 
 class FileLock:

@@ -26,6 +26,7 @@ from croupier.ledger.records import (
     SessionRow,
     StoredEvent,
 )
+from croupier.ledger.sqlite_open import unavailable
 from croupier.ledger.sqlite_statements import (
     ALIASES,
     CONFIGURATION,
@@ -43,7 +44,6 @@ from croupier.ledger.sqlite_statements import (
     columns,
     sql,
 )
-from croupier.ledger.sqlite_writer import unavailable
 
 Row = TypeVar("Row", bound=attrs.AttrsInstance)
 

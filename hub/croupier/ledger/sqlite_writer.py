@@ -20,6 +20,7 @@ from croupier.contract.errors import CroupierError, LedgerCorruptError, StoreUna
 from croupier.ledger.mapping import Value
 from croupier.ledger.records import ExchangeRow
 from croupier.ledger.sqlite_commands import Work
+from croupier.ledger.sqlite_open import unavailable
 from croupier.ledger.sqlite_statements import EXCHANGES
 
 Result = TypeVar("Result")
@@ -28,11 +29,6 @@ _BATCH = "SELECT batch FROM batches"
 _STORE_BATCH = "UPDATE batches SET batch = ?"
 _INSERT_EXCHANGE = EXCHANGES.insert.replace("INSERT", "INSERT OR IGNORE", 1)
 _FAULTS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
-
-
-def unavailable(error: Exception) -> StoreUnavailableError:
-    """The store's trouble as the hub's error; SQLite's messages hold no values."""
-    return StoreUnavailableError(f"the ledger cannot be used now: {error}")
 
 
 @frozen(eq=False)
@@ -272,15 +268,11 @@ class GroupWriter:
 
     def _store_exchanges(self, work: Work, exchanges: list[list[Value]]) -> None:
         """A message that cannot be stored never costs the money of its batch."""
-        if not exchanges:
-            return
-        work.execute("SAVEPOINT exchanges")
-        try:
-            work.executemany(_INSERT_EXCHANGE, exchanges)
-        except (*_FAULTS, ValueError, OverflowError):
-            work.execute("ROLLBACK TO exchanges")
-            self.dropped_exchanges += len(exchanges)
-        work.execute("RELEASE exchanges")
+        for exchange in exchanges:
+            try:
+                work.execute(_INSERT_EXCHANGE, exchange)
+            except (*_FAULTS, ValueError, OverflowError):
+                self.dropped_exchanges += 1
 
     def _commit(self, batch: int) -> StoreUnavailableError | None:
         """Commit; an error that leaves it open whether that took place is settled by reading the batch's number."""
