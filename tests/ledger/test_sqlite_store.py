@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from croupier.contract.errors import FixConfigurationError, UnsafeStoreError
-from croupier.ledger import sqlite_open, sqlite_reader, sqlite_statements
+from croupier.ledger import mapping, sqlite_open, sqlite_reader, sqlite_statements
 from croupier.ledger.migrations import Migration, migrate_sqlite, migrations, stored_version
 from croupier.ledger.port import Change, Committed, DeliveryUpdate, Ledger, Owner, Refused, Update
 from croupier.ledger.records import AliasRow, DeliveryState, MovementState, PlayerRow
@@ -166,6 +166,17 @@ def test_released_migrations_are_numbered_without_gaps() -> None:
     steps = migrations("sqlite")
     assert steps
     assert [step.version for step in steps] == list(range(1, len(steps) + 1))
+
+
+def test_every_attribute_of_a_row_has_its_column() -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate_sqlite(connection)
+    tables = [table for table in vars(mapping).values() if isinstance(table, mapping.Table)]
+    assert len(tables) == 9
+    for table in tables:
+        columns = {column for _, column, *_ in connection.execute(f"PRAGMA table_info({table.name})")}
+        assert columns - {"number"} == set(table.columns)
+    connection.close()
 
 
 def test_no_lookup_reads_a_whole_table() -> None:
