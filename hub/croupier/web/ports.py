@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from croupier.contract import Calls, Result
+from croupier.configuration.directory import LiveConnection
+from croupier.contract import Calls, Flow, Result
 from croupier.wallet.parties import Connection
+
+T = TypeVar("T")
 
 
 class Log(Protocol):
@@ -52,4 +55,23 @@ class Engine(Protocol):
 
         Raises:
             StoreUnavailableError: Nothing can be stored now; nothing was sent to the operator.
+        """
+
+
+class Outbound(Protocol):
+    """Drives an adapter's flow: sends, repeats what may be repeated, records the exchanges."""
+
+    async def __call__(self, flow: Flow[T], live: LiveConnection, *, operation: str, trace: str) -> T:
+        """Run a flow to its end.
+
+        Args:
+            flow: What an adapter's launch, replay, ... returned.
+            live: The connection that it belongs to.
+            operation: The adapter's name of it, for records and counts.
+            trace: The trace id.
+
+        Raises:
+            ProviderRefusedError: The provider refused definitely.
+            UpstreamError: Its answer cannot be used.
+            TransportError: There was no answer.
         """

@@ -1,0 +1,179 @@
+"""The OpenAPI document and the documentation page of a JSON API, made from its table of endpoints.
+
+The classes that read requests and write answers give the schemas, their docstrings the descriptions: a field that is
+not documented there is not documented anywhere, and none can be documented that is not there.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any, Final, get_type_hints
+
+import attrs
+import msgspec
+from attrs import frozen
+
+from croupier import __version__
+from croupier.contract import Headers, HttpResponse
+from croupier.web.api import AnyEndpoint, Nothing, RouteTable
+from croupier.web.docs_page import docs_page
+from croupier.web.problems import STATUS_WORDS, ProblemAnswer
+
+_REF: Final = "#/components/schemas/{name}"
+_ATTRIBUTE: Final = re.compile(r"^ {4}(\w+): (.*)$")
+_ALWAYS: Final = (400, 401, 403, 404, 405, 409, 413, 422, 500, 502, 503)
+
+
+@frozen(kw_only=True)
+class ApiDescription:
+    """What an API says of itself.
+
+    Attributes:
+        name: Its short name.
+        title: Its title.
+        summary: What it is for.
+        prefix: What its documents' paths begin with (`/admin`), or empty.
+    """
+
+    name: str
+    title: str
+    summary: str
+    prefix: str
+
+
+def documents(description: ApiDescription, table: RouteTable) -> Mapping[str, HttpResponse]:
+    """The documents that the API shows to everybody, by path."""
+    document = openapi(description, table)
+    raw = msgspec.json.format(msgspec.json.encode(document), indent=1)
+    page, style = docs_page(document)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    common = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-cache"))
+    html = Headers((("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", policy), *common))
+    return {
+        f"{description.prefix}/openapi.json": HttpResponse(
+            200, Headers((("Content-Type", "application/json"), *common)), raw
+        ),
+        f"{description.prefix}/docs": HttpResponse(200, html, page.encode()),
+    }
+
+
+def openapi(description: ApiDescription, table: RouteTable) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of a table."""
+    kinds = {kind for endpoint in table.endpoints for kind in (endpoint.body, endpoint.answer) if kind is not Nothing}
+    queries = {endpoint.query for endpoint in table.endpoints if endpoint.query is not Nothing}
+    named = sorted({*kinds, *queries, ProblemAnswer}, key=lambda kind: kind.__name__)
+    _, components = msgspec.json.schema_components(named, ref_template=_REF)
+    _describe(components, _attrs_classes(named))
+    paths: dict[str, Any] = {}
+    for endpoint in table.endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, components)
+    for query in queries:
+        components.pop(query.__name__)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": description.title, "version": __version__, "summary": description.summary},
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(components.items())),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A key of the hub."}},
+            "responses": {
+                str(status): {
+                    "description": STATUS_WORDS[status],
+                    "content": {"application/json": {"schema": {"$ref": _REF.format(name="ProblemAnswer")}}},
+                }
+                for status in _ALWAYS
+            },
+        },
+        "security": [{"key": []}],
+    }
+
+
+def _operation(endpoint: AnyEndpoint, components: Mapping[str, Any]) -> dict[str, Any]:
+    answer = {"application/json": {"schema": {"$ref": _REF.format(name=endpoint.answer.__name__)}}}
+    operation: dict[str, Any] = {
+        "operationId": endpoint.operation,
+        "summary": endpoint.summary,
+        "tags": [endpoint.tag],
+        "responses": {
+            str(endpoint.status): {"description": "Done.", "content": answer},
+            **{str(status): {"$ref": f"#/components/responses/{status}"} for status in _ALWAYS},
+        },
+    }
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in endpoint.parameters
+    ]
+    if endpoint.query is not Nothing:
+        schema = components[endpoint.query.__name__]
+        for name, value in schema.get("properties", {}).items():
+            plain = {key: item for key, item in value.items() if key != "description"}
+            parameter = {"name": name, "in": "query", "schema": _without_null(plain)}
+            if name in schema.get("required", ()):
+                parameter["required"] = True
+            if "description" in value:
+                parameter["description"] = value["description"]
+            parameters.append(parameter)
+    if parameters:
+        operation["parameters"] = parameters
+    if endpoint.body is not Nothing:
+        reference = {"$ref": _REF.format(name=endpoint.body.__name__)}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
+    return operation
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A query parameter is left out, never null."""
+    options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
+    if len(options) != 1:
+        return schema
+    rest = {key: value for key, value in schema.items() if key not in {"anyOf", "default"}}
+    return {**rest, **options[0]}
+
+
+def _attrs_classes(kinds: list[Any]) -> dict[str, Any]:
+    """Every attrs class that is reached from some, by name."""
+    found: dict[str, Any] = {}
+    waiting: list[Any] = list(kinds)
+    while waiting:
+        kind = waiting.pop()
+        waiting.extend(getattr(kind, "__args__", ()))
+        if isinstance(kind, type) and attrs.has(kind) and kind.__name__ not in found:
+            found[kind.__name__] = kind
+            waiting.extend(get_type_hints(kind).values())
+    return found
+
+
+def _describe(components: dict[str, Any], classes: Mapping[str, Any]) -> None:
+    """Take the descriptions of classes and fields from docstrings; refuse what is not among the fields sent."""
+    for name, schema in components.items():
+        kind = classes.get(name)
+        text = inspect.cleandoc(kind.__doc__ or "") if kind else schema.get("description", "")
+        summary, _, rest = text.partition("\n\n")
+        schema["description"] = " ".join(summary.split())
+        if kind is None:
+            schema.pop("description") if not schema["description"] else None
+            continue
+        schema["additionalProperties"] = False
+        for field, words in _attribute_words(rest).items():
+            if field in schema.get("properties", {}):
+                schema["properties"][field]["description"] = words
+
+
+def _attribute_words(text: str) -> dict[str, str]:
+    """The words of an `Attributes:` section, by attribute."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in text.partition("Attributes:\n")[2].splitlines():
+        begins = _ATTRIBUTE.match(line)
+        if begins:
+            name, found[begins[1]] = begins[1], begins[2].strip()
+        elif name and line.startswith(" " * 8):
+            found[name] += " " + line.strip()
+    return found
