@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import field, fields, frozen
 
 from croupier.configuration.directory import LiveConnection
-from croupier.contract import Headers, HttpRequest, HttpResponse, Policy, Result, digest_hex
+from croupier.contract import Headers, HttpRequest, HttpResponse, Policy, Result, WireCurrency, digest_hex
 from croupier.ledger.port import Ledger
 from croupier.ledger.records import ExchangeRow
 from croupier.wallet.ports import Clock, Ids
@@ -159,19 +159,24 @@ def decision_of(policy: Policy | None) -> Mapping[str, Any]:
     if policy is None:
         return {}
     return {
-        name: _plain(value) for name in _KNOBS if (value := getattr(policy, name)) != getattr(_DEFAULT_POLICY, name)
+        name: plain_value(value)
+        for name in _KNOBS
+        if (value := getattr(policy, name)) != getattr(_DEFAULT_POLICY, name)
     }
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A knob's value, JSON-ready."""
     match value:
         case None | bool() | int() | str():
             return value
         case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {str(key): plain_value(item) for key, item in value.items()}
         case frozenset():
             return sorted(str(item) for item in value)
         case tuple():
-            return [str(getattr(item, "code", item)) for item in value]
+            return [plain_value(item) for item in value]
+        case WireCurrency():
+            return {"code": value.code, "currency": value.currency, "ratio": str(value.ratio)}
         case _:
             return str(getattr(value, "value", value))

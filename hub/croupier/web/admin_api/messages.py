@@ -1,0 +1,399 @@
+"""What the admin API reads and writes. Times are RFC 3339 in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from attrs import field, frozen
+from msgspec import Meta
+
+from croupier.configuration.documents import Kind, Role
+from croupier.ledger.records import DeliveryState, DeliveryTask
+from croupier.registry.reports import State
+
+Id = Annotated[str, Meta(min_length=1, max_length=200)]
+Why = Annotated[str, Meta(min_length=1, max_length=500)]
+Label = Annotated[str, Meta(min_length=1, max_length=100)]
+Version = Annotated[int, Meta(ge=0)]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+
+@frozen(kw_only=True)
+class PutBody:
+    """A new version of one thing.
+
+    Attributes:
+        body: The whole new body. Secrets that are not named stay; one given as an empty list is removed.
+        why: Why it is changed.
+        version: The version that the change was made on; without it, whatever is stored now.
+    """
+
+    body: Mapping[str, Any] = field(repr=False)
+    why: Why
+    version: Version | None = None
+
+
+@frozen(kw_only=True)
+class DeleteQuery:
+    """Taking a thing out of force.
+
+    Attributes:
+        why: Why.
+        version: The version that the decision was made on; without it, whatever is stored now.
+    """
+
+    why: Why
+    version: Version | None = None
+
+
+@frozen(kw_only=True)
+class StoredThing:
+    """One version of a configured thing, without secrets.
+
+    Attributes:
+        operator: The operator's id, or `hub` for keys of administrators.
+        kind: What kind of thing.
+        id: Its immutable id.
+        version: From 1, without gaps.
+        active: Whether it is in force; `false` once deleted.
+        body: Without secrets; as such it can be put back, and the stored secrets stay.
+        secrets: How many values each secret has.
+        at: When it was changed.
+        who: Who changed it.
+        why: Why.
+    """
+
+    operator: str
+    kind: Kind
+    id: str
+    version: int
+    active: bool
+    body: Mapping[str, Any]
+    secrets: Mapping[str, int]
+    at: datetime
+    who: str
+    why: str
+
+
+@frozen(kw_only=True)
+class StoredThings:
+    """Several configured things, or several versions of one."""
+
+    items: tuple[StoredThing, ...]
+
+
+@frozen(kw_only=True)
+class KeyBody:
+    """A new bearer key.
+
+    Attributes:
+        label: What tells it from the holder's other key.
+        role: `operator`, or `admin` for keys under the operator `hub`.
+        why: Why it is made.
+        not_after: When it stops being valid.
+    """
+
+    label: Label
+    role: Role
+    why: Why
+    not_after: Moment | None = None
+
+
+@frozen(kw_only=True)
+class MadeKey:
+    """A new bearer key: this is the only time that it is shown.
+
+    Attributes:
+        key: To be sent as `Authorization: Bearer ...`.
+        stored: Its row, which holds a hash alone.
+    """
+
+    key: str = field(repr=False)
+    stored: StoredThing
+
+
+@frozen(kw_only=True)
+class PolicyBody:
+    """New policy overrides of a connection.
+
+    Attributes:
+        policy: Knobs that differ from the adapter's defaults, and under `operations` those of one operation.
+        why: Why they are changed.
+        version: The connection's version that the change was made on.
+    """
+
+    policy: Mapping[str, Any]
+    why: Why
+    version: Version | None = None
+
+
+@frozen(kw_only=True)
+class PolicyAnswer:
+    """The policy of a connection.
+
+    Attributes:
+        overrides: As it is configured.
+        effective: Every knob as it is in force for operations without their own.
+        operations: What differs from it, by operation.
+    """
+
+    overrides: Mapping[str, Any]
+    effective: Mapping[str, Any]
+    operations: Mapping[str, Mapping[str, Any]]
+
+
+@frozen(kw_only=True)
+class AdapterReport:
+    """One adapter as it was found.
+
+    Attributes:
+        slug: Its slug.
+        distribution: The package.
+        version: The package's version.
+        state: What was done with it.
+        reason: Why it is not used, or what is to be done about it.
+        api: Its contract's version, once it is loaded.
+        capabilities: What it can do, once it is loaded.
+        tier: The tier of its certificate.
+    """
+
+    slug: str
+    distribution: str | None
+    version: str | None
+    state: State
+    reason: str | None
+    api: int | None
+    capabilities: tuple[str, ...]
+    tier: str
+
+
+@frozen(kw_only=True)
+class PluginReport:
+    """One plugin as it was found.
+
+    Attributes:
+        name: Its name.
+        distribution: The package.
+        version: The package's version.
+        state: What was done with it.
+        reason: Why it is not used, or what is to be done about it.
+        dialects: The wallet dialects it brings.
+    """
+
+    name: str
+    distribution: str
+    version: str | None
+    state: State
+    reason: str | None
+    dialects: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class Packages:
+    """Every package that was found."""
+
+    adapters: tuple[AdapterReport, ...]
+    plugins: tuple[PluginReport, ...]
+
+
+@frozen(kw_only=True)
+class FaultReport:
+    """A stored thing that cannot be used as it is.
+
+    Attributes:
+        operator: Whose.
+        kind: Its kind.
+        id: Its id.
+        reason: Why.
+    """
+
+    operator: str
+    kind: str
+    id: str
+    reason: str
+
+
+@frozen(kw_only=True)
+class Faults:
+    """What is stored and cannot be used."""
+
+    faults: tuple[FaultReport, ...]
+
+
+@frozen(kw_only=True)
+class DeliveriesQuery:
+    """Which owed work to list.
+
+    Attributes:
+        operator: An operator's id; without it every operator's.
+        state: Where it stands; without it everything.
+        limit: The most entries to return.
+    """
+
+    operator: Id | None = None
+    state: DeliveryState | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """Work that is owed to an operator.
+
+    Attributes:
+        operator: The operator's id.
+        id: Its id.
+        movement: The movement that it is about.
+        round: The movement's round.
+        task: What is owed: `send`, `reverse`, `ask`.
+        state: Where it stands; `held` waits for a person.
+        attempts: How often it was tried.
+        due_at: When it is tried next.
+        created_at: When it became owed.
+        detail: What the last attempt met.
+        waits_for: A movement whose held work blocks this.
+    """
+
+    operator: str
+    id: str
+    movement: str
+    round: str | None
+    task: DeliveryTask
+    state: DeliveryState
+    attempts: int
+    due_at: datetime
+    created_at: datetime
+    detail: str | None
+    waits_for: str | None
+
+
+@frozen(kw_only=True)
+class DeliveryList:
+    """Owed work, oldest first."""
+
+    deliveries: tuple[Delivery, ...]
+
+
+@frozen(kw_only=True)
+class RedriveBody:
+    """Try held work again.
+
+    Attributes:
+        why: Why.
+    """
+
+    why: Why
+
+
+@frozen(kw_only=True)
+class ResolveBody:
+    """Decide held work by hand.
+
+    Attributes:
+        applied: Whether the movement stands at the operator.
+        why: Why.
+    """
+
+    applied: bool
+    why: Why
+
+
+@frozen(kw_only=True)
+class EventsQuery:
+    """Which events to read.
+
+    Attributes:
+        after: The position of the last event that was read.
+        limit: The most events to return.
+    """
+
+    after: Annotated[int, Meta(ge=0)] = 0
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+@frozen(kw_only=True)
+class EventEntry:
+    """Something that became true.
+
+    Attributes:
+        position: Its place: follows the order of commits, without gaps.
+        kind: What it is.
+        subject: The id of what it is about.
+        at: When.
+        body: More about it.
+    """
+
+    position: int
+    kind: str
+    subject: str
+    at: datetime
+    body: Mapping[str, Any]
+
+
+@frozen(kw_only=True)
+class EventList:
+    """Events in order.
+
+    Attributes:
+        events: The events.
+        position: Where to go on reading.
+    """
+
+    events: tuple[EventEntry, ...]
+    position: int
+
+
+@frozen(kw_only=True)
+class ExchangesQuery:
+    """Which messages to read: exactly one of the two.
+
+    Attributes:
+        trace: A trace id.
+        movement: A movement's id.
+    """
+
+    trace: Id | None = None
+    movement: Id | None = None
+
+
+@frozen(kw_only=True)
+class Exchange:
+    """One message pair with a provider or an operator, redacted.
+
+    Attributes:
+        id: Its id.
+        side: `provider_in`, `provider_out` or `operator_out`.
+        operation: The adapter's or wallet's name of the operation.
+        connection: The connection's id.
+        trace: The trace id.
+        movement: The movement.
+        request: What was asked.
+        response: What was answered.
+        status: The HTTP status.
+        verdict: What was made of it.
+        decision: The policy values that decided.
+        started_at: When it began.
+        duration_us: How long it took, in microseconds.
+    """
+
+    id: str
+    side: str
+    operation: str
+    connection: str | None
+    trace: str
+    movement: str | None
+    request: str
+    response: str
+    status: int | None
+    verdict: str
+    decision: Mapping[str, Any]
+    started_at: datetime
+    duration_us: int
+
+
+@frozen(kw_only=True)
+class ExchangeList:
+    """Messages in order."""
+
+    exchanges: tuple[Exchange, ...]

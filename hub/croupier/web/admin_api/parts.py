@@ -1,0 +1,72 @@
+"""What the handlers of the admin API are handed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from attrs import frozen
+
+from croupier.configuration.service import Configuration
+from croupier.ledger.port import Ledger
+from croupier.ledger.records import DeliveryRow
+from croupier.registry.reports import AdapterReport, PluginReport
+from croupier.web.api import Ask, Nothing
+
+QueryT = TypeVar("QueryT")
+BodyT = TypeVar("BodyT")
+
+
+class Deliveries(Protocol):
+    """What a person can do about held work."""
+
+    async def redrive(self, operator: str, delivery: str, *, who: str, why: str) -> DeliveryRow:
+        """Try it again, now."""
+
+    async def resolve(self, operator: str, delivery: str, *, who: str, why: str, applied: bool) -> DeliveryRow:
+        """Mark it as done by hand."""
+
+
+class Registry(Protocol):
+    """What is installed."""
+
+    def adapters(self) -> Sequence[AdapterReport]:
+        """Every adapter that was found."""
+
+    def plugins(self) -> Sequence[PluginReport]:
+        """Every plugin that was found."""
+
+    def rescan(self) -> None:
+        """Look again."""
+
+
+@frozen
+class Administrator:
+    """Who a bearer key speaks for.
+
+    Attributes:
+        name: What the record of a change says: the key's label and id.
+    """
+
+    name: str
+
+
+AdminAsk = Ask[Administrator, QueryT, BodyT]
+Plain = Ask[Administrator, Nothing, Nothing]
+
+
+@frozen(kw_only=True, eq=False)
+class AdminParts:
+    """The rooms below, as far as the admin API needs them.
+
+    Attributes:
+        configuration: What is configured.
+        registry: What is installed.
+        deliveries: Held work.
+        ledger: The record.
+    """
+
+    configuration: Configuration
+    registry: Registry
+    deliveries: Deliveries
+    ledger: Ledger
