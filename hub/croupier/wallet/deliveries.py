@@ -221,6 +221,13 @@ class Deliveries:
     async def _reverse(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
         if movement.state is not MovementState.REVERSING:
             return Verdict(detail=f"no longer owed: {movement.state.value}")
+        final = connection.operator.policy.tombstones or movement.generation > 0
+        return await self._roll_back(connection, row, movement, final=final)
+
+    async def _roll_back(
+        self, connection: Connection, row: DeliveryRow, movement: MovementRow, *, final: bool
+    ) -> Verdict:
+        """Ask the wallet to undo a movement. `final` says whether "nothing to undo" can be believed for good."""
         call = WalletMove(
             player=await self._find_player(connection, movement),
             context=await self._context(movement, connection),
@@ -228,7 +235,7 @@ class Deliveries:
         )
         reply = await self._call(connection, call, row)
         match reply:
-            case WalletApplied(nothing_moved=True) if not _remembers(connection) and movement.generation == 0:
+            case WalletApplied(nothing_moved=True) if not final:
                 return Verdict(
                     state=DeliveryState.OWED,
                     task=DeliveryTask.ASK,
@@ -245,13 +252,16 @@ class Deliveries:
                 return Verdict(state=DeliveryState.OWED, detail=_detail(reply))
 
     async def _ask(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
-        """Ask what became of a movement; without that ability only a rollback under a new id is safe."""
+        """Ask what became of a movement.
+
+        A wallet that cannot be asked gets the rollback once more under the *same* id: another id could pay twice.
+        """
         if movement.state not in {MovementState.REVERSING, MovementState.OWED}:
             return Verdict(detail=f"no longer owed: {movement.state.value}")
         reversing = movement.state is MovementState.REVERSING
         if WalletCapability.TRANSACTION_STATUS not in connection.operator.capabilities:
             if reversing:
-                return Verdict(events=(_next_generation(movement),), detail="rolled back again under a new id")
+                return await self._roll_back(connection, row, movement, final=True)
             held = Happening(movement=movement.movement, event=Event.OWED_REFUSED)
             detail = "the wallet is not proven safe for retries and cannot be asked"
             return Verdict(events=(held,), state=DeliveryState.HELD, detail=detail)
@@ -389,10 +399,6 @@ _FAILED: Final = frozenset(
     {MovementState.DECLINED, MovementState.REVERSED, MovementState.REVERSING, MovementState.TOMBSTONED}
 )
 _UNFINISHED: Final = frozenset({"delivery.owed", "movement.intent", "movement.fenced"})
-
-
-def _remembers(connection: Connection) -> bool:
-    return connection.operator.policy.tombstones
 
 
 def _detail(reply: WalletReply) -> str:

@@ -1,0 +1,229 @@
+"""The one room that wires the others: settings in, a running hub out."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import define, field
+
+from croupier.catalogue.service import CatalogueService
+from croupier.configuration.secretbox import SecretBox
+from croupier.configuration.service import Configuration
+from croupier.contract import FixConfigurationError, hmac_hex
+from croupier.ledger.port import Ledger, Owner
+from croupier.ledger.sqlite import SqliteLedger
+from croupier.net.client import HttpClient
+from croupier.net.outbound import OutboundDriver
+from croupier.registry import Registry
+from croupier.runtime.clocks import SystemClock
+from croupier.runtime.ids import SystemIds
+from croupier.runtime.logs import Log, make_log
+from croupier.runtime.metrics import Metrics
+from croupier.runtime.settings import Settings
+from croupier.sessions.service import SessionService, SessionSettings
+from croupier.wallet.calendar import Calendar
+from croupier.wallet.channel import Channel
+from croupier.wallet.deliveries import Deliveries
+from croupier.wallet.engine import Engine
+from croupier.wallet.ports import Clock, Ids
+from croupier.wallet.watch import Bell
+from croupier.web.gateway import Gateway, GatewayLimits
+
+LEASE_MS: Final = 20_000
+"""How long an intent or a claimed delivery belongs to a process: longer than any call to a wallet may take."""
+
+CATCH_UP_SECONDS: Final = 5.0
+"""How often a process looks for configuration that another one changed."""
+
+
+@define(eq=False, kw_only=True)
+class Hub:
+    """Every room, wired.
+
+    Attributes:
+        settings: What it was started with.
+        clock: Time.
+        ids: Ids and chance.
+        log: The process's log.
+        ledger: The durable record.
+        registry: Adapters and plugins.
+        configuration: What is configured.
+        sessions: Sessions and aliases.
+        catalogue: Games.
+        engine: The money path.
+        deliveries: What is owed.
+        gateway: The providers' entrance.
+        metrics: Counts.
+    """
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    log: Log
+    ledger: Ledger
+    registry: Registry
+    configuration: Configuration
+    sessions: SessionService
+    catalogue: CatalogueService
+    engine: Engine
+    deliveries: Deliveries
+    gateway: Gateway
+    metrics: Metrics
+    outbound: OutboundDriver
+    client: HttpClient
+    draining: bool = False
+    _tasks: list[asyncio.Task[None]] = field(factory=list)
+
+    def obstacles(self) -> Sequence[str]:
+        """Why requests should go elsewhere now; empty when ready."""
+        return ("draining",) if self.draining else ()
+
+    def begin(self) -> None:
+        """Start the workers: deliveries, configuration of other processes, gauges."""
+        self._work("deliveries", self.deliveries.run)
+        self._work("configuration", self._catch_up)
+        self._work("gauges", self._gauges)
+
+    def _work(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks.append(asyncio.create_task(self._for_ever(name, work)))
+
+    async def _for_ever(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a worker; one that fails is reported and begins anew: what is owed must not wait for a person."""
+        while True:
+            try:
+                await work()
+            except Exception as error:  # whatever it was, the work goes on
+                self.log.error("worker_failed", fault=type(error).__name__, source=name, exc_info=error)  # noqa: TRY400 # the log writes no text of exceptions
+            await self.clock.sleep(1.0)
+
+    async def _catch_up(self) -> None:
+        while True:
+            await self.clock.sleep(CATCH_UP_SECONDS)
+            await self.configuration.catch_up()
+
+    async def _gauges(self) -> None:
+        while True:
+            self.metrics.ledger_states(await self.ledger.count_states())
+            await self.clock.sleep(CATCH_UP_SECONDS)
+
+    async def close(self) -> None:
+        """Stop the workers, finish what was begun, and close everything."""
+        self.draining = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.engine.drain()
+        await self.client.close()
+        await self.ledger.close()
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger that the settings name, not yet started.
+
+    Raises:
+        FixConfigurationError: This build has no engine for it.
+    """
+    path = settings.database.sqlite_path
+    if path is None:
+        raise FixConfigurationError("only sqlite:/// is built in", where="database.url")
+    return SqliteLedger(path)
+
+
+async def open_configuration(
+    settings: Settings, environ: Mapping[str, str], ledger: Ledger, clock: Clock, ids: Ids
+) -> tuple[Configuration, Registry, bytes]:
+    """What is configured, loaded; the registry; and the key that session tokens are derived with.
+
+    Raises:
+        SettingsError: A key for secrets at rest is missing or wrong.
+    """
+    keys = settings.secrets.read(environ)
+    registry = Registry(settings.packages.allow_list())
+    box = SecretBox(keys, settings.secrets.current, secrets.token_bytes)
+    configuration = Configuration(ledger, registry, box, clock, ids)
+    await configuration.load()
+    # The oldest key: it is the one that stays when a new one is added.
+    first = keys[min(keys)]
+    return configuration, registry, hmac_hex(first, "croupier session tokens").encode()
+
+
+async def build(settings: Settings, environ: Mapping[str, str]) -> Hub:
+    """Open and wire everything; nothing listens and no worker runs yet.
+
+    Raises:
+        FixConfigurationError: Settings, keys or the database cannot be used as they are.
+    """
+    log = make_log(settings.telemetry.level, settings.telemetry.format)
+    ledger = open_ledger(settings)
+    await ledger.start()
+    try:
+        return await _wire(settings, environ, ledger, log)
+    except BaseException:
+        await ledger.close()
+        raise
+
+
+async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, log: Log) -> Hub:
+    clock, ids = SystemClock(), SystemIds()
+    configuration, registry, token_key = await open_configuration(settings, environ, ledger, clock, ids)
+    owner: Owner = await ledger.register(f"{settings.owner}-{ids.nonce()[:12]}")
+    metrics = Metrics()
+    client = HttpClient(limits=settings.outgoing.limits(), guard=settings.outgoing.guard(), tls=settings.outgoing.tls())
+    sessions = SessionService(
+        ledger, clock, ids, SessionSettings(token_key=token_key), lambda slug: registry.adapter(slug).aliases
+    )
+    bell = Bell(clock)
+    channel = Channel(ledger, client, clock, ids, metrics)
+    engine = Engine(
+        ledger=ledger,
+        sessions=sessions,
+        games=configuration,
+        channel=channel,
+        clock=clock,
+        ids=ids,
+        owner=owner,
+        bell=bell,
+        lease_ms=LEASE_MS,
+    )
+    deliveries = Deliveries(
+        ledger=ledger,
+        channel=channel,
+        connections=configuration,
+        find_player=engine.wallet_player,
+        clock=clock,
+        ids=ids,
+        owner=owner,
+        notify=bell.ring,
+        calendar=Calendar(scale=settings.deliveries.scale),
+        lease_ms=LEASE_MS,
+    )
+    gateway = Gateway(
+        directory=lambda: configuration.directory,
+        engine=engine,
+        ledger=ledger,
+        clock=clock,
+        ids=ids,
+        log=log,
+        metrics=metrics,
+        limits=GatewayLimits(body_bytes=settings.limits.body_bytes),
+    )
+    return Hub(
+        settings=settings,
+        clock=clock,
+        ids=ids,
+        log=log,
+        ledger=ledger,
+        registry=registry,
+        configuration=configuration,
+        sessions=sessions,
+        catalogue=CatalogueService(configuration),
+        engine=engine,
+        deliveries=deliveries,
+        gateway=gateway,
+        metrics=metrics,
+        outbound=OutboundDriver(client, ledger, clock, ids),
+        client=client,
+    )

@@ -1,0 +1,135 @@
+"""A hub behind its listeners, from start to a graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from croupier.runtime.hub import Hub, build
+from croupier.runtime.settings import Listener, Settings
+from croupier.web.admin_api import make_admin_app
+from croupier.web.apps import App, JoinedApps, Probes, make_provider_app
+from croupier.web.operator_api import make_operator_app
+from croupier.web.server import HttpServer, TlsFiles
+
+Tell = Callable[[str, str, int], None]
+"""Told of every listener: its name, host and port."""
+
+
+def provider_app(hub: Hub) -> App:
+    """What providers call."""
+    return make_provider_app(hub.gateway, hub.ids, Probes(obstacles=hub.obstacles))
+
+
+def operator_app(hub: Hub) -> App:
+    """What operators call."""
+    return make_operator_app(
+        ledger=hub.ledger,
+        sessions=hub.sessions,
+        catalogue=hub.catalogue,
+        outbound=hub.outbound,
+        directory=lambda: hub.configuration.directory,
+        clock=hub.clock,
+        ids=hub.ids,
+        log=hub.log,
+        metrics=hub.metrics,
+        probes=Probes(obstacles=hub.obstacles),
+    )
+
+
+def admin_app(hub: Hub) -> App:
+    """What those who run the hub call."""
+    metrics = hub.metrics.render if hub.settings.telemetry.metrics else None
+    return make_admin_app(
+        ledger=hub.ledger,
+        configuration=hub.configuration,
+        registry=hub.registry,
+        deliveries=hub.deliveries,
+        clock=hub.clock,
+        ids=hub.ids,
+        log=hub.log,
+        metrics=hub.metrics,
+        probes=Probes(obstacles=hub.obstacles, metrics=metrics),
+    )
+
+
+def _joined(parts: Mapping[str, App]) -> App:
+    """One app for a socket; several are told apart by their paths."""
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    prefixes = {"operators": "/v1", "admin": "/admin", "providers": "/providers"}
+    other = parts.get("operators") or parts["admin"]
+    return JoinedApps(apps={prefixes[name]: app for name, app in parts.items()}, other=other)
+
+
+async def serve(settings: Settings, environ: Mapping[str, str], tell: Tell, ports_file: Path | None = None) -> None:
+    """Run until SIGTERM or SIGINT, then finish what was begun.
+
+    Args:
+        settings: What to run with.
+        environ: The environment, for keys.
+        tell: Told of every listener that is open.
+        ports_file: Where to write `name host port` lines once everything listens.
+
+    Raises:
+        FixConfigurationError: It cannot be started like this.
+    """
+    hub = await build(settings, environ)
+    servers: list[HttpServer] = []
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stop.set)
+    try:
+        hub.begin()
+        lines = []
+        for names, listener, app in _listening(hub):
+            server = HttpServer(app, hub.log)
+            host, port = await server.listen(listener.host, listener.port, _tls(listener))
+            servers.append(server)
+            for name in names:
+                tell(name, host, port)
+                lines.append(f"{name} {host} {port}\n")
+        if ports_file is not None:
+            ports_file.write_text("".join(lines))  # noqa: ASYNC240 # once, before anything is served
+        hub.log.info("serving", database=settings.database.url.partition(":")[0])
+        await stop.wait()
+    finally:
+        hub.draining = True
+        hub.log.info("draining")
+        for server in servers:
+            await server.stop(settings.limits.drain_seconds)
+        await hub.close()
+
+
+def _listening(hub: Hub) -> list[tuple[list[str], Listener, App]]:
+    """Which app listens where; entrances with one address share a socket."""
+    listeners = hub.settings.listeners
+    entrances: dict[str, tuple[Listener, App]] = {
+        "providers": (listeners.providers, provider_app(hub)),
+        "operators": (listeners.operators, operator_app(hub)),
+        "admin": (listeners.admin, admin_app(hub)),
+    }
+    groups: dict[object, list[str]] = {}
+    for name, (listener, _app) in entrances.items():
+        place: object = (listener.host, listener.port) if listener.port else name
+        groups.setdefault(place, []).append(name)
+    return [
+        (names, entrances[names[0]][0], _joined({name: entrances[name][1] for name in names}))
+        for names in groups.values()
+    ]
+
+
+def _tls(listener: Listener) -> ssl.SSLContext | None:
+    if listener.tls is None:
+        return None
+    files = TlsFiles(
+        certificate=listener.tls.certificate,
+        key=listener.tls.key,
+        client_authorities=listener.tls.client_ca,
+        require_client=listener.tls.client_required,
+    )
+    return files.context()
