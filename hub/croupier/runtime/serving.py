@@ -48,6 +48,7 @@ def admin_app(hub: Hub) -> App:
         configuration=hub.configuration,
         registry=hub.registry,
         deliveries=hub.deliveries,
+        outbound=hub.outbound,
         clock=hub.clock,
         ids=hub.ids,
         log=hub.log,

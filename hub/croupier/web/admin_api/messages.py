@@ -276,6 +276,36 @@ class DeliveryList:
 
 
 @frozen(kw_only=True)
+class ImportBody:
+    """Take over a provider's list of games.
+
+    Attributes:
+        why: Why.
+    """
+
+    why: Why
+
+
+@frozen(kw_only=True)
+class ImportAnswer:
+    """What became of a provider's list of games.
+
+    Attributes:
+        listed: How many games the provider listed; a code that stands twice counts twice.
+        new_games: The ids of games that were new.
+        new_routes: The provider's codes that were new in the connection.
+        kept: How many listed codes were known; what is stored of them stays as it is.
+        missing: Codes that the connection has and the list does not; they stay as they are.
+    """
+
+    listed: Annotated[int, Meta(ge=0)]
+    new_games: tuple[str, ...]
+    new_routes: tuple[str, ...]
+    kept: Annotated[int, Meta(ge=0)]
+    missing: tuple[str, ...]
+
+
+@frozen(kw_only=True)
 class RedriveBody:
     """Try held work again.
 

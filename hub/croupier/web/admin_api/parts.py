@@ -7,11 +7,14 @@ from typing import Protocol, TypeVar
 
 from attrs import frozen
 
+from croupier.catalogue.service import CatalogueService
 from croupier.configuration.service import Configuration
 from croupier.ledger.port import Ledger
 from croupier.ledger.records import DeliveryRow
 from croupier.registry.reports import AdapterReport, PluginReport
+from croupier.wallet.ports import Clock
 from croupier.web.api import Ask, Nothing
+from croupier.web.ports import Outbound
 
 QueryT = TypeVar("QueryT")
 BodyT = TypeVar("BodyT")
@@ -64,9 +67,15 @@ class AdminParts:
         registry: What is installed.
         deliveries: Held work.
         ledger: The record.
+        catalogue: Games.
+        clock: Time.
+        outbound: Drives flows to providers, or `None` where this process calls none.
     """
 
     configuration: Configuration
     registry: Registry
     deliveries: Deliveries
     ledger: Ledger
+    catalogue: CatalogueService
+    clock: Clock
+    outbound: Outbound | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from croupier.contract import MalformedRequestError
+from croupier.contract import MalformedRequestError, NotFoundError
 from croupier.ledger.records import DeliveryRow, ExchangeRow
 from croupier.web.admin_api.messages import (
     AdapterReport,
@@ -84,6 +84,13 @@ class Running:
         query = ask.query
         rows = await self.parts.ledger.deliveries(query.operator, query.state, query.limit)
         return DeliveryList(deliveries=tuple(_delivery(row) for row in rows))
+
+    async def delivery(self, ask: Plain) -> Delivery:
+        """One delivery."""
+        row = await self.parts.ledger.delivery(ask.path["operator"], ask.path["delivery"])
+        if row is None:
+            raise NotFoundError("there is no such delivery")
+        return _delivery(row)
 
     async def redrive(self, ask: AdminAsk[Nothing, RedriveBody]) -> Delivery:
         """Try held work again."""

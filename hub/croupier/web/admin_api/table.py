@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from croupier.catalogue.service import CatalogueService
 from croupier.configuration.documents import Kind, Role
 from croupier.configuration.service import Configuration, key_hash
 from croupier.contract import AuthenticationError, ForbiddenError, HttpRequest, same_secret
 from croupier.ledger.port import Ledger
 from croupier.wallet.ports import Clock, Ids
 from croupier.web.admin_api.configuring import PolicyHandlers, Things
+from croupier.web.admin_api.importing import Importing
 from croupier.web.admin_api.messages import (
     DeleteQuery,
     DeliveriesQuery,
@@ -21,6 +23,8 @@ from croupier.web.admin_api.messages import (
     ExchangeList,
     ExchangesQuery,
     Faults,
+    ImportAnswer,
+    ImportBody,
     KeyBody,
     MadeKey,
     Packages,
@@ -37,7 +41,7 @@ from croupier.web.admin_api.running import Running
 from croupier.web.api import AnyEndpoint, JsonApi, Nothing, RouteTable, bearer_of, endpoint
 from croupier.web.apps import Probes
 from croupier.web.openapi import ApiDescription, documents
-from croupier.web.ports import ApiMetrics, Log
+from croupier.web.ports import ApiMetrics, Log, Outbound
 
 DESCRIPTION: Final = ApiDescription(
     name="admin",
@@ -57,7 +61,7 @@ def admin_table(parts: AdminParts) -> RouteTable:
     lines = _operators(parts)
     for kind in (Kind.CONNECTION, Kind.GAME, Kind.ROUTE, Kind.KEY):
         lines += _things(parts, kind)
-    return RouteTable([*lines, *_policies(parts), *_running(parts)])
+    return RouteTable([*lines, *_policies(parts), *_importing(parts), *_running(parts)])
 
 
 def _operators(parts: AdminParts) -> list[AnyEndpoint]:
@@ -117,6 +121,14 @@ def _policies(parts: AdminParts) -> list[AnyEndpoint]:
     ]  # fmt: skip
 
 
+def _importing(parts: AdminParts) -> list[AnyEndpoint]:
+    return [
+        endpoint("POST", f"{_OPERATOR}/connections/{{id}}/games/import", "games.import",
+                 "Ask a provider for its games, and take over those that are new.", handler=Importing(parts).games,
+                 query=Nothing, body=ImportBody, answer=ImportAnswer, tag="games"),
+    ]  # fmt: skip
+
+
 def _running(parts: AdminParts) -> list[AnyEndpoint]:
     running, held = Running(parts), f"{_OPERATOR}/deliveries/{{delivery}}"
     return [
@@ -129,6 +141,8 @@ def _running(parts: AdminParts) -> list[AnyEndpoint]:
         endpoint("GET", f"{_BASE}/deliveries", "deliveries.list", "List owed and held work.",
                  handler=running.deliveries, query=DeliveriesQuery, body=Nothing, answer=DeliveryList,
                  tag="deliveries"),
+        endpoint("GET", held, "deliveries.get", "Read one delivery.", handler=running.delivery,
+                 query=Nothing, body=Nothing, answer=Delivery, tag="deliveries"),
         endpoint("POST", f"{held}/redrive", "deliveries.redrive", "Try held work again.", handler=running.redrive,
                  query=Nothing, body=RedriveBody, answer=Delivery, tag="deliveries"),
         endpoint("POST", f"{held}/resolve", "deliveries.resolve", "Decide held work by hand.",
@@ -169,6 +183,7 @@ def make_admin_app(
     ids: Ids,
     log: Log,
     metrics: ApiMetrics,
+    outbound: Outbound | None = None,
     bootstrap_key_hash: str | None = None,
     probes: Probes | None = None,
     docs: str = "/admin/docs",
@@ -184,12 +199,21 @@ def make_admin_app(
         ids: Fresh identities.
         log: One line for each request.
         metrics: Counts.
+        outbound: Drives flows to providers; without it no lists of games are imported.
         bootstrap_key_hash: SHA-256 (small hex) of a key that is always an administrator's, for the first steps of a
             new hub; `None` where there is none.
         probes: The probes, where this listener answers them.
         docs: The address of the documentation of errors, as errors tell it.
     """
-    parts = AdminParts(configuration=configuration, registry=registry, deliveries=deliveries, ledger=ledger)
+    parts = AdminParts(
+        configuration=configuration,
+        registry=registry,
+        deliveries=deliveries,
+        ledger=ledger,
+        catalogue=CatalogueService(configuration),
+        clock=clock,
+        outbound=outbound,
+    )
     table = admin_table(parts)
     return JsonApi(
         name=DESCRIPTION.name,
