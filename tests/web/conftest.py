@@ -5,55 +5,79 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from attrs import evolve, field, frozen, mutable
 
+from croupier.catalogue.service import CatalogueService
 from croupier.configuration.directory import Directory, DownConnection, LiveConnection, LiveOperator
-from croupier.configuration.documents import ClientCertificate, ConnectionDocument, OperatorDocument
+from croupier.configuration.documents import ClientCertificate, ConnectionDocument, Kind, OperatorDocument, Role
+from croupier.configuration.secretbox import SecretBox
+from croupier.configuration.service import Configuration, key_hash
 from croupier.contract import (
     MINOR,
     Adapter,
     AdapterSpec,
     Applied,
     Calls,
+    Capability,
     Credentials,
     CroupierError,
     Currencies,
     Declined,
     Dialect,
+    DialectSpec,
+    Flow,
+    FreeRoundsIssued,
+    FreeRoundsQuery,
+    Headers,
     HttpRequest,
     HttpResponse,
+    Launched,
+    LaunchQuery,
     MalformedRequestError,
     Movement,
     MovementKey,
     MovementKind,
     MovementResult,
+    NotFoundError,
     Outcome,
     Play,
     PlayResult,
     Policies,
     Policy,
     Proof,
+    ReplayQuery,
     Result,
     Route,
     SecretField,
     Target,
     Unknown,
     Verified,
+    WalletCall,
+    WalletReply,
+    WalletUnknown,
     WireAmount,
     read_json_object,
     require_proof,
 )
-from croupier.ledger.port import Ledger
-from croupier.ledger.records import ExchangeRow
+from croupier.ledger.port import Change, Committed, Ledger
+from croupier.ledger.records import DeliveryRow, ExchangeRow, MovementRow, MovementState, RoundRow, RoundState
+from croupier.ledger.sqlite import SqliteLedger
+from croupier.registry import Registry
+from croupier.runtime.ids import SeededIds
+from croupier.sessions.service import SessionService, SessionSettings
 from croupier.wallet.parties import Connection, Operator
-from croupier.web.apps import Probes, ProviderApp
+from croupier.web.admin_api import make_admin_app
+from croupier.web.apps import Incoming, Probes, ProviderApp
 from croupier.web.gateway import Gateway, GatewayLimits
+from croupier.web.operator_api import make_operator_app
 
 KEY = "test-key-of-the-toy-provider"
 
@@ -73,7 +97,16 @@ class ToyAdapter(Adapter):
         slug="toy",
         name="Toy",
         proof=Proof.BEARER,
-        capabilities=frozenset(),
+        capabilities=frozenset(
+            {
+                Capability.LAUNCH,
+                Capability.LAUNCH_DEMO,
+                Capability.ROUND_REPLAY,
+                Capability.END_SESSION,
+                Capability.FREE_ROUNDS_ISSUE,
+                Capability.FREE_ROUNDS_CANCEL,
+            }
+        ),
         secrets=(SecretField("key", "a test key"),),
         settings=ToySettings,
         create=lambda _: ToyAdapter(),
@@ -110,6 +143,29 @@ class ToyAdapter(Adapter):
 
     def render_error(self, request: HttpRequest, error: CroupierError) -> HttpResponse:
         return HttpResponse.json(json.dumps({"code": f"error:{error.code}"}), error.status)
+
+    def launch(self, query: LaunchQuery, credentials: Credentials, now: datetime, nonce: str) -> Flow[Launched]:
+        fields = {"game": query.game, "player": query.player, "token": query.token, "person": dict(query.person)}
+        body = json.dumps({**fields, "currency": query.currency, "demo": query.demo}).encode()
+        response = yield HttpRequest("POST", "https://toy.example/launch", body=body)
+        return Launched(url=response.body.decode()) if response.body else Launched()
+
+    def replay(self, query: ReplayQuery, credentials: Credentials, now: datetime) -> Flow[Launched]:
+        body = f"{query.player} {query.round} {query.game} {query.language}".encode()
+        response = yield HttpRequest("POST", "https://toy.example/replay", body=body)
+        return Launched(html=response.body.decode())
+
+    def end_session(self, player: str, credentials: Credentials, now: datetime) -> Flow[None]:
+        yield HttpRequest("POST", "https://toy.example/end", body=player.encode())
+
+    def issue_free_rounds(
+        self, query: FreeRoundsQuery, credentials: Credentials, now: datetime, nonce: str
+    ) -> Flow[FreeRoundsIssued]:
+        response = yield HttpRequest("POST", "https://toy.example/free", body=query.grant.encode())
+        return FreeRoundsIssued(reference=response.body.decode() or query.grant)
+
+    def cancel_free_rounds(self, grant: str, player: str, credentials: Credentials, now: datetime) -> Flow[None]:
+        yield HttpRequest("POST", "https://toy.example/cancel", body=grant.encode())
 
     def redact(self, request: HttpRequest) -> HttpRequest:
         return HttpRequest(request.method, request.path, body=b"an id of %d bytes" % len(request.body))
@@ -213,9 +269,6 @@ class KeptExchanges:
 
     def note(self, exchange: ExchangeRow) -> None:
         self.rows.append(exchange)
-
-
-Script = Callable[[Calls], Any]
 
 
 @mutable
@@ -339,3 +392,255 @@ class Hub:
 @pytest.fixture
 def hub() -> Hub:
     return Hub()
+
+
+# --- the JSON APIs, on a real ledger and a real configuration
+
+
+class ToyDialect(Dialect):
+    """A wallet that is never called."""
+
+    spec = DialectSpec(
+        slug="toywallet",
+        name="Toy wallet",
+        capabilities=frozenset(),
+        secrets=(),
+        settings=ToySettings,
+        create=lambda _: ToyDialect(),
+    )
+
+    def request(self, call: WalletCall, credentials: Credentials, now: datetime) -> HttpRequest:
+        return HttpRequest("POST", "/")
+
+    def reply(self, call: WalletCall, response: HttpResponse) -> WalletReply:
+        return WalletUnknown(detail="a toy knows nothing")
+
+
+@mutable
+class ToyProvider:
+    """The other side of outbound flows: answers by path, and keeps what it was sent."""
+
+    answers: dict[str, HttpResponse | Exception] = field(factory=dict)
+    sent: list[HttpRequest] = field(factory=list)
+
+    async def __call__(self, flow: Flow[Any], live: LiveConnection, *, operation: str, trace: str) -> Any:
+        try:
+            request = next(flow)
+            while True:
+                self.sent.append(request)
+                answer = self.answers.get(request.path, HttpResponse.text(f"https://play.example{request.path}"))
+                request = flow.throw(answer) if isinstance(answer, Exception) else flow.send(answer)
+        except StopIteration as end:
+            return end.value
+
+    def sent_to(self, path: str) -> list[bytes]:
+        return [request.body for request in self.sent if request.path == path]
+
+
+@mutable
+class KeptDeliveries:
+    """What the admin API asks about held work."""
+
+    rows: dict[str, DeliveryRow] = field(factory=dict)
+    decided: list[dict[str, Any]] = field(factory=list)
+
+    async def redrive(self, operator: str, delivery: str, *, who: str, why: str) -> DeliveryRow:
+        return self._decide(operator, delivery, who=who, why=why)
+
+    async def resolve(self, operator: str, delivery: str, *, who: str, why: str, applied: bool) -> DeliveryRow:
+        return self._decide(operator, delivery, who=who, why=why, applied=applied)
+
+    def _decide(self, operator: str, delivery: str, **decision: Any) -> DeliveryRow:
+        row = self.rows.get(delivery)
+        if row is None or row.operator != operator:
+            raise NotFoundError("there is no such delivery")
+        self.decided.append({"delivery": delivery, **decision})
+        return row
+
+
+@mutable
+class Answered:
+    """An answer, read."""
+
+    status: int
+    headers: Headers
+    raw: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def code(self) -> str:
+        return str(self.json["error"]["code"])
+
+
+@mutable(eq=False)
+class Desk:
+    """Both JSON APIs over one ledger, with two operators that have the same names for everything."""
+
+    ledger: SqliteLedger
+    configuration: Configuration
+    sessions: SessionService
+    clock: StandingClock
+    ids: SeededIds
+    registry: Registry
+    provider: ToyProvider = field(factory=ToyProvider)
+    deliveries: KeptDeliveries = field(factory=KeptDeliveries)
+    log: KeptLog = field(factory=KeptLog)
+    metrics: KeptMetrics = field(factory=KeptMetrics)
+    keys: dict[str, str] = field(factory=dict)
+    operators: dict[str, str] = field(factory=dict)
+    connections: dict[str, str] = field(factory=dict)
+    operator_app: Any = None
+    admin_app: Any = None
+
+    def __attrs_post_init__(self) -> None:
+        self.operator_app = make_operator_app(
+            ledger=self.ledger,
+            sessions=self.sessions,
+            catalogue=CatalogueService(self.configuration),
+            outbound=self.provider,
+            directory=lambda: self.configuration.directory,
+            clock=self.clock,
+            ids=self.ids,
+            log=self.log,
+            metrics=self.metrics,
+        )
+        self.admin_app = make_admin_app(
+            configuration=self.configuration,
+            registry=self.registry,
+            deliveries=self.deliveries,
+            ledger=self.ledger,
+            clock=self.clock,
+            ids=self.ids,
+            log=self.log,
+            metrics=self.metrics,
+            bootstrap_key_hash=key_hash("bootstrap-test-key"),
+        )
+
+    async def open_operator(self, name: str) -> None:
+        """An operator with a connection, two games and a key."""
+        who: Any = {"who": "test", "why": "a test"}
+        body = {"name": name, "dialect": "toywallet"}
+        operator = (await self.configuration.put(None, Kind.OPERATOR, body, **who)).operator
+        connection = (
+            await self.configuration.put(
+                operator,
+                Kind.CONNECTION,
+                {
+                    "name": "toy",
+                    "adapter": "toy",
+                    "secrets": {"key": [KEY]},
+                    "policy": {"currencies": [{"code": "RMB", "currency": "CNY"}]},
+                },
+                **who,
+            )
+        ).id
+        for title, code in (("Book of Toys", "book"), ("Toy Roulette", "wheel")):
+            game = (await self.configuration.put(operator, Kind.GAME, {"title": title, "studio": "Toy"}, **who)).id
+            await self.configuration.put(
+                operator,
+                Kind.ROUTE,
+                {"connection": connection, "game": game, "code": code, "wallet_code": f"w-{code}", "free_rounds": True},
+                **who,
+            )
+        made = await self.configuration.create_key(operator, role=Role.OPERATOR, label="main", **who)
+        self.keys[name], self.operators[name], self.connections[name] = made.bearer, operator, connection
+
+    async def ask(
+        self, method: str, url: str, body: Any = None, *, operator: str = "acme", key: str | None = None, **more: Any
+    ) -> Answered:
+        """Ask the operator API."""
+        return await self._ask(
+            self.operator_app, method, url, body, self.keys[operator] if key is None else key, **more
+        )
+
+    async def admin(
+        self, method: str, url: str, body: Any = None, *, key: str = "bootstrap-test-key", **more: Any
+    ) -> Answered:
+        """Ask the admin API."""
+        return await self._ask(self.admin_app, method, url, body, key, **more)
+
+    async def _ask(
+        self, app: Any, method: str, url: str, body: Any, key: str, *, raw: bytes | None = None, kind: str = ""
+    ) -> Answered:
+        headers = [("Authorization", f"Bearer {key}")] if key else []
+        if body is not None or raw is not None:
+            headers.append(("Content-Type", kind or "application/json"))
+        sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        request = HttpRequest(method, url, Headers(tuple(headers)), sent)
+        response = await app.answer(Incoming(request=request, source="198.51.100.7"))
+        return Answered(response.status, response.headers, response.body)
+
+    async def play(self, session: str, *, operator: str = "acme", count: int = 1) -> tuple[str, list[str]]:
+        """Write a round with bets into the ledger, as the engine would; returns the round and the movements."""
+        owner = self.operators[operator]
+        launched = await self.ledger.session(owner, session)
+        assert launched is not None
+        now = self.clock.now_ms()
+        played = self.ids.new_id()
+        movements = [
+            MovementRow(
+                operator=owner,
+                movement=self.ids.new_id(),
+                play="play",
+                ordinal=0,
+                connection=launched.connection,
+                player=launched.player,
+                kind="bet",
+                direction="debit",
+                state=MovementState.APPLIED,
+                amount=1050 + number,
+                currency=launched.currency,
+                reference=f"ref-{number}",
+                fingerprint={},
+                owner="test",
+                epoch=1,
+                nonce="n",
+                lease_until=0,
+                created_at=now + number // 2,  # two share a time: a page may end between them
+                session=session,
+                round=played,
+                game=launched.game,
+                route=launched.route,
+                balance=9000,
+            )
+            for number in range(count)
+        ]
+        row = RoundRow(
+            operator=owner,
+            round=played,
+            connection=launched.connection,
+            player=launched.player,
+            provider_round="pr-1",
+            game=launched.game,
+            currency=launched.currency,
+            state=RoundState.OPEN,
+            opened_at=now,
+            bets=count,
+        )
+        answer = await self.ledger.commit(Change(operator=owner, movements=tuple(movements), rounds=(row,)))
+        assert isinstance(answer, Committed)
+        return played, [movement.movement for movement in movements]
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    clock, ids = StandingClock(), SeededIds(1)
+    ledger = SqliteLedger(tmp_path / "ledger.db", threaded=False)
+    await ledger.start()
+    registry = Registry(discover=False)
+    registry.register(ToyAdapter.spec)
+    registry.register(ToyDialect.spec)
+    box = SecretBox({"k": b"k" * 32}, "k", random.Random(1).randbytes)
+    configuration = Configuration(ledger, registry, box, clock, ids)
+    await configuration.load()
+    sessions = SessionService(
+        ledger, clock, ids, SessionSettings(token_key=b"t" * 32), lambda slug: registry.adapter(slug).aliases
+    )
+    made = Desk(ledger, configuration, sessions, clock, ids, registry)
+    await made.open_operator("acme")
+    await made.open_operator("other")
+    yield made
+    await ledger.close()

@@ -48,7 +48,11 @@ class Problem:
 
 @frozen(kw_only=True)
 class ProblemAnswer:
-    """The body of every answer that is no success."""
+    """The body of every answer that is no success.
+
+    Attributes:
+        error: What was wrong.
+    """
 
     error: Problem
 

@@ -79,7 +79,11 @@ class StoredThing:
 
 @frozen(kw_only=True)
 class StoredThings:
-    """Several configured things, or several versions of one."""
+    """Several configured things, or several versions of one.
+
+    Attributes:
+        items: The things, or the versions.
+    """
 
     items: tuple[StoredThing, ...]
 
@@ -192,7 +196,12 @@ class PluginReport:
 
 @frozen(kw_only=True)
 class Packages:
-    """Every package that was found."""
+    """Every package that was found.
+
+    Attributes:
+        adapters: The adapters.
+        plugins: The plugins.
+    """
 
     adapters: tuple[AdapterReport, ...]
     plugins: tuple[PluginReport, ...]
@@ -217,7 +226,11 @@ class FaultReport:
 
 @frozen(kw_only=True)
 class Faults:
-    """What is stored and cannot be used."""
+    """What is stored and cannot be used.
+
+    Attributes:
+        faults: The things, each with its reason.
+    """
 
     faults: tuple[FaultReport, ...]
 
@@ -270,7 +283,11 @@ class Delivery:
 
 @frozen(kw_only=True)
 class DeliveryList:
-    """Owed work, oldest first."""
+    """Owed work, oldest first.
+
+    Attributes:
+        deliveries: The work.
+    """
 
     deliveries: tuple[Delivery, ...]
 
@@ -424,6 +441,10 @@ class Exchange:
 
 @frozen(kw_only=True)
 class ExchangeList:
-    """Messages in order."""
+    """Messages in order.
+
+    Attributes:
+        exchanges: The messages.
+    """
 
     exchanges: tuple[Exchange, ...]

@@ -243,7 +243,12 @@ class Session:
 
 @frozen(kw_only=True)
 class Sessions:
-    """One page of sessions, oldest first."""
+    """One page of sessions, oldest first.
+
+    Attributes:
+        sessions: The sessions.
+        next_cursor: For the next page; `null` if this is the last.
+    """
 
     sessions: tuple[Session, ...]
     next_cursor: str | None
@@ -345,7 +350,12 @@ class Transaction:
 
 @frozen(kw_only=True)
 class Transactions:
-    """One page of transactions, oldest first."""
+    """One page of transactions, oldest first.
+
+    Attributes:
+        transactions: The transactions.
+        next_cursor: For the next page; `null` if this is the last.
+    """
 
     transactions: tuple[Transaction, ...]
     next_cursor: str | None
@@ -439,7 +449,12 @@ class RoundAnswer:
 
 @frozen(kw_only=True)
 class Rounds:
-    """One page of rounds, oldest first."""
+    """One page of rounds, oldest first.
+
+    Attributes:
+        rounds: The rounds.
+        next_cursor: For the next page; `null` if this is the last.
+    """
 
     rounds: tuple[Round, ...]
     next_cursor: str | None
@@ -536,7 +551,12 @@ class FreeRounds:
 
 @frozen(kw_only=True)
 class FreeRoundsPage:
-    """One page of free rounds, oldest first."""
+    """One page of free rounds, oldest first.
+
+    Attributes:
+        free_rounds: The free rounds.
+        next_cursor: For the next page; `null` if this is the last.
+    """
 
     free_rounds: tuple[FreeRounds, ...]
     next_cursor: str | None
