@@ -166,6 +166,8 @@ async def test_a_fault_inside_is_told_without_any_detail(desk: Any) -> None:
     assert b"hush" not in answer.raw
     assert "hush" not in repr(desk.log.lines)
     assert desk.log.of("api_call_failed")[0]["fault"] == "ZeroDivisionError"
+    (session,) = (await desk.ask("GET", "/v1/sessions")).json["sessions"]
+    assert session["state"] == "ended"
 
 
 async def test_an_error_says_where_to_read_more(desk: Any) -> None:

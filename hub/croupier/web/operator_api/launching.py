@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from attrs import frozen
 
 from croupier.catalogue.service import GameQuery, GameView
@@ -99,8 +101,9 @@ class Launching:
                 _query(body, live, route, launch), live.credentials, self.parts.clock.now(), self.parts.ids.nonce()
             )
             launched = _complete(await self.parts.outbound(flow, live, operation="launch", trace=ask.trace.trace))
-        except CroupierError:
-            await self.parts.sessions.end(launch.session.operator, launch.session.session)
+        except Exception:
+            with suppress(CroupierError):  # what went wrong first is what the caller must hear
+                await self.parts.sessions.end(launch.session.operator, launch.session.session)
             raise
         return _answer(live, launched, launch.session)
 
