@@ -16,7 +16,7 @@ from croupier import __version__
 from croupier.contract import CroupierError, FixConfigurationError, RetryLaterError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "admin": ("croupier.cli.admin:admin", "Work on the database of a hub that is not running."),
+    "admin": ("croupier.cli.admin:admin", "Configure a running hub, and make the first key."),
     "adapters": ("croupier.cli.adapters:adapters", "What adapters and plugins are installed."),
     "serve": ("croupier.cli.serve:serve", "Run a hub."),
     "check-settings": ("croupier.cli.settings:check", "Check a settings file."),

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import click
 
+from croupier.cli.output import print_json, print_rows
 from croupier.contract import PackageError
 from croupier.registry import AdapterReport, AllowList, PluginReport, Registry, State
 
@@ -38,7 +39,7 @@ def list_adapters(*, as_json: bool, load: bool, settings_file: Path | None, stri
                 _try(registry, report.slug)
     found, plugins = registry.adapters(), registry.plugins()
     if as_json:
-        _print_json({"adapters": [_plain(item) for item in found], "plugins": [_plain(item) for item in plugins]})
+        print_json({"adapters": [_plain(item) for item in found], "plugins": [_plain(item) for item in plugins]})
     else:
         _print_table(found, plugins)
     states = [item.state for item in found] + [item.state for item in plugins]
@@ -67,12 +68,6 @@ def _plain(report: AdapterReport | PluginReport) -> dict[str, Any]:
     )
 
 
-def _print_json(value: object) -> None:
-    import json
-
-    click.echo(json.dumps(value, indent=2, sort_keys=True))
-
-
 def _print_table(found: Sequence[AdapterReport], plugins: Sequence[PluginReport]) -> None:
     rows = [("ADAPTER", "STATE", "TIER", "API", "DISTRIBUTION", "CAPABILITIES OR REASON")]
     rows += [
@@ -86,11 +81,11 @@ def _print_table(found: Sequence[AdapterReport], plugins: Sequence[PluginReport]
         )
         for item in found
     ]
-    _print_rows(rows)
+    print_rows(rows)
     if plugins:
         click.echo()
         head = [("PLUGIN", "STATE", "DISTRIBUTION", "BRINGS OR REASON")]
-        _print_rows(
+        print_rows(
             head
             + [
                 (
@@ -110,9 +105,3 @@ def _print_table(found: Sequence[AdapterReport], plugins: Sequence[PluginReport]
 
 def _distribution(name: str | None, version: str | None) -> str:
     return f"{name or '(code)'} {version or ''}".rstrip()
-
-
-def _print_rows(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,31 +1,52 @@
-"""`croupier admin`: what is done on the machine itself, before anybody can call the admin API."""
+"""`croupier admin`: configure a running hub and decide about held work, by the admin API; and the first key."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
+
+from croupier.cli import LazyGroup
 
 if TYPE_CHECKING:
     from croupier.runtime.settings import Settings
 
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "create-key": ("croupier.cli.admin:create_key", "Make an administrator's key, in the database of a stopped hub."),
+    "operators": ("croupier.cli.admin_things:operators", "Operators and their wallets."),
+    "connections": ("croupier.cli.admin_things:connections", "Connections of an operator to providers."),
+    "keys": ("croupier.cli.admin_things:keys", "Bearer keys of an operator, or of administrators (hub)."),
+    "games": ("croupier.cli.admin_things:games", "Games of an operator."),
+    "routes": ("croupier.cli.admin_things:routes", "Games as connections serve them."),
+    "policy": ("croupier.cli.admin_things:policy", "How a connection's provider behaves and wants to be answered."),
+    "import-games": ("croupier.cli.admin_things:import_games", "Take over a provider's list of games."),
+    "deliveries": ("croupier.cli.admin_running:deliveries", "Work that is owed to operators, and held work."),
+    "adapters": ("croupier.cli.admin_running:adapters", "Adapters and plugins of a running hub."),
+    "faults": ("croupier.cli.admin_running:faults", "What is stored and cannot be used."),
+}
+"""As `croupier.cli.COMMANDS`."""
 
-@click.group()
+
+@click.group(cls=LazyGroup, commands_by_name=COMMANDS)
 def admin() -> None:
-    """Work on the database of a hub that is not running."""
+    """Configure a running hub and decide about held work.
+
+    All commands but create-key call the hub's admin API, with the key of an administrator. An OPERATOR or CONNECTION is
+    given by its name or its id.
+    """
 
 
-@admin.command("create-key")
+@click.command("create-key")
 @click.argument("settings", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--label", required=True, help="What tells the key from others: who holds it.")
 @click.option("--why", default="made on the machine", show_default=True, help="Why it is made.")
 def create_key(settings: Path, label: str, why: str) -> None:
     """Make a bearer key for the admin API and print it: it is not shown again.
 
-    The first key can only be made here. Later ones may be made by the admin API.
+    The first key can only be made here, while the hub is stopped. Later ones: croupier admin keys create hub.
     """
     from croupier.runtime.settings import load_settings
 
