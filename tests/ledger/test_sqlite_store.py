@@ -47,6 +47,24 @@ async def test_a_second_hub_is_refused_and_told_who_holds_the_ledger(tmp_path: P
     await second.close()
 
 
+async def test_work_of_a_hub_that_died_is_taken_over_without_waiting_for_its_leases(tmp_path: Path, rows: Rows) -> None:
+    path, now, long = tmp_path / "ledger.sqlite", 1_000, 3_600_000
+    first = SqliteLedger(path)
+    await first.start()
+    gone = await first.register("gone")
+    await first.commit(rows.bet("m1", lease_until=now + long, owner=gone.name, epoch=gone.epoch))
+    await first.commit(rows.change(deliveries=(rows.delivery("d1"),)))
+    assert len(await first.claim_deliveries(gone, now, long, 10)) == 1
+    assert await first.claim_orphans(gone, now, long, 10) == []
+    await first.close()
+    second = SqliteLedger(path)
+    await second.start()
+    heir = await second.register("heir")
+    assert [row.movement for row in await second.claim_orphans(heir, now, long, 10)] == ["m1"]
+    assert [row.owner for row in await second.claim_deliveries(heir, now, long, 10)] == ["heir"]
+    await second.close()
+
+
 class Hasty(sqlite3.Connection):
     """A SQLite that does not take FULL for an answer."""
 

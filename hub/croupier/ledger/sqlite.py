@@ -119,6 +119,7 @@ class SqliteLedger(SqliteReads):
                 )
             if migrations.migrate_sqlite(connection):
                 sqlite_open.sync_folder(self._path)
+            sqlite_commands.end_leases(connection)
         finally:
             connection.close()
 

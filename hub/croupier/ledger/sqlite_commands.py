@@ -226,6 +226,15 @@ class _Plan:
         return True
 
 
+def end_leases(connection: sqlite3.Connection) -> None:
+    """End every lease. Whoever holds the ledger's lock is alone: the holders of these leases are gone.
+
+    What they left is then taken over at once, and not only when their leases have run out.
+    """
+    connection.execute("UPDATE movements SET lease_until = 0 WHERE state IN ('fenced', 'intent') AND lease_until > 0")
+    connection.execute("UPDATE deliveries SET lease_until = 0 WHERE state = 'owed' AND lease_until > 0")
+
+
 def register(work: Work, name: str) -> Owner:
     """Give a process the next epoch."""
     (newest,) = work.one("SELECT coalesce(max(epoch), 0) FROM owners", ())
