@@ -214,10 +214,7 @@ def put_policy(
     """Replace a connection's overrides by a JSON object in the file DOCUMENT (- reads the standard input)."""
     place = f"{_place(hub, 'connections', operator, connection)}/policy"
     answer = hub.put("PUT", place, why=why, name="policy", document=document.read(), version=version)
-    if as_json:
-        print_json(answer)
-    else:
-        click.echo(f"overrides: {_word(answer['overrides'])}")
+    print_json(answer if as_json else answer["overrides"])
 
 
 @click.command("import-games")
