@@ -278,18 +278,29 @@ def diagram(edges: Mapping[tuple[MovementState, Event], tuple[MovementState, tup
     return "\n".join(lines) + "\n"
 
 
-def test_the_diagram_of_the_states_is_that_of_the_table() -> None:
-    (shown,) = blocks(text_of("states.md"), "mermaid")
-    assert shown == diagram(TRANSITIONS)
+def steps() -> str:
+    """The rows of the table of transitions."""
+    lines = []
+    for (before, event), (after, effects) in TRANSITIONS.items():
+        names = ", ".join(f"`{effect.value}`" for effect in effects)
+        lines.append(f"| `{before.value}` | `{event.value}` | `{after.value}` | {names} |\n")
+    return "".join(lines)
 
 
-def test_every_transition_stands_in_the_table_with_its_effects() -> None:
-    shown = {tuple(row[:4]) for row in rows(section(text_of("states.md"), "Every step")) if row[0][:1] == "`"}
-    expected = {
-        (f"`{before.value}`", f"`{event.value}`", f"`{after.value}`", ", ".join(f"`{each.value}`" for each in effects))
-        for (before, event), (after, effects) in TRANSITIONS.items()
-    }
-    assert shown == expected
+def with_the_tables_of_the_code(page: str) -> str:
+    """The page of the states with its diagram and its steps as the code has them now."""
+    page = re.sub(
+        r"(^```mermaid\n).*?(^```$)", rf"\g<1>{diagram(TRANSITIONS)}\g<2>", page, flags=re.MULTILINE | re.DOTALL
+    )
+    head = r"(^## Every step\n\n\|[^\n]*\n\|[-|]*\n)"
+    return re.sub(rf"{head}(?:\|[^\n]*\n)*", rf"\g<1>{steps()}", page, flags=re.MULTILINE)
+
+
+def test_the_diagram_and_the_steps_are_those_of_the_code() -> None:
+    page = text_of("states.md")
+    told = "run `python tests/docs/test_docs.py` and read what changed"
+    assert (diagram(TRANSITIONS) in page, steps() in page) == (True, True), told
+    assert with_the_tables_of_the_code(page) == page, told
 
 
 @pytest.mark.parametrize(
@@ -388,3 +399,7 @@ def _errors(kind: type[CroupierError]) -> Iterable[type[CroupierError]]:
     yield kind
     for below in kind.__subclasses__():
         yield from _errors(below)
+
+
+if __name__ == "__main__":
+    (DOCS / "states.md").write_text(with_the_tables_of_the_code(text_of("states.md")), "utf-8")
