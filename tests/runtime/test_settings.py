@@ -41,7 +41,6 @@ def test_the_file_in_the_documentation_has_every_section_and_is_right(tmp_path: 
     assert settings.packages.allow_list().refuses_adapter("other", "croupier-other") is not None
     assert settings.packages.allow_list().refuses_adapter("pragmatic", "croupier-pragmatic") is None
     assert settings.outgoing.guard().refuses_address("10.20.1.1") is None
-    assert settings.currencies == {"XTS": 4}
     sections = {name for name in Settings.__annotations__ if name != "owner"}
     assert {name for name in sections if f"[{name}" in example} == sections
 
@@ -93,7 +92,6 @@ def test_a_database_server_has_no_file_and_does_not_show_its_password(tmp_path: 
             "5: database.url: expected three slashes and a path: sqlite:///croupier.db",
         ),
         ('[telemetry]\nlevel = "loud"', '5: telemetry.level: expected "debug", "info", "warning" or "error"'),
-        ("[currencies]\nEUR = 2\nXTS = 12", "6: currencies.XTS: expected a scale of 0 to 9 digits"),
         (
             '[outgoing]\nnetworks = ["10.0.0.0/8", "ten"]',
             "5: outgoing.networks.1: expected a CIDR block such as 10.0.0.0/8",

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
 from croupier.cli import LazyGroup
 
 if TYPE_CHECKING:
+    from croupier.configuration.service import Configuration
     from croupier.runtime.settings import Settings
+
+T = TypeVar("T")
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "create-key": ("croupier.cli.admin:create_key", "Make an administrator's key, in the database of a stopped hub."),
+    "rewrap": ("croupier.cli.admin:rewrap", "Seal every secret under the current key, in a stopped hub's database."),
     "operators": ("croupier.cli.admin_things:operators", "Operators and their wallets."),
     "connections": ("croupier.cli.admin_things:connections", "Connections of an operator to providers."),
     "keys": ("croupier.cli.admin_things:keys", "Bearer keys of an operator, or of administrators (hub)."),
@@ -34,8 +39,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 def admin() -> None:
     """Configure a running hub and decide about held work.
 
-    All commands but create-key call the hub's admin API, with the key of an administrator. An OPERATOR or CONNECTION is
-    given by its name or its id.
+    All commands but create-key and rewrap call the hub's admin API, with the key of an administrator. An OPERATOR or
+    CONNECTION is given by its name or its id.
     """
 
 
@@ -50,11 +55,35 @@ def create_key(settings: Path, label: str, why: str) -> None:
     """
     from croupier.runtime.settings import load_settings
 
-    click.echo(asyncio.run(_create(load_settings(settings), label, why)))
+    loaded = load_settings(settings)
 
+    async def make(configuration: Configuration) -> str:
+        made = await configuration.create_key(HUB_SCOPE, role=Role.ADMIN, label=label, who=label, why=why)
+        return made.bearer
 
-async def _create(settings: Settings, label: str, why: str) -> str:
     from croupier.configuration.documents import HUB_SCOPE, Role
+
+    click.echo(asyncio.run(_configured(loaded, make)))
+
+
+@click.command("rewrap")
+@click.argument("settings", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--who", required=True, help="Who does it.")
+@click.option("--why", required=True, help="Why it is done.")
+def rewrap(settings: Path, who: str, why: str) -> None:
+    """Seal every secret in force under the current key, while the hub is stopped: then the old key may go."""
+    from croupier.runtime.settings import load_settings
+
+    loaded = load_settings(settings)
+
+    async def seal(configuration: Configuration) -> int:
+        return await configuration.rewrap(who=who, why=why)
+
+    click.echo(f"{asyncio.run(_configured(loaded, seal))} sealed anew")
+
+
+async def _configured(settings: Settings, work: Callable[[Configuration], Awaitable[T]]) -> T:
+    """Do something with the configuration of a hub that is stopped."""
     from croupier.runtime.clocks import SystemClock
     from croupier.runtime.hub import open_configuration, open_ledger
     from croupier.runtime.ids import SystemIds
@@ -65,7 +94,6 @@ async def _create(settings: Settings, label: str, why: str) -> str:
         configuration, _registry, _key = await open_configuration(
             settings, os.environ, ledger, SystemClock(), SystemIds()
         )
-        made = await configuration.create_key(HUB_SCOPE, role=Role.ADMIN, label=label, who=label, why=why)
-        return made.bearer
+        return await work(configuration)
     finally:
         await ledger.close()

@@ -16,6 +16,7 @@ from croupier.contract import FixConfigurationError, hmac_hex
 from croupier.ledger.port import Ledger, Owner
 from croupier.ledger.sqlite import SqliteLedger
 from croupier.net.client import HttpClient
+from croupier.net.driver import FlowLimits
 from croupier.net.outbound import OutboundDriver
 from croupier.registry import Registry
 from croupier.runtime.clocks import SystemClock
@@ -224,6 +225,6 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         deliveries=deliveries,
         gateway=gateway,
         metrics=metrics,
-        outbound=OutboundDriver(client, ledger, clock, ids),
+        outbound=OutboundDriver(client, ledger, clock, ids, FlowLimits(total_seconds=settings.limits.request_seconds)),
         client=client,
     )

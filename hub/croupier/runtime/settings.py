@@ -39,9 +39,6 @@ format = "json"
 
 [packages]
 adapters = ["pragmatic"]
-
-[currencies]
-XTS = 4
 ```
 """
 
@@ -158,7 +155,7 @@ class Limits:
 
     Attributes:
         body_bytes: The longest body.
-        request_seconds: How long a request of an API may take.
+        request_seconds: How long a request of an API may wait for a provider, all repeats included.
         drain_seconds: How long the hub waits, when it stops, for what is under way.
     """
 
@@ -327,7 +324,6 @@ class Settings:
         deliveries: Work that is owed.
         telemetry: Logs and metrics.
         packages: Which adapters and plugins may be imported.
-        currencies: Scales of currencies beside the built-in ones, by code.
     """
 
     secrets: Secrets
@@ -339,18 +335,11 @@ class Settings:
     deliveries: Deliveries = Deliveries()
     telemetry: Telemetry = Telemetry()
     packages: Packages = Packages()
-    currencies: Mapping[str, int] = field(factory=dict)
 
     @owner.validator
     def _is_a_name(self, _attribute: Attribute[str], value: str) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", value):
             raise SettingsError("expected up to 64 letters, digits, ., - and _", where="owner")
-
-    @currencies.validator
-    def _are_scales(self, _attribute: Attribute[Any], value: Mapping[str, int]) -> None:
-        for code, scale in value.items():
-            if not 0 <= scale <= 9:
-                raise SettingsError("expected a scale of 0 to 9 digits", where=f"currencies.{code}")
 
 
 @frozen
