@@ -28,7 +28,8 @@ class Processes:
         self._folder = folder
         self._commands: dict[str, tuple[Sequence[str], Sequence[int]]] = {}
         self._running: dict[str, asyncio.subprocess.Process] = {}
-        self._environment = dict(os.environ) | {"PYTHONPATH": str(ROOT / "examples/operator")}
+        paths = [str(ROOT / "examples/operator"), os.environ.get("PYTHONPATH", "")]
+        self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
     async def start(self, name: str, command: Sequence[str], ports: Sequence[int]) -> None:
         """Start a Python program and wait until it listens on its ports."""

@@ -83,8 +83,8 @@ class ProviderProcess:
     # --- what the demonstration asks ----------------------------------------------------------------------------------
 
     async def sit_down(self, request: web.Request) -> web.Response:
-        for label, url in await request.json():
-            self.seats.append(await self.driver.sit_down(label, url))
+        players = await request.json()
+        self.seats += await asyncio.gather(*[self.driver.sit_down(label, url) for label, url in players])
         return web.json_response({"seats": len(self.seats)})
 
     async def play(self, request: web.Request) -> web.Response:

@@ -96,8 +96,11 @@ class Demo:
 
     async def play_and_drain(self) -> None:
         """Play, drain, and compare the books."""
-        async with asyncio.timeout(PLAY_SECONDS):
-            await self.play()
+        try:
+            async with asyncio.timeout(PLAY_SECONDS):
+                await self.play()
+        except TimeoutError:
+            raise DiedError(f"the rounds were not played to their end in {PLAY_SECONDS} s") from None
         with self.console.status("draining what is owed"):
             self.drained = await self.drain()
             books = Sources(providers=self.providers, hub=self.operator_api, wallet=self.wallet)
@@ -204,7 +207,7 @@ async def run(plan: Plan, *, crash: bool, keep: bool, console: Console) -> int:
         console.print("stopped")
         return 130
     except (ApiError, DiedError, TimeoutError, aiohttp.ClientError) as error:
-        console.print(str(error) or "it took too long", highlight=False, markup=False)
+        console.print(str(error) or "a process did not answer in time", highlight=False, markup=False)
         return 1
     finally:
         await http.close()
