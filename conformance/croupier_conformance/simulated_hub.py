@@ -150,6 +150,7 @@ class SimulatedHub:
         provider_network: What happens between providers and hub, in both directions.
         log: Every line that any process wrote.
         wallet_calls: How many requests reached the wallet, by path.
+        seats: Every player that was launched, as the provider came to know it.
         process: The process that runs now.
     """
 
@@ -169,6 +170,7 @@ class SimulatedHub:
     connections: dict[str, str] = field(factory=dict)
     games: dict[str, str] = field(factory=dict)
     wallet_calls: Counter[str] = field(factory=Counter)
+    seats: list[PeerPlayer] = field(factory=list)
     _processes: list[Process] = field(factory=list)
 
     @classmethod
@@ -352,9 +354,11 @@ class SimulatedHub:
         launch = {"game": self.games[code], "player": player, "currency": currency, "connection": provider, **more}
         told = await self.api("POST", "/v1/launches", launch)
         seat = known.peer.launched(told["url"])
+        self.seats.append(seat)
         while authenticate and Capability.AUTHENTICATE in known.peer.capabilities:
             answer = await self.ask(provider, PeerAuthenticate(player=seat))
             if answer.verdict is Verdict.DONE and answer.player is not None:
+                self.seats.append(answer.player)
                 return answer.player
             if answer.verdict is Verdict.REFUSED:
                 raise ApiAnswerError(200, f"authenticate was answered {answer.code}")

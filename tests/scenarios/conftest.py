@@ -60,7 +60,7 @@ class Scene:
 
     def money(self, player: str = PLAYER) -> int:
         """What the operator holds for a player, in minor units; below zero where it is a deficit."""
-        return next(row["balance"] for row in self.book.export()["accounts"] if row["player"] == player)
+        return int(next(row["balance"] for row in self.book.export()["accounts"] if row["player"] == player))
 
     def moved(self, player: str = PLAYER) -> list[int]:
         """The changes of a player's balance in the operator's book, oldest first, without those of nothing."""
@@ -174,9 +174,24 @@ class Stage:
             async with SimulatedHub.open(
                 folder, wallet=wallet, providers=providers, operator=configured, seed=seed, registry=self.registry
             ) as hub:
-                return await story(Scene(hub, book, seen))
+                result = await story(Scene(hub, book, seen))
+                await self._check_log(hub)
+                return result
         finally:
             book.close()
+
+    async def _check_log(self, hub: SimulatedHub) -> None:
+        """No line of log may hold a secret, or tell who plays: neither in the operator's words nor in a provider's."""
+        written = repr(hub.log.lines)
+        aliases = [
+            await hub.ledger.alias_of(hub.operator, connection, row.player)
+            for connection in hub.connections.values()
+            for player in (PLAYER, OTHER)
+            if (row := await hub.ledger.player_by_operator_id(hub.operator, player)) is not None
+        ]
+        tokens = [player.token for player in hub.seats]
+        for canary in (*self.secrets, PLAYER, OTHER, hub.key, *aliases, *tokens):
+            assert not canary or canary not in written
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""One round from launch to close through the gateway: money in the operator's book, rows in the ledger, exact answers."""
+"""One round from launch to close: money in the operator's book, rows in the ledger, exact answers."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def test_a_softswiss_round_moves_the_operators_money_and_is_recorded(stage: Any)
         assert (answer.status, told(answer)["balance"]) == (200, 103_766)
         assert [item["action_id"] for item in told(answer)["transactions"]] == ["w1"]
         assert scene.moved() == [-1234, 5000]
-        round = await hub.ledger.round(hub.operator, row.round or "")
-        assert (round.state, round.bets, round.wins, round.provider_round) == (RoundState.CLOSED, 1, 1, "round-1")
+        ended = await hub.ledger.round(hub.operator, row.round or "")
+        assert (ended.state, ended.bets, ended.wins, ended.provider_round) == (RoundState.CLOSED, 1, 1, "round-1")
 
         body = next(body for path, body in scene.seen if path == "/bet")
         assert (body["player"], body["transaction"], body["amount"]) == (stage.player, row.movement, 1234)
@@ -80,8 +80,8 @@ def test_a_softswiss_round_ends_by_a_play_without_actions(stage: Any) -> None:
         answer = await hub.handle("softswiss", close)
         assert (answer.status, told(answer)) == (200, {"balance": 99_900, "game_id": "round-1"})
         assert (await hub.handle("softswiss", close)) == answer
-        (round,) = await hub.ledger.rounds(hub.operator, None, Page(limit=100))
-        assert (round.state, round.bets, round.wins) == (RoundState.CLOSED, 1, 0)
+        (ended,) = await hub.ledger.rounds(hub.operator, None, Page(limit=100))
+        assert (ended.state, ended.bets, ended.wins) == (RoundState.CLOSED, 1, 0)
         assert scene.moved() == [-100]
 
     stage.play(story)
@@ -172,8 +172,8 @@ def test_a_pragmatic_round_moves_the_operators_money_and_is_recorded(stage: Any)
             "error": 0,
             "description": "Success",
         }
-        round = await hub.ledger.round(hub.operator, row.round or "")
-        assert (round.state, round.bets, round.wins) == (RoundState.CLOSED, 1, 1)
+        ended = await hub.ledger.round(hub.operator, row.round or "")
+        assert (ended.state, ended.bets, ended.wins) == (RoundState.CLOSED, 1, 1)
         assert scene.moved() == [-1234, 5000]
         assert b'"cash":1037.66' in closed.body
 

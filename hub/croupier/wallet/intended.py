@@ -266,7 +266,7 @@ def _optional(amount: WireAmount | None, policy: Policy, identity: Identity) -> 
 def _minor(amount: WireAmount, policy: Policy, identity: Identity) -> tuple[int, DeclineReason | None]:
     """Minor units, or why not; a currency that is not the player's is refused."""
     if identity.currency is None:
-        return 0, DeclineReason.PLAYER_UNKNOWN
+        return 0, DeclineReason.SESSION_UNKNOWN if identity.player else DeclineReason.PLAYER_UNKNOWN
     ratio = Decimal(1)
     named = amount.currency if amount.currency is not None else identity.wire_currency
     if named is not None:
