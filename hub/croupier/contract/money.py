@@ -198,11 +198,13 @@ class Balance:
         cash: The real-money balance.
         bonus: The bonus balance, where the operator keeps one apart.
         wire: How this connection's provider names and scales the currency.
+        digits: The most digits after the point that this connection shows, by its policy.
     """
 
     cash: Money
     bonus: Money | None = None
     wire: WireCurrency | None = None
+    digits: int | None = None
 
     @property
     def code(self) -> str:
@@ -229,8 +231,10 @@ class Balance:
         ratio = self.wire.ratio if self.wire else Decimal(1)
         with localcontext() as context:
             context.prec = 60
-            value = Decimal(money.minor).scaleb(-scale - power) / ratio
-            return value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_DOWN)
+            major = Decimal(money.minor).scaleb(-scale) / ratio
+            if self.digits is not None:
+                major = major.quantize(Decimal(1).scaleb(-self.digits), rounding=ROUND_DOWN)
+            return major.scaleb(-power).quantize(Decimal(1).scaleb(-places), rounding=ROUND_DOWN)
 
 
 class Currencies:

@@ -178,7 +178,9 @@ class People:
         """A balance as this connection's provider names and scales the currency."""
         if balance is None:
             return None
-        return evolve(balance, wire=connection.policies.of(operation).shown_currency(balance.cash.currency.code))
+        policy = connection.policies.of(operation)
+        alias = policy.shown_currency(balance.cash.currency.code)
+        return evolve(balance, wire=alias, digits=policy.balance_digits)
 
     async def query(self, connection: Connection, call: Query) -> QueryResult:
         """What is on record of a movement or of a round."""
