@@ -118,7 +118,10 @@ class ModelWallet:
         rollbacks: Rollback ids that were seen.
         tombstones: Whether a rollback of something unknown is remembered.
         by_rollback_id_alone: Whether rollbacks are recognised by their own id only: two ids for one bet pay twice.
+        dedupes: Whether the same bet or win twice moves money once.
         refuse: Refuses credits, for as long as it is set.
+        refuse_undo: Refuses rollbacks, for as long as it is set.
+        garbage: Answers with this instead of the truth, for as long as it is set.
     """
 
     balances: dict[str, int] = field(factory=dict)
@@ -127,11 +130,18 @@ class ModelWallet:
     rollbacks: set[str] = field(factory=set)
     tombstones: bool = True
     by_rollback_id_alone: bool = False
+    dedupes: bool = True
     refuse: DeclineReason | None = None
+    refuse_undo: DeclineReason | None = None
+    garbage: bytes | None = None
     calls: list[dict[str, Any]] = field(factory=list)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer one call; a batch is applied whole or not at all."""
+        answer = self._answer(request)
+        return answer if self.garbage is None else HttpResponse(200, body=self.garbage)
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
         said = json.loads(request.body)
         self.calls.append(said)
         player = said["player"]
@@ -166,10 +176,10 @@ class ModelWallet:
     def _one(self, player: str, move: dict[str, Any]) -> bool | DeclineReason:
         """Apply one movement; whether anything moved, or why not."""
         if move["op"] == WalletOperation.ROLLBACK.value:
-            return self._rollback(player, move)
+            return self.refuse_undo or self._rollback(player, move)
         if move["id"] in self.undone:
             return DeclineReason.ALREADY_ROLLED_BACK
-        if move["id"] in self.applied:
+        if move["id"] in self.applied and self.dedupes:
             return True
         debit = move["op"] == WalletOperation.BET.value
         signed = -move["amount"] if debit else move["amount"]

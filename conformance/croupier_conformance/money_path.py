@@ -9,6 +9,7 @@ Example:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ from croupier.contract import (
     Policy,
     Result,
     Target,
+    TransportError,
+    TransportProblem,
     WalletCapability,
     WalletPolicy,
     WireAmount,
@@ -115,21 +118,31 @@ class MoneyPath:
     """A hub without sockets: what a test plays on.
 
     Attributes:
-        connection: The connection that plays come by; replace it to change policies.
+        connections: The connection that plays come by; `reconfigure` changes its policy.
         wallet: The operator's book.
         network: What happens between hub and wallet.
         ledger: The durable record.
+        engine: What handles plays; another one after a `crash`.
+        deliveries: The worker; another one after a `crash`.
     """
 
-    connection: Connection
+    connections: OneConnection
     wallet: ModelWallet
     network: Network
     ledger: SqliteLedger
     sessions: TableSessions
     games: OneGame
     clock: LoopClock
+    ids: SeededIds
+    channel: Channel
     engine: Engine
     deliveries: Deliveries
+    working: asyncio.Task[None] | None = None
+
+    @property
+    def connection(self) -> Connection:
+        """The connection that plays come by."""
+        return self.connections.known
 
     @classmethod
     @asynccontextmanager
@@ -172,36 +185,25 @@ class MoneyPath:
 
             return await network.carry(deliver, timeout_seconds)
 
-        owner = await ledger.register(f"hub-{seed}")
-        bell, channel = Bell(clock), Channel(ledger, send, clock, ids)
-        engine = Engine(
+        channel = Channel(ledger, send, clock, ids)
+        connections = OneConnection(connection)
+        process = await _process(
             ledger=ledger,
             sessions=sessions,
             games=games,
             channel=channel,
+            connections=connections,
             clock=clock,
             ids=ids,
-            owner=owner,
-            bell=bell,
         )
-        deliveries = Deliveries(
-            ledger=ledger,
-            channel=channel,
-            connections=OneConnection(connection),
-            find_player=engine.wallet_player,
-            clock=clock,
-            ids=ids,
-            owner=owner,
-            notify=bell.ring,
-            calendar=Calendar(),
-        )
-        path = cls(connection, book, network, ledger, sessions, games, clock, engine, deliveries)
+        path = cls(connections, book, network, ledger, sessions, games, clock, ids, channel, *process)
         for alias in players:
             await path.seat(alias, opening)
         try:
             yield path
         finally:
-            await engine.drain()
+            path.rest()
+            await path.engine.drain()
             await network.settle()
             await ledger.close()
 
@@ -233,14 +235,53 @@ class MoneyPath:
     def reconfigure(self, **knobs: Any) -> None:
         """Change policy knobs of the connection."""
         policy = evolve(self.connection.policies.default, **knobs)
-        self.connection = evolve(self.connection, policies=Policies(policy))
+        self.connections.known = evolve(self.connection, policies=Policies(policy))
+
+    def work(self) -> None:
+        """Let the worker for owed work run by itself."""
+        self.working = asyncio.ensure_future(self.deliveries.run())
+
+    def rest(self) -> None:
+        """Stop the worker."""
+        if self.working is not None:
+            self.working.cancel()
+        self.working = None
+
+    async def crash(self) -> None:
+        """Lose the process where it stands; another one begins on the same ledger. What is on its way arrives."""
+        worked = self.working is not None
+        self.rest()
+        lost = sorted(self.engine._running, key=_born)  # noqa: SLF001 # a crash asks nobody
+        for task in lost:
+            task.cancel()
+        await asyncio.gather(*lost, return_exceptions=True)
+        self.engine, self.deliveries = await _process(
+            ledger=self.ledger,
+            sessions=self.sessions,
+            games=self.games,
+            channel=self.channel,
+            connections=self.connections,
+            clock=self.clock,
+            ids=self.ids,
+        )
+        if worked:
+            self.work()
 
     async def call(self, *calls: Any, seconds: float | None = None) -> tuple[Result, ...]:
-        """Handle calls as one request, with the connection's budget or with `seconds`."""
+        """Handle calls as one request, with the connection's budget or with `seconds`.
+
+        Raises:
+            TransportError: The hub crashed meanwhile.
+        """
         budget = self.connection.policies.default.operator_budget_ms / 1000 if seconds is None else seconds
-        return await self.engine.handle(
-            self.connection, Calls(tuple(calls)), trace="trace", deadline=self.clock.monotonic() + budget
-        )
+        deadline = self.clock.monotonic() + budget
+        try:
+            return await self.engine.handle(self.connection, Calls(tuple(calls)), trace="trace", deadline=deadline)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller is None or caller.cancelling():
+                raise
+            raise TransportError("the hub crashed", problem=TransportProblem.NO_ANSWER) from None
 
     async def play(
         self,
@@ -282,6 +323,47 @@ class MoneyPath:
     def balance(self, alias: str = "p1") -> int:
         """What the wallet holds for a player."""
         return self.wallet.balances[f"op-{alias}"]
+
+
+def _born(task: asyncio.Task[Any]) -> tuple[int, str]:
+    """Tasks are numbered in the order in which they began."""
+    return len(task.get_name()), task.get_name()
+
+
+async def _process(
+    *,
+    ledger: SqliteLedger,
+    sessions: TableSessions,
+    games: OneGame,
+    channel: Channel,
+    connections: OneConnection,
+    clock: LoopClock,
+    ids: SeededIds,
+) -> tuple[Engine, Deliveries]:
+    """A process of the hub, new to the ledger."""
+    owner, bell = await ledger.register("hub"), Bell(clock)
+    engine = Engine(
+        ledger=ledger,
+        sessions=sessions,
+        games=games,
+        channel=channel,
+        clock=clock,
+        ids=ids,
+        owner=owner,
+        bell=bell,
+    )
+    deliveries = Deliveries(
+        ledger=ledger,
+        channel=channel,
+        connections=connections,
+        find_player=engine.wallet_player,
+        clock=clock,
+        ids=ids,
+        owner=owner,
+        notify=bell.ring,
+        calendar=Calendar(),
+    )
+    return engine, deliveries
 
 
 def bet(id: str, amount: str = "1.00", *, namespace: str = "tx", **rest: Any) -> Movement:

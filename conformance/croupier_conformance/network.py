@@ -6,8 +6,8 @@ Without late delivery a missing tombstone is never noticed: everything that arri
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum, unique
 from random import Random
 
@@ -57,6 +57,21 @@ class Faults:
         return None
 
 
+def _queue(coming: Iterable[Fault | None]) -> deque[Fault | None]:
+    return deque(coming)
+
+
+@frozen(kw_only=True)
+class Scripted(Faults):
+    """What happens to one message after the other; then nothing does."""
+
+    coming: deque[Fault | None] = field(converter=_queue)
+
+    def draw(self, random: Random) -> Fault | None:
+        """What happens to the next message."""
+        return self.coming.popleft() if self.coming else None
+
+
 @define
 class Network:
     """Carries messages under faults; switch it `quiet` to let everything through.
@@ -66,12 +81,14 @@ class Network:
         faults: How often what strikes.
         struck: How often each fault struck.
         quiet: Whether faults have stopped.
+        failed: Faults of receivers, other than that they are gone.
     """
 
     random: Random
     faults: Faults
     struck: Counter[Fault] = field(factory=Counter)
     quiet: bool = False
+    failed: list[Exception] = field(factory=list)
     _late: set[asyncio.Task[HttpResponse]] = field(factory=set)
 
     async def carry(self, deliver: Deliver, timeout_seconds: float) -> HttpResponse:
@@ -110,7 +127,7 @@ class Network:
     async def _in_time(self, answer: Awaitable[HttpResponse], timeout_seconds: float) -> HttpResponse:
         task = asyncio.ensure_future(answer)
         self._late.add(task)
-        task.add_done_callback(self._late.discard)
+        task.add_done_callback(self._ended)
         try:
             return await asyncio.wait_for(asyncio.shield(task), timeout_seconds)
         except TimeoutError:
@@ -123,7 +140,13 @@ class Network:
 
         task = asyncio.ensure_future(wait_and_deliver())
         self._late.add(task)
-        task.add_done_callback(self._late.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[HttpResponse]) -> None:
+        """Nobody waits for a message that is late: that its receiver is gone is told to nobody."""
+        self._late.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self.failed += [error] if not isinstance(error, TransportError) else []
 
     async def settle(self) -> None:
         """Wait until nothing is under way any more."""

@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 
 from croupier.contract import (
     AppliedEffect,
+    CroupierError,
     Direction,
     NotFoundError,
     PlayContext,
@@ -31,7 +32,7 @@ from croupier.contract import (
     WalletUnknown,
 )
 from croupier.contract.errors import ConflictError
-from croupier.ledger.port import Change, DeliveryUpdate, Ledger, Look, Owner
+from croupier.ledger.port import Change, DeliveryUpdate, Ledger, Owner
 from croupier.ledger.records import (
     DeliveryRow,
     DeliveryState,
@@ -43,14 +44,15 @@ from croupier.ledger.records import (
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.wallet.calendar import Calendar
 from croupier.wallet.channel import Channel
-from croupier.wallet.machine import UNANSWERED, Event, Shape
+from croupier.wallet.machine import IN_FLIGHT, UNANSWERED, Event
 from croupier.wallet.parties import Connection, Connections
 from croupier.wallet.ports import Clock, Ids
+from croupier.wallet.rows import shape_of, takes_stake
 from croupier.wallet.settle import Happening, Settler
+from croupier.wallet.siblings import play_of
 from croupier.wallet.wire import (
     applied_columns,
     balance_columns,
-    cancelled_columns,
     context_of,
     refused_columns,
     wallet_movement,
@@ -145,27 +147,36 @@ class Deliveries:
                     continue
 
     async def run_once(self) -> int:
-        """Claim what is due and try it; returns how much that was."""
-        await self._adopt_orphans()
+        """Claim what is due and try it; returns how much that was.
+
+        Work that fails stops no other: the fault is raised when everything else was tried, and what failed is
+        still owed.
+        """
+        adopted = await self._adopt_orphans()
         now = self._clock.now_ms()
         claimed = await self._ledger.claim_deliveries(self._owner, now, self._lease_ms, self._at_once)
-        outcomes = await asyncio.gather(*(self._deliver(row) for row in claimed), return_exceptions=True)
-        for outcome in outcomes:
+        delivered = await asyncio.gather(*(self._deliver(row) for row in claimed), return_exceptions=True)
+        for outcome in (*adopted, *delivered):
             if isinstance(outcome, BaseException) and not isinstance(outcome, RetryLaterError):
                 raise outcome
         return len(claimed)
 
     async def _deliver(self, row: DeliveryRow) -> None:
         """One attempt. If it cannot be recorded, the lease runs out and it is tried again: the ids are the same."""
+        try:
+            await self._record(row, await self._attempt(row))
+        except RetryLaterError:
+            raise
+        except Exception as error:
+            code = error.code if isinstance(error, CroupierError) else type(error).__name__
+            await self._record(row, Verdict(state=DeliveryState.OWED, detail=f"the attempt failed: {code}"))
+            raise
+
+    async def _attempt(self, row: DeliveryRow) -> Verdict:
         movement = await self._ledger.movement(row.operator, row.movement)
         connection = self._connections.connection(row.operator, movement.connection) if movement else None
         if movement is None or connection is None:
-            verdict = Verdict(state=DeliveryState.OWED, detail="the connection cannot be used now")
-        else:
-            verdict = await self._attempt(connection, row, movement)
-        await self._record(row, verdict)
-
-    async def _attempt(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
+            return Verdict(state=DeliveryState.OWED, detail="the connection cannot be used now")
         match row.task:
             case DeliveryTask.SEND:
                 return await self._send(connection, row, movement)
@@ -179,9 +190,12 @@ class Deliveries:
     async def _send(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
         if movement.state is not MovementState.OWED:
             return Verdict(detail=f"no longer owed: {movement.state.value}")
-        bet = await self._ledger.movement(row.operator, movement.target) if movement.target else None
-        if bet is not None and movement.direction == Direction.CREDIT.value and bet.state in _FAILED:
-            return Verdict(events=(_cancelled(movement),), detail="its bet did not stand")
+        bets = await self._bets_of(movement)
+        if any(_has_failed(bet, movement) for bet in bets):
+            # It may have been sent before: only the wallet can say that nothing of it is left.
+            return Verdict(events=(_taken_back(movement),), detail="its bet did not stand")
+        if any(bet.state in _UNSETTLED for bet in bets):
+            return Verdict(state=DeliveryState.OWED, detail="its bet is not settled yet")
         context = await self._context(movement, connection)
         call = WalletMove(
             player=await self._find_player(connection, movement),
@@ -195,28 +209,32 @@ class Deliveries:
                     movement=movement.movement, event=Event.ACCEPTED, changes=applied_columns(movement, reply)
                 )
                 return Verdict(events=(done,))
-            case WalletRefused() if movement.direction == Direction.DEBIT.value:
+            case WalletRefused() if takes_stake(movement):
                 return Verdict(events=await self._refused_debit(movement, reply), detail=reply.reason.value)
             case WalletRefused():
                 changes = refused_columns(reply)
                 held = Happening(movement=movement.movement, event=Event.OWED_REFUSED, changes=changes)
                 return Verdict(events=(held,), state=DeliveryState.HELD, detail=reply.reason.value)
-            case _:
+            case _ if connection.operator.policy.retry_safe or _never_left(reply):
                 return Verdict(state=DeliveryState.OWED, detail=_detail(reply))
+            case _:
+                wait = connection.operator.policy.late_window_ms
+                return Verdict(state=DeliveryState.OWED, task=DeliveryTask.ASK, due_in_ms=wait, detail=_detail(reply))
+
+    async def _bets_of(self, movement: MovementRow) -> Sequence[MovementRow]:
+        """What must stand for a payout to be sent: the bet that it settles, and the stakes of its own play."""
+        if takes_stake(movement):
+            return ()
+        bet = await self._ledger.movement(movement.operator, movement.target) if movement.target else None
+        stakes = [row for row in await play_of(self._ledger, movement) if takes_stake(row)]
+        return [bet, *stakes] if bet is not None else stakes
 
     async def _refused_debit(self, movement: MovementRow, reply: WalletRefused) -> tuple[Happening, ...]:
-        """A bet that was sent again is refused: what else its play has moved is taken back."""
+        """A bet that was sent again is refused: what else its play has moved, or may have, is taken back."""
         refused = Happening(movement=movement.movement, event=Event.REFUSED, changes=refused_columns(reply))
-        if movement.round is None:
-            return (refused,)
-        look = Look(operator=movement.operator, round=movement.round, round_movements=True)
-        siblings = (await self._ledger.look(look)).round_movements
-        taken_back = tuple(
-            Happening(movement=row.movement, event=Event.TAKEN_BACK)
-            for row in siblings
-            if row.play == movement.play and row.movement != movement.movement and row.state is MovementState.APPLIED
-        )
-        return (refused, *taken_back)
+        siblings = await play_of(self._ledger, movement)
+        others = [row for row in siblings if row.movement != movement.movement and row.state in _UNDOABLE]
+        return (refused, *(_taken_back(row) for row in others))
 
     async def _reverse(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
         if movement.state is not MovementState.REVERSING:
@@ -247,7 +265,7 @@ class Deliveries:
             case WalletRefused(reason=reason):
                 changes = refused_columns(reply)
                 held = Happening(movement=movement.movement, event=Event.OWED_UNDO_REFUSED, changes=changes)
-                return Verdict(events=(held,), state=DeliveryState.HELD, detail=reason.value)
+                return Verdict(events=(held,), state=DeliveryState.HELD, task=DeliveryTask.REVERSE, detail=reason.value)
             case _:
                 return Verdict(state=DeliveryState.OWED, detail=_detail(reply))
 
@@ -280,7 +298,10 @@ class Deliveries:
             case TransactionState.ROLLED_BACK | TransactionState.NOT_FOUND if reversing:
                 return Verdict(events=(_undone(movement, {}),))
             case TransactionState.NOT_FOUND:
-                return Verdict(state=DeliveryState.OWED, task=DeliveryTask.SEND, due_in_ms=0, detail="not there yet")
+                late = row.created_at + connection.operator.policy.late_window_ms - self._clock.now_ms()
+                if late > 0:
+                    return Verdict(state=DeliveryState.OWED, due_in_ms=late, detail="it may still arrive")
+                return Verdict(state=DeliveryState.OWED, task=DeliveryTask.SEND, due_in_ms=0, detail="not there")
             case _:
                 held = Happening(movement=movement.movement, event=Event.OWED_REFUSED)
                 return Verdict(events=(held,), state=DeliveryState.HELD, detail="the wallet rolled it back")
@@ -334,16 +355,21 @@ class Deliveries:
         body = {"movement": row.movement, "task": row.task.value, "detail": verdict.detail or ""}
         return (LedgerEvent(kind="delivery.late", subject=row.delivery, at=self._clock.now_ms(), body=body),)
 
-    async def _adopt_orphans(self) -> None:
-        """Take over what a process left behind: its calls have no answer, and the usual table says what follows."""
+    async def _adopt_orphans(self) -> Sequence[BaseException | None]:
+        """Take over what a process left behind; returns what failed. What is not settled now comes up again."""
         rows = await self._ledger.claim_orphans(self._owner, self._clock.now_ms(), self._lease_ms, self._at_once)
-        plays: dict[tuple[str, str], list[MovementRow]] = {}
-        for row in rows:
-            plays.setdefault((row.operator, row.play), []).append(row)
-        for (operator, _play), movements in plays.items():
-            connection = self._connections.connection(operator, movements[0].connection)
-            if connection is not None:
-                await self._settler.settle(operator, _orphaned(connection, movements))
+        plays = {(row.operator, row.play): row for row in rows}
+        return await asyncio.gather(*(self._adopt(row) for row in plays.values()), return_exceptions=True)
+
+    async def _adopt(self, row: MovementRow) -> None:
+        """Settle a play whose process is gone: its calls have no answer, and the usual table says what follows.
+
+        Its movements are judged together, however few of them were claimed.
+        """
+        connection = self._connections.connection(row.operator, row.connection)
+        if connection is not None:
+            left = [item for item in await play_of(self._ledger, row) if item.state in IN_FLIGHT]
+            await self._settler.settle(row.operator, _orphaned(connection, left))
 
     async def redrive(self, operator: str, delivery: str, *, who: str, why: str) -> DeliveryRow:
         """Try held work again, now.
@@ -353,8 +379,11 @@ class Deliveries:
             ConflictError: It is not held.
         """
         row = await self._held(operator, delivery)
-        event = Event.SEND_AGAIN if row.task is not DeliveryTask.REVERSE else Event.UNDO_AGAIN
-        return await self._decide(row, event, DeliveryState.OWED, {"who": who, "why": why, "decision": "redrive"})
+        body = {"who": who, "why": why, "decision": "redrive"}
+        if row.task is DeliveryTask.REVERSE:
+            return await self._decide(row, Event.UNDO_AGAIN, DeliveryState.OWED, body)
+        sent = evolve(row, task=DeliveryTask.SEND)  # a wallet that cannot be asked is not asked again
+        return await self._decide(sent, Event.SEND_AGAIN, DeliveryState.OWED, body)
 
     async def resolve(self, operator: str, delivery: str, *, who: str, why: str, applied: bool) -> DeliveryRow:
         """Mark held work as done by hand: `applied` says whether the movement stands at the operator.
@@ -398,6 +427,8 @@ class Deliveries:
 _FAILED: Final = frozenset(
     {MovementState.DECLINED, MovementState.REVERSED, MovementState.REVERSING, MovementState.TOMBSTONED}
 )
+_UNSETTLED: Final = IN_FLIGHT | {MovementState.OWED}
+_UNDOABLE: Final = frozenset({MovementState.APPLIED, MovementState.OWED})
 _UNFINISHED: Final = frozenset({"delivery.owed", "movement.intent", "movement.fenced"})
 
 
@@ -405,8 +436,17 @@ def _detail(reply: WalletReply) -> str:
     return reply.detail if isinstance(reply, WalletUnknown) else "an answer to another question"
 
 
-def _cancelled(movement: MovementRow) -> Happening:
-    return Happening(movement=movement.movement, event=Event.REFUSED, changes=cancelled_columns())
+def _has_failed(bet: MovementRow, win: MovementRow) -> bool:
+    """Whether a win cannot be paid for this bet: the one that it settles, or a stake of its play that the hub undid."""
+    return bet.state in _FAILED and (bet.movement == win.target or bet.undone_by is None)
+
+
+def _never_left(reply: WalletReply) -> bool:
+    return isinstance(reply, WalletUnknown) and not reply.sent
+
+
+def _taken_back(movement: MovementRow) -> Happening:
+    return Happening(movement=movement.movement, event=Event.TAKEN_BACK, while_in=_UNDOABLE)
 
 
 def _undone(movement: MovementRow, changes: Mapping[str, Any]) -> Happening:
@@ -419,18 +459,19 @@ def _next_generation(movement: MovementRow) -> Happening:
 
 
 def _orphaned(connection: Connection, movements: Sequence[MovementRow]) -> list[Happening]:
-    """What follows for the movements of one play whose process is gone: they may have been sent."""
-    directions = {row.direction for row in movements}
-    mixed = directions == {Direction.DEBIT.value, Direction.CREDIT.value}
+    """What follows for the movements of one play whose process is gone: they may have been sent.
+
+    If the process lives after all and was only slow, what it has settled meanwhile stands.
+    """
     happenings = []
     for row in movements:
         if row.direction == Direction.REVERSAL.value:
-            happenings.append(Happening(movement=row.movement, event=Event.PROMISED))
+            happenings.append(Happening(movement=row.movement, event=Event.PROMISED, while_in=IN_FLIGHT))
             if row.target is not None:
-                happenings.append(Happening(movement=row.target, event=Event.LOST_REVERSE))
+                reversing = frozenset({MovementState.REVERSING})
+                happenings.append(Happening(movement=row.target, event=Event.LOST_REVERSE, while_in=reversing))
             continue
-        shape = Shape.BET_AND_WIN if mixed else Shape.BET if row.direction == Direction.DEBIT.value else Shape.WIN
         policy = connection.policies.of(row.operation)
-        event, _answer = UNANSWERED[shape, policy.on_silence, connection.operator.policy.retry_safe]
-        happenings.append(Happening(movement=row.movement, event=event))
+        event, _answer = UNANSWERED[shape_of(movements), policy.on_silence, connection.operator.policy.retry_safe]
+        happenings.append(Happening(movement=row.movement, event=event, while_in=IN_FLIGHT))
     return happenings

@@ -52,16 +52,17 @@ from croupier.ledger.records import MovementRow, MovementState, RoundState, Sess
 from croupier.wallet.channel import Channel
 from croupier.wallet.draft import Draft, is_empty
 from croupier.wallet.intended import Identity, Intended, intend, key_of, scope_of
-from croupier.wallet.machine import Answer
+from croupier.wallet.machine import LIVE, Answer
 from croupier.wallet.parties import Connection, Games, Request, Sessions
 from croupier.wallet.people import People
 from croupier.wallet.plan import Attempt, Next, Plan, Say, SendIt, Situation, UndoIt, WaitFor, plan_forward
-from croupier.wallet.plan_rollback import plan_rollback, win_leg_key
+from croupier.wallet.plan_rollback import plan_rollback, target_of, win_leg_key
 from croupier.wallet.ports import Clock, Ids
 from croupier.wallet.resolve import Resolver, unidentified, wire_currency_is
 from croupier.wallet.rows import applied_outcome, declined_outcome
 from croupier.wallet.sending import Errand, Sender, Sent
 from croupier.wallet.settle import MAX_TRIES, Settler
+from croupier.wallet.siblings import play_of
 from croupier.wallet.watch import Bell, KeyedLocks
 from croupier.wallet.wire import stored_balance
 
@@ -187,7 +188,8 @@ class Engine:
         identity = await self._resolver.play(connection, play)
         if reason := unidentified(identity, play):
             return _same_for_all(play, Declined(reason=reason))
-        if not wire_currency_is(connection, play.operation, play.currency, identity.currency):
+        bets = any(movement.direction is Direction.DEBIT for movement in play.movements)
+        if bets and not wire_currency_is(connection, play.operation, play.currency, identity.currency):
             return _same_for_all(play, Declined(reason=DeclineReason.CURRENCY_WRONG))
         try:
             begun = await self._begin(request, play, policy, identity)
@@ -248,11 +250,18 @@ class Engine:
         look = Look(operator=operator, keys=(*keys, *targets, *legs), round=identity.round, round_movements=whole)
         snapshot = await self._ledger.look(look)
         first = snapshot.keys.get(targets[0]) if targets else None
-        if identity.round is None and first is not None and first.round is not None:
+        rollback = play.movements[0].kind is MovementKind.ROLLBACK
+        if first is not None and first.round is not None and (rollback or identity.round is None):
             snapshot = await self._ledger.look(evolve(look, round=first.round))
+            identity = _in_round_of(identity, snapshot)
         identity = _captured_at_bet(identity, snapshot, play)
         situation = Situation(play=play, policy=policy, identity=identity, snapshot=snapshot, attempt=attempt)
-        return situation, intend(play, policy, identity)
+        intended = intend(play, policy, identity)
+        if rollback:
+            target = target_of(situation, intended[0], situation.existing(intended[0]))
+            if target is not None and target.state in {MovementState.INTENT, MovementState.OWED}:
+                situation = evolve(situation, beside=await play_of(self._ledger, target))
+        return situation, intended
 
     async def _finish(self, request: Request, play: Play, policy: Policy, begun: Begun) -> PlayResult:
         """Send what was begun, close the round where the play says so, and put the answer together."""
@@ -410,6 +419,14 @@ def _needs_whole_round(kind: MovementKind, play: Play) -> bool:
     return latest or kind is MovementKind.WIN
 
 
+def _in_round_of(identity: Identity, snapshot: Snapshot) -> Identity:
+    """A play that names no round is in the round of what it refers to."""
+    row = snapshot.round
+    if identity.provider_round is not None or row is None or row.player != identity.player:
+        return identity
+    return evolve(identity, provider_round=row.provider_round)
+
+
 def _captured_at_bet(identity: Identity, snapshot: Snapshot, play: Play) -> Identity:
     """A payout keeps the currency that its round began with, whatever the player's session says since."""
     row = snapshot.round
@@ -424,7 +441,7 @@ def _closes(play: Play, policy: Policy) -> bool:
 
 
 def _every_bet_is_settled(rows: Sequence[MovementRow]) -> bool:
-    settled = {row.target for row in rows if row.direction == Direction.CREDIT.value and row.target}
+    settled = {row.target for row in rows if row.direction == Direction.CREDIT.value and row.state in LIVE}
     gone = {MovementState.DECLINED, MovementState.REVERSED, MovementState.TOMBSTONED}
     bets = [row for row in rows if row.direction == Direction.DEBIT.value]
     return all(row.state in gone or row.movement in settled for row in bets)

@@ -101,6 +101,7 @@ class Intended:
         target: The key of what it undoes or settles.
         refusal: Why it can be refused without asking anybody (`AMOUNT_INVALID`, `CURRENCY_WRONG`).
         source: The movement as the provider asked for it.
+        net: Whether it is a bet and its win in one movement.
     """
 
     place: int
@@ -118,11 +119,17 @@ class Intended:
     funds_required: int | None = None
     facts: Mapping[str, Any] = field(factory=dict)
     refusal: DeclineReason | None = None
+    net: bool = False
+
+    @property
+    def takes_stake(self) -> bool:
+        """Whether it takes a bet: a debit, or a net bet+win that comes out as a credit."""
+        return self.direction is Direction.DEBIT or self.net
 
     @property
     def is_bet(self) -> bool:
-        """Whether it is a debit of play that rules for bets apply to."""
-        return self.direction is Direction.DEBIT and self.kind in BETS | {MovementKind.TIP}
+        """Whether it takes a stake of play that rules for bets apply to."""
+        return self.takes_stake and self.kind in BETS | {MovementKind.TIP}
 
     @property
     def every_key(self) -> tuple[Key, ...]:
@@ -202,6 +209,7 @@ def _legs(place: int, play: Play, policy: Policy, identity: Identity) -> list[In
                 stake=bet.amount,
                 fingerprint=fingerprint,
                 refusal=bet.refusal or refusal,
+                net=True,
             )
         ]
     keys = tuple(Key(key.operator, key.scope, key.namespace + WIN_LEG, key.value) for key in bet.keys)

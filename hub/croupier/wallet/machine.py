@@ -80,6 +80,7 @@ TRANSITIONS: Final[Mapping[tuple[S, Event], tuple[S, tuple[Effect, ...]]]] = {
     (S.INTENT, Event.TAKEN_BACK): (S.REVERSING, (Effect.OWE_REVERSE,)),
     (S.FENCED, Event.ACCEPTED): (S.REVERSING, (Effect.OWE_REVERSE,)),
     (S.FENCED, Event.REFUSED): (S.DECLINED, ()),
+    (S.FENCED, Event.OWED_REFUSED): (S.DECLINED, ()),
     (S.FENCED, Event.LOST_RESEND): (S.REVERSING, (Effect.OWE_REVERSE,)),
     (S.FENCED, Event.LOST_REVERSE): (S.REVERSING, (Effect.OWE_REVERSE,)),
     (S.FENCED, Event.LOST_ASK): (S.REVERSING, (Effect.OWE_REVERSE,)),
@@ -92,6 +93,7 @@ TRANSITIONS: Final[Mapping[tuple[S, Event], tuple[S, tuple[Effect, ...]]]] = {
     (S.OWED, Event.LOST_ASK): (S.OWED, ()),
     (S.OWED, Event.LOST_REVERSE): (S.REVERSING, (Effect.OWE_REVERSE,)),
     (S.OWED, Event.ROLLBACK): (S.REVERSING, (Effect.OWE_REVERSE,)),
+    (S.OWED, Event.TAKEN_BACK): (S.REVERSING, (Effect.OWE_REVERSE,)),
     (S.OWED, Event.UNDO_REFUSED): (S.DECLINED, ()),
     (S.APPLIED, Event.ACCEPTED): (S.APPLIED, ()),
     (S.APPLIED, Event.ROLLBACK): (S.REVERSING, ()),
@@ -124,6 +126,12 @@ TRANSITIONS: Final[Mapping[tuple[S, Event], tuple[S, tuple[Effect, ...]]]] = {
 
 LIVE: Final = frozenset({S.INTENT, S.APPLIED, S.OWED, S.HELD})
 """States in which a movement counts for its round."""
+
+IN_FLIGHT: Final = frozenset({S.INTENT, S.FENCED})
+"""States in which a process has sent a movement, or is about to."""
+
+UNDONE: Final = frozenset({S.FENCED, S.REVERSING, S.REVERSED, S.TOMBSTONED})
+"""States in which a movement was rolled back, or will be."""
 
 FINAL: Final = frozenset({S.APPLIED, S.DECLINED, S.REVERSED, S.TOMBSTONED})
 """States in which nothing is owed."""

@@ -17,9 +17,7 @@ from croupier.contract import (
     AppliedEffect,
     Declined,
     DeclineReason,
-    Direction,
     LateOriginal,
-    MovementKind,
     Outcome,
     Play,
     Policy,
@@ -31,11 +29,11 @@ from croupier.contract import (
 )
 from croupier.ledger.port import Change, Snapshot
 from croupier.ledger.records import Event as LedgerEvent
-from croupier.ledger.records import MovementRow, MovementState, RoundRow, RoundState
+from croupier.ledger.records import Key, MovementRow, MovementState, RoundRow, RoundState
 from croupier.wallet.draft import Draft
 from croupier.wallet.intended import BETS, COUNTED_WINS, ROUND_WINS, Identity, Intended, same_content
-from croupier.wallet.machine import LIVE, Event
-from croupier.wallet.rows import applied_outcome, declined_outcome
+from croupier.wallet.machine import LIVE, UNDONE, Event
+from croupier.wallet.rows import applied_outcome, declined_outcome, is_bet, takes_stake
 
 
 @frozen(kw_only=True)
@@ -120,13 +118,23 @@ class Plan:
 
 @frozen(kw_only=True)
 class Situation:
-    """Everything that a plan is made from."""
+    """Everything that a plan is made from.
+
+    Attributes:
+        play: What is asked.
+        policy: The operation's policy.
+        identity: Whose play it is, and where.
+        snapshot: The reading.
+        attempt: Who writes.
+        beside: Of a rollback that meets its target in flight: everything that began with the target.
+    """
 
     play: Play
     policy: Policy
     identity: Identity
     snapshot: Snapshot
     attempt: Attempt
+    beside: Sequence[MovementRow] = ()
 
     @property
     def operator(self) -> str:
@@ -151,23 +159,23 @@ def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
     """Plan the bets and wins of an atomic play: all of the new ones begin, or none."""
     draft = situation.draft()
     steps: list[Next] = []
-    seen: set[str] = set()
+    seen: set[str | Key] = set()
     for movement in intended:
         existing = situation.existing(movement)
-        if movement.id in seen:
+        if not seen.isdisjoint((movement.id, *movement.every_key)):
             steps.append(Say(outcome=Declined(reason=DeclineReason.CONFLICT)))
         elif existing is not None:
             steps.append(_repeat(situation, movement, existing, draft, intended))
         else:
             steps.append(_refusal(situation, movement, intended) or SendIt(_intent(situation, movement)))
-        seen.add(movement.id)
+        seen.update((movement.id, *movement.every_key))
     blocked = _blocking(steps)
     if blocked is not None:
         return _none_begins(situation, intended, steps, blocked)
     for place, (movement, following) in enumerate(zip(intended, steps, strict=True)):
         if isinstance(following, SendIt) and situation.existing(movement) is None:
             row = _linked(following.row, movement, situation, intended)
-            steps[place] = SendIt(draft.insert(row, movement.keys))
+            steps[place] = SendIt(draft.insert(row, movement.every_key))
     return Plan(change=situation.change(draft), steps=tuple(steps))
 
 
@@ -188,8 +196,8 @@ def _linked(row: MovementRow, movement: Intended, situation: Situation, intended
         known = situation.snapshot.keys.get(movement.target)
         sibling = next((other.id for other in intended if movement.target in other.keys), None)
         return evolve(row, target=known.movement if known else sibling)
-    if movement.direction is Direction.CREDIT:
-        bet = next((other for other in intended if other.direction is Direction.DEBIT), None)
+    if not movement.takes_stake:
+        bet = next((other for other in intended if other.takes_stake), None)
         return evolve(row, target=bet.id) if bet else row
     return row
 
@@ -197,24 +205,38 @@ def _linked(row: MovementRow, movement: Intended, situation: Situation, intended
 def _blocking(steps: Sequence[Next]) -> Next | None:
     """What keeps new movements of an atomic play from beginning: a wait, a refusal or a missing part."""
     waits = (following for following in steps if isinstance(following, WaitFor))
-    failed = (
-        following for following in steps if isinstance(following, Say) and not isinstance(following.outcome, Applied)
-    )
-    return next(waits, None) or next(failed, None)
+    failed = (following for following in steps if isinstance(following, Say) and not _stands(following.outcome))
+    return next(waits, None) or next(failed, None) or _undone_part(steps)
+
+
+def _undone_part(steps: Sequence[Next]) -> Say | None:
+    """A part that was rolled back before counts as missing, also where the policy answers for it as success."""
+    rows = (following.row for following in steps if isinstance(following, Say))
+    if any(row is not None and row.state in UNDONE for row in rows):
+        return Say(outcome=Declined(reason=DeclineReason.ALREADY_ROLLED_BACK))
+    return None
+
+
+def _stands(outcome: Outcome) -> bool:
+    """Whether a movement that is not sent is done all the same; a duplicate is, whatever the protocol calls it."""
+    duplicate = isinstance(outcome, Declined) and outcome.reason is DeclineReason.DUPLICATE
+    return duplicate or isinstance(outcome, Applied)
 
 
 def _none_begins(situation: Situation, intended: Sequence[Intended], steps: Sequence[Next], blocked: Next) -> Plan:
     """Nothing new of the play begins; a refused bet is recorded, so that it stays refused."""
     draft = situation.draft()
     answers: list[Next] = []
+    recorded: set[str | Key] = set()
     for movement, following in zip(intended, steps, strict=True):
         if isinstance(blocked, WaitFor):
             answers.append(blocked if not isinstance(following, Say) else following)
             continue
         assert isinstance(blocked, Say)  # noqa: S101 # _blocking returns a wait or an outcome
-        outcome = following.outcome if isinstance(following, Say) else blocked.outcome
-        new = situation.existing(movement) is None
-        recordable = new and movement.direction is Direction.DEBIT and isinstance(outcome, Declined)
+        outcome = following.outcome if isinstance(following, Say) else _other_leg(movement, intended, steps)
+        outcome = outcome or blocked.outcome
+        new = situation.existing(movement) is None and recorded.isdisjoint((movement.id, *movement.every_key))
+        recordable = new and movement.takes_stake and isinstance(outcome, Declined)
         if recordable and situation.identity.player and isinstance(outcome, Declined):
             row = movement.row(
                 situation.identity,
@@ -225,10 +247,19 @@ def _none_begins(situation: Situation, intended: Sequence[Intended], steps: Sequ
                 reason=outcome.reason.value,
                 **situation.attempt.ownership,
             )
-            draft.insert(row, movement.keys)
+            draft.insert(row, movement.every_key)
+            recorded.update((movement.id, *movement.every_key))
             outcome = evolve(outcome, transaction=row.movement)
         answers.append(Say(outcome=outcome, row=following.row if isinstance(following, Say) else None))
     return Plan(change=situation.change(draft), steps=tuple(answers))
+
+
+def _other_leg(movement: Intended, intended: Sequence[Intended], steps: Sequence[Next]) -> Outcome | None:
+    """The answer to a late bet+win whose bet was rolled back: both legs are one message."""
+    for other, following in zip(intended, steps, strict=True):
+        if other.place == movement.place and isinstance(following, Say) and _stands(following.outcome):
+            return following.outcome
+    return None
 
 
 def _repeat(
@@ -253,15 +284,19 @@ def _repeat(
             outcome = applied_outcome(stored, situation.identity.connection, AppliedEffect.REPEATED)
             return Say(outcome=outcome, row=stored, repeat=True)
         case MovementState.DECLINED:
-            if stored.direction == Direction.DEBIT.value:
+            if takes_stake(stored):
                 return Say(outcome=declined_outcome(stored), row=stored, repeat=True)
             refused = _credit_refusal(situation, movement, intended)
-            if refused is not None:
-                return refused
-            again = draft.advance(stored, Event.TRIED_AGAIN, reason=None, message=None, **situation.attempt.ownership)
-            return SendIt(again)
+            return refused or SendIt(_again(situation, movement, stored, draft))
         case MovementState.FENCED | MovementState.REVERSING | MovementState.REVERSED:
             return Say(outcome=_undone_repeat(situation, stored), row=stored, repeat=True)
+
+
+def _again(situation: Situation, movement: Intended, stored: MovementRow, draft: Draft) -> MovementRow:
+    """A declined credit is evaluated again, as a part of the play that it comes with now."""
+    attempt = situation.attempt
+    place = {"play": attempt.play, "ordinal": movement.place}
+    return draft.advance(stored, Event.TRIED_AGAIN, reason=None, message=None, **place, **attempt.ownership)
 
 
 def _undone_repeat(situation: Situation, stored: MovementRow) -> Outcome:
@@ -283,9 +318,10 @@ def _late_original(situation: Situation, stored: MovementRow, draft: Draft) -> S
 
 def _refusal(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> Next | None:
     """Why a new movement does not begin, if it does not."""
-    if movement.direction is Direction.CREDIT:
+    if not movement.takes_stake:
         return _credit_refusal(situation, movement, intended)
     reason = movement.refusal or next((reason for rule in BET_RULES if (reason := rule(situation, movement))), None)
+    reason = reason or _round_is_full(situation, movement, intended)
     return Say(outcome=Declined(reason=reason)) if reason else None
 
 
@@ -301,7 +337,7 @@ def _credit_refusal(situation: Situation, movement: Intended, intended: Sequence
         return Say(outcome=Declined(reason=DeclineReason.ROUND_CLOSED))
     if movement.target is not None and not any(movement.target in other.keys for other in intended):
         return _by_named_bet(situation, movement)
-    if movement.kind in ROUND_WINS and not any(other.direction is Direction.DEBIT for other in intended):
+    if movement.kind in ROUND_WINS and not any(other.takes_stake for other in intended):
         return _by_round(situation)
     return None
 
@@ -315,11 +351,7 @@ def _by_named_bet(situation: Situation, movement: Intended) -> Next | None:
 
 
 def _by_round(situation: Situation) -> Next | None:
-    bets = [
-        row
-        for row in situation.snapshot.round_movements
-        if MovementKind(row.kind) in BETS and row.direction == Direction.DEBIT.value
-    ]
+    bets = [row for row in situation.snapshot.round_movements if is_bet(row)]
     return _by_bets(bets) if bets else _without_bet(situation)
 
 
@@ -331,8 +363,7 @@ def _by_bets(bets: Sequence[MovementRow]) -> Next | None:
     in_flight = next((bet for bet in bets if bet.state in {MovementState.INTENT, MovementState.OWED}), None)
     if in_flight is not None:
         return WaitFor(in_flight.movement)
-    undone = {MovementState.FENCED, MovementState.REVERSING, MovementState.REVERSED, MovementState.TOMBSTONED}
-    reason = DeclineReason.ALREADY_ROLLED_BACK if states & undone else DeclineReason.TARGET_DECLINED
+    reason = DeclineReason.ALREADY_ROLLED_BACK if states & UNDONE else DeclineReason.TARGET_DECLINED
     return Say(outcome=Declined(reason=reason))
 
 
@@ -378,10 +409,19 @@ def _round_admits(situation: Situation, movement: Intended) -> DeclineReason | N
     row = situation.snapshot.round
     if row is None or movement.kind not in BETS:
         return None
-    if row.state is RoundState.CLOSED and not situation.policy.bet_on_closed_round:
-        return DeclineReason.ROUND_CLOSED
-    limit = situation.policy.bets_per_round
-    return DeclineReason.ROUND_LIMIT if limit is not None and row.bets >= limit else None
+    closed = row.state is RoundState.CLOSED and not situation.policy.bet_on_closed_round
+    return DeclineReason.ROUND_CLOSED if closed else None
+
+
+def _round_is_full(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> DeclineReason | None:
+    """Whether the round holds as many bets as it may, those of the play before this one included."""
+    limit, stored = situation.policy.bets_per_round, situation.snapshot.round
+    if limit is None or movement.kind not in BETS or not movement.takes_stake:
+        return None
+    earlier = (other for other in intended[: intended.index(movement)] if other.kind in BETS and other.takes_stake)
+    new = sum(situation.existing(other) is None for other in earlier)
+    bets = (stored.bets if stored else 0) + new
+    return DeclineReason.ROUND_LIMIT if bets >= limit else None
 
 
 def _stake_is_allowed(situation: Situation, movement: Intended) -> DeclineReason | None:
@@ -422,9 +462,9 @@ def round_of(situation: Situation) -> RoundRow | None:
     )
 
 
-def live_wins(snapshot: Snapshot) -> bool:
-    """Whether the round was paid: a bet in it is settled."""
-    return snapshot.round is not None and snapshot.round.wins > 0
+def live_wins(snapshot: Snapshot) -> int:
+    """How many wins of the round stand: with any, its bets are paid."""
+    return snapshot.round.wins if snapshot.round is not None else 0
 
 
 def is_live(row: MovementRow) -> bool:

@@ -14,7 +14,6 @@ from croupier.contract import (
     AppliedEffect,
     Declined,
     DeclineReason,
-    Direction,
     MovementKind,
     RepeatAnswer,
     RollbackAfterWin,
@@ -25,7 +24,7 @@ from croupier.contract import (
 from croupier.ledger.records import Key, MovementRow, MovementState
 from croupier.wallet.draft import Draft
 from croupier.wallet.identity import movement_id
-from croupier.wallet.intended import BETS, WIN_LEG, Intended, same_content
+from croupier.wallet.intended import WIN_LEG, Intended, same_content
 from croupier.wallet.machine import Event, step
 from croupier.wallet.plan import (
     Next,
@@ -37,7 +36,7 @@ from croupier.wallet.plan import (
     is_live,
     live_wins,
 )
-from croupier.wallet.rows import applied_outcome, declined_outcome
+from croupier.wallet.rows import applied_outcome, declined_outcome, is_bet, takes_stake
 
 
 def win_leg_key(target: Key) -> Key:
@@ -49,7 +48,7 @@ def plan_rollback(situation: Situation, intended: Intended) -> Plan:
     """Plan one rollback."""
     draft = situation.draft()
     own = situation.existing(intended)
-    target = _target(situation, intended)
+    target = target_of(situation, intended, own)
     if own is not None:
         following = _repeat(situation, intended, own, target, draft)
     elif target is None:
@@ -59,15 +58,14 @@ def plan_rollback(situation: Situation, intended: Intended) -> Plan:
     return Plan(change=situation.change(draft), steps=(following,))
 
 
-def _target(situation: Situation, intended: Intended) -> MovementRow | None:
+def target_of(situation: Situation, intended: Intended, own: MovementRow | None) -> MovementRow | None:
+    """What the rollback undoes: as it was found the first time, by its key, or the newest bet of the round."""
     if intended.target is not None:
         return situation.snapshot.keys.get(intended.target)
-    bets = [
-        row
-        for row in situation.snapshot.round_movements
-        if MovementKind(row.kind) in BETS and row.direction == Direction.DEBIT.value and is_live(row)
-    ]
-    return bets[-1] if bets else None
+    bets = [row for row in situation.snapshot.round_movements if is_bet(row)]
+    if own is not None and own.target is not None:
+        return next((row for row in bets if row.movement == own.target), None)
+    return next((row for row in reversed(bets) if is_live(row)), None)
 
 
 def _repeat(
@@ -205,10 +203,11 @@ def _refusal(situation: Situation, target: MovementRow) -> DeclineReason | None:
         return DeclineReason.OPERATION_NOT_ALLOWED
     if situation.identity.player and situation.identity.player != target.player:
         return DeclineReason.TARGET_UNKNOWN
-    if target.direction == Direction.CREDIT.value and not situation.policy.rollback_of_win:
+    if not takes_stake(target) and not situation.policy.rollback_of_win:
         return DeclineReason.OPERATION_NOT_ALLOWED
-    paid = target.state is MovementState.APPLIED and MovementKind(target.kind) in BETS and live_wins(situation.snapshot)
-    settled = paid and target.direction == Direction.DEBIT.value
+    own_win = _win_leg(situation, target)
+    wins = live_wins(situation.snapshot) - (own_win is not None and is_live(own_win))
+    settled = target.state is MovementState.APPLIED and is_bet(target) and wins > 0
     if settled and situation.policy.rollback_after_win is RollbackAfterWin.REFUSE:
         return DeclineReason.TARGET_SETTLED
     return None
@@ -219,20 +218,37 @@ def _begin(
 ) -> Next:
     """The target is applied: it goes to `REVERSING`, and the wallet is asked now."""
     reversing = draft.advance(target, Event.ROLLBACK, undone_by=intended.id)
-    _take_win_leg_back(situation, intended, draft)
+    win = _win_leg(situation, target)
+    if win is not None:
+        _take_back(win, draft, undone_by=intended.id)
     if own is None:
         return UndoIt(_record(situation, intended, target, draft, MovementState.INTENT), reversing)
     again = draft.advance(own, Event.TRIED_AGAIN, reason=None, message=None, **situation.attempt.ownership)
     return UndoIt(again, reversing)
 
 
-def _take_win_leg_back(situation: Situation, intended: Intended, draft: Draft) -> None:
-    """A net bet+win is undone whole: its win goes with its bet."""
-    if intended.target is None:
+def _win_leg(situation: Situation, target: MovementRow) -> MovementRow | None:
+    """The win that came in one movement with this bet: it goes with its bet."""
+    net = MovementKind.BET_AND_WIN.value
+    found = (*situation.snapshot.movements.values(), *situation.snapshot.round_movements)
+    return next((row for row in found if row.kind == net and row.target == target.movement), None)
+
+
+def _take_play_back(situation: Situation, target: MovementRow, draft: Draft) -> None:
+    """A play is all or none: without this stake, nothing else of it may stand."""
+    if not takes_stake(target):
         return
-    win = situation.snapshot.keys.get(win_leg_key(intended.target))
-    if win is not None and win.state is MovementState.APPLIED:
-        draft.advance(win, Event.TAKEN_BACK, undone_by=intended.id)
+    for row in situation.beside:
+        if row.movement != target.movement:
+            _take_back(row, draft)
+
+
+def _take_back(row: MovementRow, draft: Draft, **changes: Any) -> None:
+    """Undo what goes with a bet, if it stands or may come to stand."""
+    if row.state is MovementState.INTENT:
+        draft.advance(row, Event.ROLLBACK, **changes)
+    elif row.state in {MovementState.APPLIED, MovementState.OWED}:
+        draft.advance(row, Event.TAKEN_BACK, **changes)
 
 
 def _promise(
@@ -243,6 +259,7 @@ def _promise(
         draft.amend(target, undone_by=intended.id)
     else:
         draft.advance(target, Event.ROLLBACK, undone_by=intended.id)
+        _take_play_back(situation, target, draft)
     if own is None:
         _record(situation, intended, target, draft, MovementState.OWED)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from croupier.contract import Currency, DeclineReason, MovementKind, Play, UnknownCurrencyError
+from croupier.contract import Currency, DeclineReason, DedupeScope, MovementKind, Play, UnknownCurrencyError
 from croupier.ledger.port import Ledger, Look
 from croupier.ledger.records import GrantRow, MovementRow, SessionRow
 from croupier.wallet.intended import Identity, currency_of, key_of, scope_of
@@ -104,9 +104,12 @@ def wire_currency_is(connection: Connection, operation: str, code: str | None, c
 def unidentified(identity: Identity, play: Play) -> DeclineReason | None:
     """Why the play cannot be tied to a player, if it cannot."""
     only_rollbacks = all(movement.kind is MovementKind.ROLLBACK for movement in play.movements)
+    scope = identity.connection.policies.of(play.operation).dedupe_scope
+    if scope is DedupeScope.ROUND and play.round is None:
+        return DeclineReason.ROUND_UNKNOWN  # its keys would match no other message's
     if identity.player:
         return None
-    if play.player is None and only_rollbacks:
+    if play.player is None and only_rollbacks and scope is DedupeScope.PROVIDER:
         return None
     if play.player is None and play.grant is not None:
         return DeclineReason.FREE_ROUNDS_UNKNOWN

@@ -18,8 +18,28 @@ from croupier.contract import (
 )
 from croupier.ledger.records import Event, MovementRow, MovementState, RoundRow
 from croupier.wallet.intended import BETS, COUNTED_WINS
-from croupier.wallet.machine import LIVE
+from croupier.wallet.machine import LIVE, Shape
 from croupier.wallet.parties import Connection
+
+
+def takes_stake(row: MovementRow) -> bool:
+    """Whether a movement takes a bet: a debit, or a net bet+win that came out as a credit."""
+    net = row.kind == MovementKind.BET_AND_WIN.value and row.stake is not None
+    return row.direction == Direction.DEBIT.value or net
+
+
+def is_bet(row: MovementRow) -> bool:
+    """Whether a movement counts as a bet of its round."""
+    return MovementKind(row.kind) in BETS and takes_stake(row)
+
+
+def shape_of(rows: Sequence[MovementRow]) -> Shape:
+    """What kind of work it is to send these movements of one play."""
+    stakes = sum(takes_stake(row) for row in rows)
+    pays = any(row.direction == Direction.CREDIT.value for row in rows)
+    if stakes and pays:
+        return Shape.BET_AND_WIN
+    return Shape.BET if stakes else Shape.WIN
 
 
 def applied_outcome(row: MovementRow, connection: Connection, effect: AppliedEffect) -> Applied:
@@ -78,9 +98,8 @@ def tallied(
         if after.round != row.round or after.state is MovementState.TOMBSTONED:
             continue
         gained = (after.state in LIVE) - (before is not None and before.state in LIVE)
-        kind = MovementKind(after.kind)
-        if kind in BETS and after.direction == Direction.DEBIT.value:
+        if is_bet(after):
             bets += gained
-        elif kind in COUNTED_WINS and after.direction == Direction.CREDIT.value:
+        elif MovementKind(after.kind) in COUNTED_WINS and after.direction == Direction.CREDIT.value:
             wins += gained
     return (evolve(row, bets=bets, wins=wins, version=row.version + 1 if stored else 1),)

@@ -12,7 +12,6 @@ from attrs import frozen
 
 from croupier.contract import (
     Balance,
-    Direction,
     Policy,
     WalletApplied,
     WalletBatch,
@@ -24,10 +23,11 @@ from croupier.contract import (
     WalletUnknown,
 )
 from croupier.ledger.port import Snapshot
-from croupier.ledger.records import MovementRow
+from croupier.ledger.records import MovementRow, MovementState
 from croupier.wallet.channel import Channel
-from croupier.wallet.machine import UNANSWERED, Answer, Event, Shape
+from croupier.wallet.machine import IN_FLIGHT, UNANSWERED, Answer, Event, Shape
 from croupier.wallet.parties import Connection
+from croupier.wallet.rows import shape_of, takes_stake
 from croupier.wallet.settle import Happening, Settler
 from croupier.wallet.wire import (
     applied_columns,
@@ -122,8 +122,7 @@ class Sender:
 
     async def _one(self, errand: Errand, row: MovementRow) -> Sent:
         reply = await self._move(errand, row, last=True)
-        shape = Shape.BET if _is_debit(row) else Shape.WIN
-        event, answer = self._unanswered(errand, shape)
+        event, answer = self._unanswered(errand, shape_of([row]))
         rows = await self._settle(errand, [_happening(row, reply, event)])
         return Sent(rows=rows, balance=_balance(reply), answer=answer)
 
@@ -132,34 +131,38 @@ class Sender:
         movements = tuple(wallet_movement(row, errand.connection) for row in rows)
         call = WalletBatch(player=errand.player, context=context, batch=rows[0].play, movements=movements)
         reply = await self._call(errand, call)
-        mixed = any(_is_debit(row) for row in rows)
-        event, answer = self._unanswered(errand, Shape.BET_AND_WIN if mixed else Shape.WIN)
-        happenings = [_happening(row, reply, event, owed=not mixed) for row in rows]
+        mixed = any(takes_stake(row) for row in rows)
+        event, answer = self._unanswered(errand, shape_of(rows))
+        stakes_first = sorted(rows, key=lambda row: not takes_stake(row))
+        happenings = [_happening(row, reply, event, owed=not mixed) for row in stakes_first]
         settled = await self._settle(errand, happenings)
-        return Sent(rows=settled, balance=_balance(reply), answer=answer)
+        return Sent(rows=settled, balance=_balance(reply), answer=_told(settled, answer))
 
     async def _in_turn(self, errand: Errand, rows: Sequence[MovementRow]) -> Sent:
-        debits = [row for row in rows if _is_debit(row)]
-        payouts = [row for row in rows if not _is_debit(row)]
-        if debits:
-            sent, stands = await self._debits(errand, debits, payouts)
-            if not stands:
-                return sent
-        else:
-            sent = Sent(rows={})
+        debits = [row for row in rows if takes_stake(row)]
+        payouts = [row for row in rows if not takes_stake(row)]
+        if not debits:
+            return await self._payouts(errand, payouts, Sent(rows={}))
+        sent, stands = await self._debits(errand, debits, payouts)
+        return await self._payouts(errand, payouts, sent) if stands else sent
+
+    async def _payouts(self, errand: Errand, payouts: Sequence[MovementRow], sent: Sent) -> Sent:
+        """Send the credits after what was `sent`; once something of the play may stand, all of them are owed."""
         settled, balance, answer = dict(sent.rows), sent.balance, sent.answer
-        for row in payouts:
-            reply = await self._move(errand, row, last=row is payouts[-1])
+        for place, row in enumerate(payouts):
+            last = row is payouts[-1]
+            reply = await self._move(errand, row, last=last)
             event, answer = self._unanswered(errand, Shape.WIN)
-            refused = isinstance(reply, WalletRefused) and bool(debits)
+            balance = _balance(reply) or balance
+            if isinstance(reply, WalletRefused) and not settled:
+                happenings = [_happening(row, reply, event), *(_given_up(later) for later in payouts[place + 1 :])]
+                return Sent(rows=await self._settle(errand, happenings, closes=False), balance=balance, answer=answer)
             happening = (
                 Happening(movement=row.movement, event=Event.OWED_REFUSED, changes=refused_columns(reply))
-                if refused and isinstance(reply, WalletRefused)
+                if isinstance(reply, WalletRefused)
                 else _happening(row, reply, event)
             )
-            last = row is payouts[-1]
             settled |= await self._settle(errand, [happening], fresh=True, closes=errand.closes_round and last)
-            balance = _balance(reply) or balance
         return Sent(rows=settled, balance=balance, answer=answer)
 
     async def _debits(
@@ -174,7 +177,11 @@ class Sender:
         last, balance = replies[-1], _balance(replies[-1])
         if isinstance(last, WalletApplied):
             accepted = [_happening(row, reply, Event.ACCEPTED) for row, reply in zip(debits, replies, strict=True)]
-            return Sent(rows=await self._settle(errand, accepted, closes=False), balance=balance), True
+            rows = await self._settle(errand, accepted, closes=False)
+            if all(row.state is MovementState.APPLIED for row in rows.values()):
+                return Sent(rows=rows, balance=balance), True
+            rows = {**rows, **await self._settle(errand, [_given_up(row) for row in payouts], fresh=True, closes=False)}
+            return Sent(rows=rows, balance=balance, answer=Answer.FAILED), False
         event, answer = self._unanswered(errand, Shape.BET_AND_WIN)
         failed = len(replies) - 1
         definite = isinstance(last, WalletRefused) or (isinstance(last, WalletUnknown) and not last.sent)
@@ -189,10 +196,11 @@ class Sender:
                 undone = Happening(movement=row.movement, event=Event.TAKEN_BACK)
                 happenings.append(took if resend else undone)
             elif resend:
-                happenings.append(Happening(movement=row.movement, event=Event.LOST_RESEND))
+                happenings.append(Happening(movement=row.movement, event=Event.LOST_RESEND, while_in=IN_FLIGHT))
             else:
-                happenings.append(Happening(movement=row.movement, event=Event.REFUSED, changes=cancelled_columns()))
-        return Sent(rows=await self._settle(errand, happenings), balance=balance, answer=answer), False
+                happenings.append(_given_up(row))
+        rows = await self._settle(errand, happenings)
+        return Sent(rows=rows, balance=balance, answer=_told(rows, answer)), False
 
     async def _move(self, errand: Errand, row: MovementRow, *, last: bool) -> WalletReply:
         closed = errand.closes_round and last
@@ -226,14 +234,20 @@ def _happening(row: MovementRow, reply: WalletReply, unanswered: Event, *, owed:
             return Happening(movement=row.movement, event=Event.ACCEPTED, changes=applied_columns(row, reply))
         case WalletRefused():
             return Happening(movement=row.movement, event=Event.REFUSED, changes=refused_columns(reply))
-        case WalletUnknown(sent=False) if _is_debit(row) or not owed:
+        case WalletUnknown(sent=False) if takes_stake(row) or not owed:
             return Happening(movement=row.movement, event=Event.REFUSED, changes=not_sent_columns())
         case _:
-            return Happening(movement=row.movement, event=unanswered)
+            return Happening(movement=row.movement, event=unanswered, while_in=IN_FLIGHT)
 
 
-def _is_debit(row: MovementRow) -> bool:
-    return row.direction == Direction.DEBIT.value
+def _given_up(row: MovementRow) -> Happening:
+    """A movement that was not sent, because its play has failed before."""
+    return Happening(movement=row.movement, event=Event.REFUSED, changes=cancelled_columns())
+
+
+def _told(rows: Mapping[str, MovementRow], answer: Answer) -> Answer:
+    """The answer of a play that is all or none: if one of it was rolled back meanwhile, the hub takes back the rest."""
+    return Answer.FAILED if any(row.undone_by is not None for row in rows.values()) else answer
 
 
 def _balance(reply: WalletReply) -> Balance | None:

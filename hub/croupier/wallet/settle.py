@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from croupier.contract import AppliedEffect, ConflictError, StoreUnavailableError
 from croupier.ledger.port import Committed, DeliveryUpdate, Ledger, Look, Snapshot
+from croupier.ledger.records import DeliveryState, MovementRow, MovementState
 from croupier.ledger.records import Event as LedgerEvent
-from croupier.ledger.records import MovementRow, MovementState
 from croupier.wallet.draft import Draft, is_empty
 from croupier.wallet.machine import Event
 from croupier.wallet.ports import Clock
@@ -31,11 +31,13 @@ class Happening:
         movement: Its id.
         event: What happened.
         changes: Columns to set with it, if the movement comes to be applied or refused by it.
+        while_in: If given, it matters only to a movement that still is in one of these states.
     """
 
     movement: str
     event: Event
     changes: Mapping[str, Any] = field(factory=dict)
+    while_in: frozenset[MovementState] | None = None
 
 
 class Settler:
@@ -85,7 +87,7 @@ class Settler:
                 closes = closes_round and all(row.state in _STANDING for row in after.values())
                 draft.events.extend(also)
                 if delivery is not None:
-                    draft.delivery_updates.append(delivery)
+                    draft.delivery_updates.append(_held_with_movement(delivery, after))
                 change = draft.change(snapshot.round, stored=snapshot.round is not None, closes=closes)
                 if is_empty(change) or isinstance(await self._ledger.commit(change), Committed):
                     for _before, row in draft.updates:
@@ -116,9 +118,19 @@ _STANDING: Final = frozenset({MovementState.APPLIED, MovementState.OWED})
 
 
 def _apply(draft: Draft, row: MovementRow, item: Happening) -> MovementRow:
-    """One happening to one row; a rollback that was refused gives its target back as it was."""
-    changes = {"undone_by": None} if item.event is Event.UNDO_REFUSED else item.changes
-    return draft.advance(row, item.event, **changes)
+    """One happening to one row; a rollback that does not take place gives its target back as it was."""
+    if item.while_in is not None and row.state not in item.while_in:
+        return row
+    stands = item.event in {Event.UNDO_REFUSED, Event.SETTLED_DONE}
+    return draft.advance(row, item.event, **({"undone_by": None} if stands else item.changes))
+
+
+def _held_with_movement(delivery: DeliveryUpdate, after: Mapping[str, MovementRow]) -> DeliveryUpdate:
+    """Work is held only with its movement: if that has moved on, a person could decide nothing."""
+    row = delivery.row
+    if row.state is DeliveryState.HELD and after[row.movement].state is not MovementState.HELD:
+        return evolve(delivery, row=evolve(row, state=DeliveryState.DONE))
+    return delivery
 
 
 def _settle_rollbacks(draft: Draft, snapshot: Snapshot, happenings: Sequence[Happening]) -> bool:
@@ -149,4 +161,6 @@ _VERDICTS: Final[Mapping[tuple[MovementState, MovementState], tuple[Event, str |
     (MovementState.REVERSING, MovementState.REVERSED): (Event.ACCEPTED, AppliedEffect.MOVED.value),
     (MovementState.FENCED, MovementState.DECLINED): (Event.ACCEPTED, AppliedEffect.NOTHING.value),
     (MovementState.REVERSING, MovementState.APPLIED): (Event.REFUSED, None),
+    (MovementState.HELD, MovementState.REVERSED): (Event.ACCEPTED, AppliedEffect.MOVED.value),
+    (MovementState.HELD, MovementState.APPLIED): (Event.REFUSED, None),
 }

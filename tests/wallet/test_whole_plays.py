@@ -1,0 +1,480 @@
+"""A play that is atomic is all or none, whatever the wallet can do and whoever interferes."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from croupier.contract import (
+    Applied,
+    AppliedEffect,
+    Declined,
+    DeclineReason,
+    LateOriginal,
+    Movement,
+    MovementKey,
+    MovementKind,
+    NetSettlement,
+    OnSilence,
+    RepeatAnswer,
+    RollbackAfterWin,
+    RolledBackRepeat,
+    Target,
+    Unknown,
+    WalletCapability,
+    WinWithoutBet,
+    WireAmount,
+)
+from croupier.ledger.port import Page
+from croupier.ledger.records import MovementState
+from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
+from croupier_conformance.network import Fault, Faults, Scripted
+from croupier_conformance.virtual_time import simulate
+
+NO_BATCH = frozenset({WalletCapability.ATOMIC_BATCH})
+SLOW = Faults(share={Fault.REORDER: 1.0})
+
+
+def scripted(*coming: Fault | None) -> Faults:
+    return Scripted(coming=coming)
+
+
+def net(id: str, stake: str, payout: str) -> Movement:
+    return Movement(
+        MovementKind.BET_AND_WIN,
+        keys=(MovementKey("tx", id),),
+        amount=WireAmount.of(stake),
+        win_amount=WireAmount.of(payout),
+    )
+
+
+async def states(path: MoneyPath) -> dict[str, MovementState]:
+    return {f"{row.reference}/{row.direction}": row.state for row in await path.rows()}
+
+
+@pytest.mark.parametrize("second", ["1.00", "2.00"], ids=["same-content", "other-content"])
+def test_one_id_twice_in_a_play_is_refused_at_once_and_moves_nothing(tmp_path: Path, second: str) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            result = await path.play(bet("b1", "1.00"), bet("b1", second))
+            assert isinstance(result.outcome, Declined)
+            assert result.outcome.reason is DeclineReason.CONFLICT
+            assert path.balance() == 10_000
+            assert path.wallet.calls == []
+            assert len(await path.rows()) == 1
+
+    simulate(story())
+
+
+def test_two_movements_of_a_play_that_share_one_of_their_keys_are_refused_at_once(tmp_path: Path) -> None:
+    two_keys = Movement(
+        MovementKind.BET,
+        keys=(MovementKey("tx", "b1"), MovementKey("reference", "shared")),
+        amount=WireAmount.of("1.00"),
+    )
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            result = await path.play(two_keys, bet("shared", namespace="reference"))
+            assert isinstance(result.outcome, Declined)
+            assert result.outcome.reason is DeclineReason.CONFLICT
+            assert path.balance() == 10_000
+
+    simulate(story())
+
+
+def test_a_duplicate_in_a_play_does_not_keep_what_is_new_from_moving(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(repeat=RepeatAnswer.DECLINE)
+            await path.play(bet("b1", "1.00"))
+            result = await path.play(bet("b1", "1.00"), win("w1", "5.00"))
+            first, second = (item.outcome for item in result.movements)
+            assert isinstance(first, Declined)
+            assert first.reason is DeclineReason.DUPLICATE
+            assert isinstance(second, Applied)
+            assert path.balance() == 10_400
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("round", ["r1", None], ids=["in-a-round", "without-a-round"])
+@pytest.mark.parametrize("batch", [True, False], ids=["batch", "no-batch"])
+def test_a_bet_that_is_refused_when_it_is_sent_again_takes_its_play_with_it(
+    tmp_path: Path, round: str | None, batch: bool
+) -> None:
+    """The second bet is lost, and when it is sent again the money is gone."""
+
+    async def story() -> None:
+        lost = scripted(Fault.LOST_REQUEST) if batch else scripted(None, Fault.LOST_REQUEST)
+        async with MoneyPath.open(tmp_path / "l.db", faults=lost, without=frozenset() if batch else NO_BATCH) as path:
+            path.reconfigure(on_silence=OnSilence.RESENDS, win_without_bet=WinWithoutBet.ACCEPT)
+            play = (bet("b1", "60.00"), bet("b2", "30.00"), win("w1", "5.00"))
+            assert isinstance((await path.play(*play, round=round)).outcome, Unknown)
+            path.wallet.balances["op-p1"] -= 2_000 if not batch else 3_000
+            await path.drain()
+            again = await path.play(*play, round=round)
+            assert isinstance(again.outcome, Declined)
+            assert not any(isinstance(item.outcome, Applied) for item in again.movements)
+            assert path.balance() == 10_000 - (2_000 if not batch else 3_000)
+
+    simulate(story())
+
+
+def test_a_win_of_a_named_bet_goes_with_the_bet_of_its_own_play(tmp_path: Path) -> None:
+    async def story() -> None:
+        lost = scripted(None, Fault.LOST_REQUEST)
+        async with MoneyPath.open(tmp_path / "l.db", faults=lost, without=NO_BATCH) as path:
+            path.reconfigure(on_silence=OnSilence.RESENDS)
+            await path.play(bet("b1", "1.00"))
+            play = (bet("b2", "60.00"), win("w1", "5.00", of="b1"))
+            assert isinstance((await path.play(*play)).outcome, Unknown)
+            path.wallet.balances["op-p1"] = 5_000
+            await path.drain()
+            assert path.balance() == 5_000
+            assert isinstance((await path.play(*play)).outcome, Declined)
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("round", ["r1", None], ids=["in-a-round", "without-a-round"])
+def test_a_payout_waits_for_every_bet_of_its_play(tmp_path: Path, round: str | None) -> None:
+    async def story() -> None:
+        lost = scripted(Fault.LOST_REQUEST, Fault.LOST_REQUEST, Fault.LOST_REQUEST)
+        async with MoneyPath.open(tmp_path / "l.db", faults=lost) as path:
+            path.reconfigure(on_silence=OnSilence.RESENDS)
+            await path.play(win("w1", "5.00"), bet("b1", "1.00"), round=round)
+            await path.clock.sleep(1)
+            for _ in range(3):
+                await path.deliveries.run_once()
+                await path.clock.sleep(5)
+            await path.drain()
+            sent = [call["moves"][0]["op"] for call in path.wallet.calls if call["do"] == "move"]
+            assert sent == ["bet", "win"]
+            assert path.balance() == 10_400
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("batch", [True, False], ids=["batch", "no-batch"])
+@pytest.mark.parametrize("round", ["r1", None], ids=["in-a-round", "without-a-round"])
+def test_a_rollback_that_meets_one_bet_of_a_play_in_flight_takes_back_the_whole_play(
+    tmp_path: Path, batch: bool, round: str | None
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=SLOW, without=frozenset() if batch else NO_BATCH) as path:
+            play = (bet("b1", "1.00"), bet("b2", "2.00"), win("w1", "5.00"))
+            playing = asyncio.ensure_future(path.play(*play, round=round))
+            await path.clock.sleep(0.02)
+            undoing = asyncio.ensure_future(path.play(rollback("x", "b1"), round=round))
+            played = await playing
+            assert isinstance(played.outcome, Declined)
+            assert not any(isinstance(item.outcome, Applied) for item in played.movements)
+            await undoing
+            await path.drain()
+            assert path.balance() == 10_000
+            other = await path.play(rollback("y", "b2"), round=round)
+            assert isinstance(other.outcome, Applied)
+            assert path.balance() == 10_000
+            assert isinstance((await path.play(*play, round=round)).outcome, Declined)
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("policy", [RollbackAfterWin.REFUSE, RollbackAfterWin.ALLOW])
+@pytest.mark.parametrize("settlement", list(NetSettlement))
+@pytest.mark.parametrize("payout", ["5.00", "0.50"], ids=["up", "down"])
+def test_a_net_bet_and_win_is_rolled_back_whole(
+    tmp_path: Path, policy: RollbackAfterWin, settlement: NetSettlement, payout: str
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(net_settlement=settlement, rollback_after_win=policy)
+            assert isinstance((await path.play(net("n1", "2.00", payout))).outcome, Applied)
+            assert path.balance() == (10_300 if payout == "5.00" else 9_850)
+            undone = (await path.play(rollback("x", "n1"))).outcome
+            assert isinstance(undone, Applied)
+            await path.drain()
+            assert path.balance() == 10_000
+            assert set((await states(path)).values()) == {MovementState.REVERSED, MovementState.APPLIED}
+            assert isinstance((await path.play(net("n1", "2.00", payout))).outcome, Declined)
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("batch", [True, False], ids=["batch", "no-batch"])
+@pytest.mark.parametrize("settlement", list(NetSettlement))
+def test_a_net_bet_and_win_that_is_rolled_back_in_flight_pays_nothing(
+    tmp_path: Path, settlement: NetSettlement, batch: bool
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=SLOW, without=frozenset() if batch else NO_BATCH) as path:
+            path.reconfigure(net_settlement=settlement)
+            playing = asyncio.ensure_future(path.play(net("n1", "2.00", "5.00")))
+            await path.clock.sleep(0.02)
+            undoing = asyncio.ensure_future(path.play(rollback("x", "n1")))
+            assert isinstance((await playing).outcome, Declined)
+            await undoing
+            await path.drain()
+            assert path.balance() == 10_000
+
+    simulate(story())
+
+
+def test_a_paid_round_still_protects_the_bets_beside_a_net_movement(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            await path.play(net("n1", "2.00", "5.00"))
+            await path.play(win("w1", "1.00"))
+            refused = (await path.play(rollback("x", "n1"))).outcome
+            assert isinstance(refused, Declined)
+            assert refused.reason is DeclineReason.TARGET_SETTLED
+            assert path.balance() == 10_400
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("settlement", list(NetSettlement))
+def test_the_rules_for_bets_hold_for_a_net_movement_that_pays_more_than_it_takes(
+    tmp_path: Path, settlement: NetSettlement
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(net_settlement=settlement, max_bet_minor={"EUR": 150})
+            limited = (await path.play(net("n1", "2.00", "5.00"))).outcome
+            assert isinstance(limited, Declined)
+            assert limited.reason is DeclineReason.BET_LIMIT
+            path.reconfigure(max_bet_minor={})
+            path.sessions.expired.add("surrogate-p1")
+            expired = (await path.play(net("n2", "2.00", "5.00"))).outcome
+            assert isinstance(expired, Declined)
+            assert expired.reason is DeclineReason.SESSION_EXPIRED
+            path.sessions.expired.clear()
+            assert (await path.play(net("n2", "2.00", "5.00"))).outcome == expired
+            assert path.balance() == 10_000
+
+    simulate(story())
+
+
+def test_a_net_movement_counts_as_the_bet_of_its_round(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(net_settlement=NetSettlement.NET)
+            await path.play(net("n1", "2.00", "5.00"))
+            assert isinstance((await path.play(win("w1", "1.00"))).outcome, Applied)
+            (row,) = await path.ledger.rounds(OPERATOR, None, Page())
+            assert (row.bets, row.wins) == (1, 1)
+            assert path.balance() == 10_400
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("silence", list(OnSilence))
+def test_a_net_movement_without_an_answer_is_treated_as_a_bet(tmp_path: Path, silence: OnSilence) -> None:
+    async def story() -> None:
+        late = Faults(share={Fault.LATE_REPLY: 1.0})
+        async with MoneyPath.open(tmp_path / "l.db", faults=late) as path:
+            path.reconfigure(net_settlement=NetSettlement.NET, on_silence=silence)
+            outcome = (await path.play(net("n1", "2.00", "5.00"))).outcome
+            await path.drain()
+            stands = silence is OnSilence.RESENDS
+            assert isinstance(outcome, Declined if silence is OnSilence.NEITHER else Unknown)
+            assert path.balance() == (10_300 if stands else 10_000)
+            again = (await path.play(net("n1", "2.00", "5.00"))).outcome
+            assert isinstance(again, Applied if stands else Declined)
+
+    simulate(story())
+
+
+def test_wins_that_belong_together_are_all_refused_if_the_first_one_is(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", without=NO_BATCH) as path:
+            await path.play(bet("b1"))
+            path.wallet.refuse = DeclineReason.PLAYER_BLOCKED
+            refused = await path.play(win("w1", "1.00"), win("w2", "2.00"))
+            assert [type(item.outcome) for item in refused.movements] == [Declined, Declined]
+            assert len([call for call in path.wallet.calls if call["do"] == "move"]) == 2
+            path.wallet.refuse = None
+            paid = await path.play(win("w1", "1.00"), win("w2", "2.00"))
+            assert isinstance(paid.outcome, Applied)
+            assert path.balance() == 10_200
+
+    simulate(story())
+
+
+def test_a_win_that_is_refused_after_another_of_its_play_was_paid_is_owed(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", without=NO_BATCH) as path:
+            await path.play(bet("b1"))
+            paying = asyncio.ensure_future(path.play(win("w1", "1.00"), win("w2", "2.00")))
+            await path.clock.sleep(0.015)
+            path.wallet.refuse = DeclineReason.PLAYER_BLOCKED
+            paid = await paying
+            assert [type(item.outcome) for item in paid.movements] == [Applied, Unknown]
+            assert (await states(path))["w2/credit"] is MovementState.HELD
+            assert path.balance() == 10_000
+
+    simulate(story())
+
+
+def test_a_round_takes_no_more_bets_than_it_may_hold_those_of_one_play_included(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(bets_per_round=2)
+            full = (await path.play(bet("b1"), bet("b2"), bet("b3"))).outcome
+            assert isinstance(full, Declined)
+            assert full.reason is DeclineReason.ROUND_LIMIT
+            assert isinstance((await path.play(bet("b4"), round="r2")).outcome, Applied)
+            assert isinstance((await path.play(bet("b4"), bet("b5"), round="r2")).outcome, Applied)
+            over = (await path.play(bet("b6"), round="r2")).outcome
+            assert isinstance(over, Declined)
+            assert over.reason is DeclineReason.ROUND_LIMIT
+            assert path.balance() == 9_800
+
+    simulate(story())
+
+
+def test_a_win_that_is_tried_again_with_a_new_bet_shares_its_fate(tmp_path: Path) -> None:
+    """The process is lost while both are on their way: what is judged is the play that they are in now."""
+
+    async def story() -> None:
+        slow = scripted(None, None, Fault.LATE_REPLY)
+        async with MoneyPath.open(tmp_path / "l.db", faults=slow) as path:
+            await path.play(bet("b1"))
+            path.wallet.refuse = DeclineReason.PLAYER_BLOCKED
+            assert isinstance((await path.play(win("w1", "5.00"))).outcome, Declined)
+            path.wallet.refuse = None
+            playing = asyncio.ensure_future(path.play(bet("b2", "2.00"), win("w1", "5.00")))
+            await path.clock.sleep(1)
+            await path.crash()
+            await asyncio.gather(playing, return_exceptions=True)
+            await path.clock.sleep(40)
+            await path.drain()
+            found = await states(path)
+            assert (found["b2/debit"], found["w1/credit"]) == (MovementState.REVERSED, MovementState.REVERSED)
+            assert path.balance() == 9_900
+
+    simulate(story())
+
+
+def test_a_play_is_judged_whole_when_its_process_is_gone_however_few_of_it_are_claimed(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Faults(share={Fault.LATE_REPLY: 1.0})) as path:
+            playing = asyncio.ensure_future(path.play(bet("b1", "1.00"), win("w1", "5.00")))
+            await path.clock.sleep(1)
+            await path.crash()
+            await asyncio.gather(playing, return_exceptions=True)
+            path.deliveries._at_once = 1
+            await path.clock.sleep(40)
+            await path.drain()
+            assert set((await states(path)).values()) == {MovementState.REVERSED}
+            assert path.balance() == 10_000
+
+    simulate(story())
+
+
+def test_a_resend_under_a_new_id_is_the_first_message_whichever_comes_first(tmp_path: Path) -> None:
+    resend = Movement(
+        MovementKind.BET,
+        keys=(MovementKey("tx", "b1-again"),),
+        amount=WireAmount.of("1.00"),
+        resend_of=MovementKey("tx", "b1"),
+    )
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            first = (await path.play(resend)).outcome
+            assert isinstance(first, Applied)
+            for repeat in (bet("b1"), resend, bet("b1-again")):
+                again = (await path.play(repeat)).outcome
+                assert isinstance(again, Applied)
+                assert (again.effect, again.transaction) == (AppliedEffect.REPEATED, first.transaction)
+            assert path.balance() == 9_900
+
+    simulate(story())
+
+
+def test_a_win_that_names_its_bet_and_no_round_is_in_the_round_of_its_bet(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            await path.play(bet("b1"))
+            named = win("w1", "5.00", of="b1")
+            assert isinstance((await path.play(named, round=None)).outcome, Applied)
+            assert isinstance((await path.play(named, round=None)).outcome, Applied)
+            assert len({row.round for row in await path.rows()}) == 1
+            protected = (await path.play(rollback("x", "b1"))).outcome
+            assert isinstance(protected, Declined)
+            assert protected.reason is DeclineReason.TARGET_SETTLED
+            assert path.balance() == 10_400
+
+    simulate(story())
+
+
+def test_the_wins_of_a_play_settle_its_own_bet(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            await path.play(
+                bet("b1"),
+                win("w1"),
+                Movement(
+                    MovementKind.WIN,
+                    keys=(MovementKey("tx", "w2"),),
+                    amount=WireAmount.of("1.00"),
+                    target=Target(key=MovementKey("tx", "b1")),
+                ),
+            )
+            first, *wins = await path.rows()
+            assert [row.target for row in wins] == [first.movement, first.movement]
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("answer", list(LateOriginal))
+@pytest.mark.parametrize("settlement", list(NetSettlement))
+def test_a_net_bet_and_win_that_comes_after_its_rollback_pays_nothing(
+    tmp_path: Path, answer: LateOriginal, settlement: NetSettlement
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(net_settlement=settlement, late_original=answer)
+            await path.play(rollback("x", "n1"))
+            late = (await path.play(net("n1", "2.00", "5.00"))).outcome
+            if answer is LateOriginal.ACCEPT:
+                assert isinstance(late, Applied)
+                assert late.effect is AppliedEffect.NOTHING
+            else:
+                assert isinstance(late, Declined)
+                assert late.reason is DeclineReason.ALREADY_ROLLED_BACK
+            assert path.balance() == 10_000
+
+    simulate(story())
+
+
+def test_nothing_of_a_play_begins_whose_bet_was_rolled_back_before_it_came(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(late_original=LateOriginal.ACCEPT)
+            await path.play(rollback("x", "b1"))
+            late = await path.play(bet("b1", "1.00"), bet("b2", "2.00"), win("w1", "5.00"))
+            assert [type(item.outcome) for item in late.movements] == [Applied, Declined, Declined]
+            assert path.balance() == 10_000
+
+    simulate(story())
+
+
+def test_a_win_whose_bet_was_rolled_back_in_flight_is_not_paid_when_the_play_is_repeated(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=SLOW, without=NO_BATCH) as path:
+            path.reconfigure(rolled_back_repeat=RolledBackRepeat.STORED)
+            play = (bet("b1", "1.00"), win("w1", "5.00"))
+            playing = asyncio.ensure_future(path.play(*play))
+            await path.clock.sleep(0.02)
+            undoing = asyncio.ensure_future(path.play(rollback("x", "b1")))
+            await asyncio.gather(playing, undoing)
+            await path.drain()
+            assert path.balance() == 10_000
+            repeated = await path.play(*play)
+            assert isinstance(repeated.outcome, Declined)
+            assert path.balance() == 10_000
+
+    simulate(story())
