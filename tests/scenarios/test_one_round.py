@@ -231,3 +231,32 @@ def test_a_bet_that_the_player_cannot_pay_is_refused_in_the_providers_words(stag
         assert {row.reason for row in await hub.rows()} == {"insufficient_funds"}
 
     stage.play(story)
+
+
+def test_a_bet_whose_answer_was_lost_is_taken_back_though_its_round_was_paid_before(stage: Any) -> None:
+    async def story(scene: Any) -> None:
+        for name in ("softswiss", "pragmatic"):
+            hub = scene.hub
+            seat = await hub.launch(name, stage.player)
+            await hub.ask(name, play(seat, MovementKind.BET, "b1", "1.00"))
+            await hub.ask(name, play(seat, MovementKind.WIN, "w1", "4.00"))
+            await hub.ask(name, play(seat, MovementKind.BET, "b2", "2.00"))  # suppose that nobody heard the answer
+            undone = await hub.ask(name, play(seat, MovementKind.ROLLBACK, "undo-b2", "2.00", target="b2"))
+            assert undone.verdict.value == "done"
+        assert scene.moved() == [-100, 400, -200, 200] * 2
+
+    stage.play(story)
+
+
+def test_a_paid_bet_is_taken_back_only_by_a_provider_that_may(stage: Any) -> None:
+    async def story(scene: Any) -> None:
+        for name, verdict, code in (("softswiss", "done", "200"), ("pragmatic", "refused", "120")):
+            hub = scene.hub
+            seat = await hub.launch(name, stage.player)
+            await hub.ask(name, play(seat, MovementKind.BET, "b1", "1.00"))
+            await hub.ask(name, play(seat, MovementKind.WIN, "w1", "4.00"))
+            undone = await hub.ask(name, play(seat, MovementKind.ROLLBACK, "undo-b1", "1.00", target="b1"))
+            assert (undone.verdict.value, undone.code) == (verdict, code)
+        assert scene.moved() == [-100, 400, 100, -100, 400]
+
+    stage.play(story)

@@ -246,7 +246,7 @@ class Engine:
         ]
         net = any(item.win_amount is not None for item in play.movements)
         legs = [win_leg_key(key) for key in (*targets, *(keys if net else ()))]
-        whole = any(_needs_whole_round(item.kind, play) for item in play.movements)
+        whole = any(_needs_whole_round(item.kind) for item in play.movements)
         look = Look(operator=operator, keys=(*keys, *targets, *legs), round=identity.round, round_movements=whole)
         snapshot = await self._ledger.look(look)
         first = snapshot.keys.get(targets[0]) if targets else None
@@ -413,10 +413,9 @@ class Begun:
         return Snapshot(movements=rows, round=change.rounds[0] if change.rounds else snapshot.round)
 
 
-def _needs_whole_round(kind: MovementKind, play: Play) -> bool:
-    """Whether the round's movements must be read: a win that may stand without its bet, a rollback of "the bet"."""
-    latest = any(item.target is not None and item.target.latest_bet_of_round for item in play.movements)
-    return latest or kind is MovementKind.WIN
+def _needs_whole_round(kind: MovementKind) -> bool:
+    """Whether the round's movements must be read: a win that may stand without its bet, a bet that may be paid."""
+    return kind in {MovementKind.WIN, MovementKind.ROLLBACK}
 
 
 def _in_round_of(identity: Identity, snapshot: Snapshot) -> Identity:

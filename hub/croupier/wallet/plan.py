@@ -462,11 +462,6 @@ def round_of(situation: Situation) -> RoundRow | None:
     )
 
 
-def live_wins(snapshot: Snapshot) -> int:
-    """How many wins of the round stand: with any, its bets are paid."""
-    return snapshot.round.wins if snapshot.round is not None else 0
-
-
 def is_live(row: MovementRow) -> bool:
     """Whether a movement counts for its round."""
     return row.state in LIVE

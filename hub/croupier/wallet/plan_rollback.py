@@ -6,6 +6,7 @@ one that was never seen leaves a tombstone.
 
 from __future__ import annotations
 
+from itertools import dropwhile
 from typing import Any
 
 from attrs import evolve
@@ -34,9 +35,8 @@ from croupier.wallet.plan import (
     UndoIt,
     WaitFor,
     is_live,
-    live_wins,
 )
-from croupier.wallet.rows import applied_outcome, declined_outcome, is_bet, takes_stake
+from croupier.wallet.rows import applied_outcome, declined_outcome, is_bet, is_win, takes_stake
 
 
 def win_leg_key(target: Key) -> Key:
@@ -205,12 +205,21 @@ def _refusal(situation: Situation, target: MovementRow) -> DeclineReason | None:
         return DeclineReason.TARGET_UNKNOWN
     if not takes_stake(target) and not situation.policy.rollback_of_win:
         return DeclineReason.OPERATION_NOT_ALLOWED
-    own_win = _win_leg(situation, target)
-    wins = live_wins(situation.snapshot) - (own_win is not None and is_live(own_win))
-    settled = target.state is MovementState.APPLIED and is_bet(target) and wins > 0
+    settled = target.state is MovementState.APPLIED and is_bet(target) and _is_paid(situation, target)
     if settled and situation.policy.rollback_after_win is RollbackAfterWin.REFUSE:
         return DeclineReason.TARGET_SETTLED
     return None
+
+
+def _is_paid(situation: Situation, target: MovementRow) -> bool:
+    """Whether a win that stands came to the round after this bet.
+
+    A bet that enters a round which was paid before is not paid by that: its provider may have heard no answer to it,
+    and must be able to take it back.
+    """
+    own_win = _win_leg(situation, target)
+    after = dropwhile(lambda row: row.movement != target.movement, situation.snapshot.round_movements)
+    return any(is_win(row) and is_live(row) and row != own_win for row in after)
 
 
 def _begin(

@@ -33,6 +33,11 @@ def is_bet(row: MovementRow) -> bool:
     return MovementKind(row.kind) in BETS and takes_stake(row)
 
 
+def is_win(row: MovementRow) -> bool:
+    """Whether a movement counts as a win of its round."""
+    return MovementKind(row.kind) in COUNTED_WINS and row.direction == Direction.CREDIT.value and not is_bet(row)
+
+
 def shape_of(rows: Sequence[MovementRow]) -> Shape:
     """What kind of work it is to send these movements of one play."""
     stakes = sum(takes_stake(row) for row in rows)
@@ -100,6 +105,6 @@ def tallied(
         gained = (after.state in LIVE) - (before is not None and before.state in LIVE)
         if is_bet(after):
             bets += gained
-        elif MovementKind(after.kind) in COUNTED_WINS and after.direction == Direction.CREDIT.value:
+        elif is_win(after):
             wins += gained
     return (evolve(row, bets=bets, wins=wins, version=row.version + 1 if stored else 1),)
