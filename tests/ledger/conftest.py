@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
+import psycopg
 import pytest
 
 from croupier.ledger.port import Change, Committed, Ledger
+from croupier.ledger.postgres import PostgresLedger
 from croupier.ledger.records import (
     ConfigurationRow,
     DeliveryRow,
@@ -26,6 +29,8 @@ from croupier.ledger.records import (
     SessionState,
 )
 from croupier.ledger.sqlite import SqliteLedger
+from croupier.ledger.sqlite_statements import sql
+from croupier_conformance.servers import PostgresServer, ServerMissingError, postgres_server
 
 OPERATOR = "casino"
 
@@ -160,10 +165,82 @@ def rows() -> Rows:
 MakeLedger = Callable[[], Ledger]
 
 
-@pytest.fixture(params=["sqlite", "sqlite-inline"])
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test process."""
+    try:
+        with postgres_server() as server:
+            yield server
+    except ServerMissingError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def empty_postgres(postgres: PostgresServer) -> Iterator[str]:
+    """A database of its own, without a schema, for a test that changes more than rows."""
+    name = postgres.create()
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture(scope="session")
+def kept_postgres(postgres: PostgresServer) -> Iterator[str]:
+    """A database with a ledger's schema, made once: making one takes longer than most tests."""
+    name = postgres.create()
+    url = postgres.url(name)
+
+    async def make() -> None:
+        ledger = PostgresLedger(url)
+        await ledger.start()
+        await ledger.close()
+
+    asyncio.run(make())
+    yield url
+    postgres.drop(name)
+
+
+EMPTIED = (
+    "writers", "owners", "operator_positions", "movement_keys", "deliveries", "movements", "rounds", "events",
+    "exchanges", "sessions", "grants", "configuration", "players", "aliases",
+)  # fmt: skip
+"""Every table of a ledger; what refers to others comes before them."""
+
+
+def empty(url: str) -> None:
+    """Delete every row of a ledger."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        for table in EMPTIED:
+            connection.execute(sql("DELETE FROM", table).encode())
+
+
+@pytest.fixture(scope="session")
+def emptied_postgres(kept_postgres: str) -> Callable[[], str]:
+    """Empties the database with the ledger's schema and tells its URL."""
+
+    def emptied() -> str:
+        empty(kept_postgres)
+        return kept_postgres
+
+    return emptied
+
+
+@pytest.fixture
+def postgres_url(emptied_postgres: Callable[[], str]) -> str:
+    """A database with an empty ledger."""
+    return emptied_postgres()
+
+
+@pytest.fixture(params=["sqlite", "sqlite-inline", "postgres"])
 def make_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> MakeLedger:
     """Makes the engine's ledger, each time over the same database."""
     match request.param:
+        case "postgres":
+            url = request.getfixturevalue("postgres_url")
+            return lambda: PostgresLedger(url)
         case "sqlite":
             return lambda: SqliteLedger(tmp_path / "ledger.sqlite")
         case "sqlite-inline":

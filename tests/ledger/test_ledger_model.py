@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from croupier.ledger.port import Change, CommitResult, Committed, Ledger, Look, Refused, RefusedBecause, Update
+from croupier.ledger.postgres import PostgresLedger
 from croupier.ledger.records import Event, Key, MovementRow, MovementState, RoundRow, RoundState, StoredEvent
 from croupier.ledger.sqlite import SqliteLedger
 
@@ -181,6 +182,15 @@ def test_drawn_changes_have_the_effect_that_the_model_says(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(follow(engine(Path(folder) / "ledger.sqlite"), batches))
+
+
+@pytest.mark.parametrize("max_batch", [128, 2])
+@settings(max_examples=30)
+@given(st.lists(st.lists(changes(), min_size=1, max_size=6), min_size=1, max_size=6))
+def test_drawn_changes_have_the_same_effect_in_postgresql(
+    emptied_postgres: Callable[[], str], max_batch: int, batches: list[list[Change]]
+) -> None:
+    asyncio.run(follow(PostgresLedger(emptied_postgres(), max_batch=max_batch), batches))
 
 
 def test_the_model_itself_refuses() -> None:

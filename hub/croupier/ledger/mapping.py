@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_type_hints
 
 import attrs
 import orjson
@@ -95,6 +95,7 @@ def _enum(kind: type[Enum]) -> Codec:
 _JSON = Codec(to_json, from_json)
 _TUPLE = Codec(to_json, lambda text: tuple(from_json(text)))
 _BOOL = Codec(int, bool)
+_INTEGERS = (int, int | None, bool)
 
 
 class Table(Generic[Row]):
@@ -107,6 +108,11 @@ class Table(Generic[Row]):
         codecs: How attributes that are neither text nor integer are stored.
         settled: Indexed columns that hardly ever change: an update that leaves them alone spares their indexes.
         assigned: Columns that the ledger gives to a new row; an update keeps what is stored.
+
+    Attributes:
+        columns: Its columns, in the order of the attributes.
+        integers: Those that hold integers; the others hold text.
+        key_of: The key of a row.
     """
 
     def __init__(
@@ -126,6 +132,7 @@ class Table(Generic[Row]):
         self.assigned = assigned
         self.columns = tuple(field.name for field in fields)
         self.key_of: Callable[[Row], Any] = attrgetter(*key)
+        self.integers = frozenset(name for name, kind in get_type_hints(row).items() if kind in _INTEGERS)
         self._row: Callable[..., Row] = row
         self._read = attrgetter(*self.columns)
         self._codecs = tuple((self.columns.index(column), codec) for column, codec in (codecs or {}).items())

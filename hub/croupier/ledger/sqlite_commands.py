@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import attrs
 
-from croupier.contract.errors import ConflictError, LedgerCorruptError
+from croupier.contract.errors import ConflictError
+from croupier.ledger.changes import stay_with_operator
 from croupier.ledger.mapping import EVENT_COLUMNS, event_values
 from croupier.ledger.port import Change, CommitResult, Committed, Owner, Refused, RefusedBecause
 from croupier.ledger.records import AliasRow, ConfigurationRow, DeliveryRow, Key, MovementRow, PlayerRow
@@ -103,7 +104,7 @@ def apply_change(work: Work, change: Change) -> CommitResult:
     Raises:
         LedgerCorruptError: The change crosses operators; nothing was written.
     """
-    _stay_with_operator(change)
+    stay_with_operator(change)
     plan = _Plan(work)
     allowed = (
         all(plan.insert(MOVEMENTS, row) for row in change.movements)
@@ -127,23 +128,6 @@ def apply_change(work: Work, change: Change) -> CommitResult:
         position += len(change.events)
         work.move_places(change.operator, position, sequence + len(change.deliveries))
     return Committed(position)
-
-
-def _stay_with_operator(change: Change) -> None:
-    rows: Iterable[Any] = (
-        *change.movements,
-        *(key for key, _ in change.keys),
-        *(update.row for update in change.updates),
-        *change.rounds,
-        *change.deliveries,
-        *(update.row for update in change.delivery_updates),
-        *change.sessions,
-        *change.grants,
-        *change.configuration,
-    )
-    for row in rows:
-        if row.operator != change.operator:
-            raise LedgerCorruptError("a change crosses operators", where=type(row).__name__)
 
 
 class _Plan:

@@ -1,0 +1,213 @@
+"""Changes as the rows of a wave, and what the database says of them.
+
+A wave is a row of changes that do not touch each other, so that one statement can judge all of them at once. What two
+changes of one batch both touch is judged in order: the later one is in a later wave of the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import attrs
+from attrs import define, field
+
+from croupier.contract.errors import LedgerCorruptError
+from croupier.ledger import mapping
+from croupier.ledger.changes import stay_with_operator
+from croupier.ledger.mapping import Table, event_values
+from croupier.ledger.port import Change, CommitResult, Committed, Refused, RefusedBecause
+from croupier.ledger.postgres_arrays import Array, Integers, Texts
+from croupier.ledger.postgres_partitions import month_of
+from croupier.ledger.postgres_statements import (
+    DELIVERY_UPDATES,
+    GRANT_UPDATES,
+    LATER_CONFIGURATION,
+    MOVEMENT_UPDATES,
+    NEW_DELIVERIES,
+    NEW_EVENTS,
+    NEW_GRANTS,
+    NEW_KEYS,
+    NEW_MOVEMENTS,
+    NEW_ROUNDS,
+    NEW_SESSIONS,
+    NEXT_CONFIGURATION,
+    PARTS,
+    REFUSAL_CODES,
+    ROUND_UPDATES,
+    SESSION_UPDATES,
+    Part,
+)
+
+Place = tuple[str, ...]
+_BASE = 4
+_BECAUSE = {code: because for because, code in REFUSAL_CODES.items()}
+
+
+@define(eq=False)
+class Asked:
+    """One change, ready to be sent.
+
+    Attributes:
+        change: The change.
+        rows: The rows of each part, without the change's place in its wave.
+        touched: Everything that it writes, as (table, key ...).
+        times: When its events were.
+        refused: The refusal's number, if it contradicts itself: what comes before may still refuse it first.
+    """
+
+    change: Change
+    rows: list[tuple[Part, list[Any]]] = field(factory=list)
+    touched: set[Place] = field(factory=set)
+    times: list[int] = field(factory=list)
+    refused: int | None = None
+    _judged: list[Place] = field(factory=list)
+
+    def outcome(self, told: int) -> CommitResult:
+        """What the database's number for this change means."""
+        if told >= 0:
+            return Committed(told)
+        place, code = divmod(-told, _BASE)
+        return Refused(_BECAUSE[code], " ".join(self._judged[place]))
+
+    def _refusal(self, place: Place, because: RefusedBecause) -> int:
+        self._judged.append(place)
+        return (len(self._judged) - 1) * _BASE + REFUSAL_CODES[because]
+
+    def _add(self, part: Part, place: Place, because: RefusedBecause, *row: Any) -> bool:
+        refusal = self._refusal(place, because)
+        if place in self.touched:
+            self.refused = refusal
+            return False
+        self.touched.add(place)
+        self.rows.append((part, [refusal, *row]))
+        return True
+
+    def insert(self, part: Part, table: Table[Any], row: Any) -> bool:
+        """A row that must not exist yet; false if the change has had it before."""
+        return self._add(part, (table.name, *table.key_of(row)), RefusedBecause.TAKEN, *table.values(row))
+
+    def update(self, part: Part, table: Table[Any], row: Any, epoch: int | None = None) -> bool:
+        """A row that must be stored one version below; false if the change has had it before."""
+        values = table.values(row)
+        guards = [epoch, *values] if part.epochs else values
+        return self._add(part, (table.name, *table.key_of(row)), RefusedBecause.STALE, *guards)
+
+    def versioned(self, insert: Part, update: Part, table: Table[Any], rows: Iterable[Any]) -> bool:
+        """Rows that are new at version 1 and changed above it."""
+        return all(
+            self.insert(insert, table, row) if row.version == 1 else self.update(update, table, row) for row in rows
+        )
+
+    def keys(self) -> bool:
+        """The keys of movements; false if one comes twice."""
+        return all(
+            self._add(NEW_KEYS, ("key", *values), RefusedBecause.TAKEN, *values, movement)
+            for key, movement in self.change.keys
+            for values in [(key.operator, key.scope, key.namespace, key.value)]
+        )
+
+    def deliveries(self) -> bool:
+        """New deliveries, each at its distance from the last of them, and changed ones."""
+        new = self.change.deliveries
+        return all(
+            self.insert(NEW_DELIVERIES, mapping.DELIVERIES, attrs.evolve(row, sequence=place - len(new)))
+            for place, row in enumerate(new, 1)
+        ) and all(
+            self.update(DELIVERY_UPDATES, mapping.DELIVERIES, update.row, update.epoch)
+            for update in self.change.delivery_updates
+        )
+
+    def configuration(self) -> bool:
+        """The next versions of configured things; false if one does not follow the one before it."""
+        newest: dict[Place, int] = {}
+        table = mapping.CONFIGURATION
+        for row in self.change.configuration:
+            place = ("configuration", row.operator, row.kind, row.name)
+            refusal = self._refusal(place, RefusedBecause.TAKEN if row.version == 1 else RefusedBecause.STALE)
+            before = newest.get(place)
+            if before is None:
+                self.touched.add(place)
+                self.rows.append((NEXT_CONFIGURATION, [refusal, *table.values(row)]))
+            elif before == row.version - 1:
+                self.rows.append((LATER_CONFIGURATION, table.values(row)))
+            else:
+                self.refused = refusal
+                return False
+            newest[place] = row.version
+        return True
+
+    def events(self) -> None:
+        """Events, each at its distance from the last of them."""
+        operator, events = self.change.operator, self.change.events
+        self.times += [event.at for event in events]
+        for at in self.times:
+            month_of(at)
+        self.rows += [
+            (NEW_EVENTS, list(event_values(operator, place - len(events), event)))
+            for place, event in enumerate(events, 1)
+        ]
+
+
+def ask(change: Change) -> Asked:
+    """Make a change ready to be sent.
+
+    Raises:
+        LedgerCorruptError: It crosses operators, or holds what no column can.
+    """
+    stay_with_operator(change)
+    asked = Asked(change)
+    try:
+        allowed = (
+            all(asked.insert(NEW_MOVEMENTS, mapping.MOVEMENTS, row) for row in change.movements)
+            and asked.keys()
+            and all(
+                asked.update(MOVEMENT_UPDATES, mapping.MOVEMENTS, update.row, update.epoch) for update in change.updates
+            )
+            and asked.versioned(NEW_ROUNDS, ROUND_UPDATES, mapping.ROUNDS, change.rounds)
+            and asked.deliveries()
+            and asked.versioned(NEW_SESSIONS, SESSION_UPDATES, mapping.SESSIONS, change.sessions)
+            and asked.versioned(NEW_GRANTS, GRANT_UPDATES, mapping.GRANTS, change.grants)
+            and asked.configuration()
+        )
+        if allowed:
+            asked.events()
+    except (TypeError, ValueError) as error:
+        raise LedgerCorruptError(f"the ledger cannot hold what a change brings: {error}") from error
+    return asked
+
+
+def waves(batch: Iterable[Asked]) -> Iterator[list[Asked]]:
+    """The changes of a batch in order, cut where one touches what another before it does."""
+    wave: list[Asked] = []
+    touched: set[Place] = set()
+    for asked in batch:
+        if not touched.isdisjoint(asked.touched):
+            yield wave
+            wave, touched = [], set()
+        wave.append(asked)
+        touched |= asked.touched
+    if wave:
+        yield wave
+
+
+def wave_parameters(wave: Sequence[Asked]) -> tuple[tuple[Part, ...], list[Array]]:
+    """What `croupier.ledger.postgres_statements.wave` is to be made for, and its arrays.
+
+    Raises:
+        ValueError, TypeError, AttributeError, struct.error: A row holds what no column can.
+    """
+    rows: dict[Part, list[list[Any]]] = {}
+    for change, asked in enumerate(wave, 1):
+        for part, values in asked.rows:
+            rows.setdefault(part, []).append([change, *values])
+    parts = tuple(part for part in PARTS if part in rows)
+    arrays: list[Array] = [
+        Texts([asked.change.operator for asked in wave]),
+        Integers([len(asked.change.events) for asked in wave]),
+        Integers([len(asked.change.deliveries) for asked in wave]),
+        Integers([asked.refused for asked in wave]),
+    ]
+    for part in parts:
+        arrays += part.arrays(rows[part])
+    return parts, arrays

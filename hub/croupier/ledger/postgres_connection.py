@@ -1,0 +1,130 @@
+"""The one connection of a process that writes, and the proof of what a lost one has done.
+
+Each process has a row in `writers`. A batch writes its number and outcomes there, in its own transaction. When a
+connection is lost, a new one raises the row's fence, which waits for the old transaction if that is still at work and
+makes any that begins later fail. What the row then says is final: either it has the batch's number and the batch is
+durable, or it has not and never will.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from uuid import uuid4
+
+import psycopg
+from attrs import frozen
+
+from croupier.ledger.postgres_open import Connection, Plans, check_settings, connect
+from croupier.ledger.postgres_partitions import Partitions
+
+_TERMINATE = (
+    b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    b" WHERE application_name = $1::text AND usename = current_user AND pid <> pg_backend_pid()"
+)
+_RAISE = b"UPDATE writers SET fence = $2::int8, seen_at = now() WHERE writer = $1::text RETURNING batch, outcomes"
+_ENTER = b"INSERT INTO writers (writer, fence, batch, outcomes) VALUES ($1::text, $2::int8, 0, '{}')"
+_LEAVE = b"DELETE FROM writers WHERE writer = $1::text"
+_FORGET = b"DELETE FROM writers WHERE seen_at < now() - interval '30 days'"
+
+
+@frozen
+class LastBatch:
+    """What the database holds of a writer's last batch.
+
+    Attributes:
+        number: Its number; 0 if there was none.
+        outcomes: What became of its changes, in order.
+    """
+
+    number: int
+    outcomes: Sequence[int]
+
+
+class WritingConnection:
+    """The connection that writes.
+
+    Args:
+        url: Of the database.
+
+    Attributes:
+        writer: This process's name in `writers`.
+        fence: What the row must say for the present connection to write.
+        last: What the database held of the last batch when the present connection was opened.
+        partitions: Which partitions there are.
+        plans: When its plans are to be made anew.
+        operators: Those that certainly have their row in `operator_positions`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Connection | None = None
+        self.writer = uuid4().hex
+        self.fence = 0
+        self.last = LastBatch(0, ())
+        self.partitions = Partitions()
+        self.operators: set[str] = set()
+        self.plans = Plans()
+
+    async def get(self) -> Connection:
+        """The connection, a new one if there is none.
+
+        Raises:
+            UnsafeStoreError: The server's settings are not safe (any more).
+            psycopg.Error: There is no connection.
+        """
+        return self._connection or await self._open()
+
+    async def _open(self) -> Connection:
+        """From now on no earlier connection of this process can write."""
+        name = f"croupier-writer-{self.writer}"
+        connection = await connect(self._url, name)
+        try:
+            await check_settings(connection)
+            await connection.execute(_TERMINATE, (name,))
+            self.last = await self._take_over(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    async def _take_over(self, connection: Connection) -> LastBatch:
+        self.fence += 1
+        own = (self.writer, self.fence)
+        found = await (await connection.execute(_RAISE, own)).fetchone()
+        if found:
+            return LastBatch(*found)
+        await connection.execute(_ENTER, own)
+        return LastBatch(0, ())
+
+    async def make_ready(self) -> None:
+        """What is done once at the start: partitions ahead, and forgetting processes that are long gone."""
+        connection = await self.get()
+        await connection.execute(_FORGET)
+        await self.partitions.make_ahead(connection)
+
+    async def roll_back(self) -> bool:
+        """End the transaction of a statement that failed; false, and no connection, if that is not possible."""
+        if self._connection and not self._connection.closed:
+            try:
+                await self._connection.rollback()
+            except psycopg.Error:
+                pass
+            else:
+                return True
+        await self.drop()
+        return False
+
+    async def drop(self) -> None:
+        """Give the connection up."""
+        connection, self._connection = self._connection, None
+        if connection:
+            await connection.close()
+
+    async def close(self) -> None:
+        """Take leave of the database."""
+        if self._connection:
+            with suppress(psycopg.Error):  # without it the row is forgotten later
+                await self._connection.execute(_LEAVE, (self.writer,))
+        await self.drop()

@@ -1,0 +1,102 @@
+"""Partitions by month of what is only appended: made before they are needed, without stopping anyone.
+
+A partition is made as a table of its own and then attached, which waits for no reader and no writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from attrs import define, field
+
+from croupier.ledger.postgres_open import Connection
+from croupier.ledger.sqlite_statements import sql
+
+_DAY_MS = 86_400_000
+_ATTACHING = 0x706172746974696F & 0x7FFFFFFFFFFFFFFF
+_BY_MONTH = {"events": "at", "exchanges": "started_at"}
+"""The partitioned tables, with the column that decides."""
+
+Month = tuple[int, int]
+
+
+def month_of(at: int) -> Month:
+    """The month (year, from 1 on) of a time in milliseconds, in UTC.
+
+    Raises:
+        ValueError: It is outside the years 1 to 9998.
+    """
+    try:
+        day = datetime.fromtimestamp(at // 1000, UTC)
+    except (OverflowError, OSError) as error:
+        raise ValueError("a time beyond the calendar") from error
+    if day.year > 9998:
+        raise ValueError("a time beyond the calendar")
+    return day.year, day.month
+
+
+def following(month: Month) -> Month:
+    """The month after."""
+    year, number = month
+    return (year + 1, 1) if number == 12 else (year, number + 1)
+
+
+def _begins(month: Month) -> int:
+    return int(datetime(*month, 1, tzinfo=UTC).timestamp()) * 1000
+
+
+@define
+class Partitions:
+    """Which partitions there are, as far as this process knows."""
+
+    _days: set[int] = field(factory=set)
+    _months: set[Month] = field(factory=set)
+
+    def missing(self, times: Iterable[int]) -> set[int]:
+        """Those of the times (milliseconds) that may have no partition yet."""
+        return {at for at in times if at // _DAY_MS not in self._days}
+
+    async def make(self, connection: Connection, times: Iterable[int]) -> None:
+        """Make the partitions of times, and those of the months after, where there are none.
+
+        Args:
+            connection: In autocommit mode.
+            times: Milliseconds.
+
+        Raises:
+            ValueError: A time is outside the calendar.
+            psycopg.Error: A partition cannot be made.
+        """
+        days = {at // _DAY_MS: month_of(at) for at in times}
+        for month in sorted(set(days.values()) - self._months):
+            for needed in (month, following(month)):
+                for table in _BY_MONTH:
+                    await _make(connection, table, needed)
+            self._months.add(month)
+        self._days |= days.keys()
+
+    async def make_ahead(self, connection: Connection) -> None:
+        """Make the partitions of this month and the next, by the database's clock."""
+        found = await connection.execute(b"SELECT (extract(epoch FROM now()) * 1000)::int8")
+        await self.make(connection, [now for (now,) in await found.fetchall()])
+
+
+async def _make(connection: Connection, table: str, month: Month) -> None:
+    year, number = month
+    name = f"{table}_{year:04}_{number:02}"
+    if await _exists(connection, name):
+        return
+    async with connection.transaction():
+        await connection.execute(f"SELECT pg_advisory_xact_lock({_ATTACHING})".encode())
+        if await _exists(connection, name):
+            return
+        like = sql("CREATE TABLE", name, "(LIKE", table, "INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)")
+        await connection.execute(like.encode())
+        bounds = f"FOR VALUES FROM ({_begins(month)}) TO ({_begins(following(month))})"
+        await connection.execute(sql("ALTER TABLE", table, "ATTACH PARTITION", name, bounds).encode())
+
+
+async def _exists(connection: Connection, name: str) -> bool:
+    found = await connection.execute(b"SELECT to_regclass($1::text) IS NOT NULL", (name,))
+    return bool((await found.fetchall())[0][0])

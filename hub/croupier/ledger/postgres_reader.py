@@ -1,0 +1,365 @@
+"""The ledger's reads, on a pool of connections that cannot write, to the server that the writer writes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import attrs
+import psycopg
+from psycopg.types.numeric import Int8
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from croupier.ledger import mapping
+from croupier.ledger.mapping import EVENT_COLUMNS, UNFINISHED, Table, from_json, state_counts, stored_event
+from croupier.ledger.port import Look, MovementFilter, Page, Snapshot
+from croupier.ledger.postgres_arrays import Texts, restored, storable
+from croupier.ledger.postgres_open import DISCARD_PLANS, Connection, Plans, conninfo, prepare_session, unavailable
+from croupier.ledger.records import (
+    ConfigurationRow,
+    DeliveryRow,
+    DeliveryState,
+    ExchangeRow,
+    GrantRow,
+    Key,
+    MovementRow,
+    PlayerRow,
+    RoundRow,
+    SessionRow,
+    StoredEvent,
+)
+from croupier.ledger.sqlite_statements import columns, sql
+
+Row = TypeVar("Row", bound=attrs.AttrsInstance)
+Pool = AsyncConnectionPool[Connection]
+
+_WAIT_SECONDS = 5.0
+
+
+def _select(table: Table[Any], *clauses: str) -> str:
+    return sql("SELECT", columns(table.columns), "FROM", table.name, *clauses)
+
+
+def by_key(table: Table[Any]) -> str:
+    """The statement that reads one row by its key."""
+    return _select(table, "WHERE", " AND ".join(f'"{name}" = ${place}' for place, name in enumerate(table.key, 1)))
+
+
+_KEYS_OF = (
+    "SELECT movement, scope, namespace, value FROM movement_keys WHERE operator = $1 AND movement = ANY ($2::text[])"
+    " ORDER BY movement, scope, namespace, value"
+)
+_EVENTS = sql(
+    "SELECT", columns(EVENT_COLUMNS), "FROM events WHERE operator = $1 AND position > $2 ORDER BY position LIMIT $3"
+)
+_SESSION_BY_LAUNCH = _select(mapping.SESSIONS, "WHERE operator = $1 AND connection = $2 AND launch_hash = $3 LIMIT 1")
+_SESSION_BY_TOKEN = _select(mapping.SESSIONS, "WHERE operator = $1 AND connection = $2 AND token_hash = $3 LIMIT 1")
+_LATEST_SESSION = _select(
+    mapping.SESSIONS,
+    "WHERE operator = $1 AND connection = $2 AND player = $3 ORDER BY created_at DESC, session DESC LIMIT 1",
+)
+SELECT_PLAYER = _select(mapping.PLAYERS, "WHERE operator = $1 AND operator_player = $2")
+SELECT_ALIAS = _select(mapping.ALIASES, "WHERE operator = $1 AND connection = $2 AND player = $3")
+_UNFINISHED = ", ".join(f"'{state}'" for state in UNFINISHED)
+_COUNT_MOVEMENTS = sql("SELECT state, count(*) FROM movements WHERE state IN (", _UNFINISHED, ") GROUP BY state")
+_COUNT_DELIVERIES = (
+    "SELECT (SELECT count(*) FROM deliveries WHERE state = 'owed'),"
+    " (SELECT count(*) FROM deliveries WHERE state = 'held'),"
+    " (SELECT coalesce(sum(sequence), 0)::int8 FROM operator_positions)"
+)
+
+
+@lru_cache(maxsize=32)
+def _look_statement(*, keys: bool, movements: bool, round: bool, played: bool) -> str:
+    """One statement, so that it is one consistent reading. How a row was found comes first, the round's row last."""
+    moved = columns(mapping.MOVEMENTS.columns, "movements")
+    parts = []
+    number = 2
+    if keys:
+        parts.append(
+            sql(
+                "SELECT 0 AS found, given.place,", moved, ", NULL AS round_row",
+                "FROM unnest($2::text[], $3::text[], $4::text[])",
+                "WITH ORDINALITY AS given (scope, namespace, value, place)",
+                "CROSS JOIN LATERAL (SELECT movement FROM movement_keys AS keys WHERE keys.operator = $1::text",
+                "AND keys.scope = given.scope AND keys.namespace = given.namespace AND keys.value = given.value",
+                "OFFSET 0) AS keyed JOIN movements ON movements.operator = $1::text",
+                "AND movements.movement = keyed.movement",
+            )
+        )  # fmt: skip
+        number += 3
+    if movements:
+        which = f"movements.operator = $1::text AND movements.movement = ANY (${number}::text[])"
+        parts.append(sql("SELECT 1, 0,", moved, ", NULL FROM movements WHERE", which))
+        number += 1
+    if played:
+        which = f"movements.operator = $1::text AND movements.round = ${number}::text"
+        parts.append(sql("SELECT 2, movements.number,", moved, ", NULL FROM movements WHERE", which))
+    if round:
+        nothing = ", ".join(
+            f"NULL::{'int8' if column in mapping.MOVEMENTS.integers else 'text'}"
+            for column in mapping.MOVEMENTS.columns
+        )
+        which = f"rounds.operator = $1::text AND rounds.round = ${number}::text"
+        parts.append(sql("SELECT 3, 0,", nothing, ", row_to_json(rounds)::text FROM rounds WHERE", which))
+    return " UNION ALL ".join(parts)
+
+
+class PostgresReads:
+    """Everything of `croupier.ledger.port.Ledger` that only reads."""
+
+    _pool: Pool | None = None
+    _tries = 1
+
+    def __init__(self) -> None:
+        self._plans = Plans()
+
+    async def _open_pool(self, url: str, size: int) -> None:
+        pool: Pool = AsyncConnectionPool(
+            conninfo(url, "croupier-reader"),
+            kwargs={"autocommit": True, "cursor_factory": psycopg.AsyncRawCursor},
+            configure=_make_reader,
+            min_size=1,
+            max_size=size,
+            timeout=_WAIT_SECONDS,
+            open=False,
+        )
+        self._pool = pool
+        await pool.open(wait=True, timeout=_WAIT_SECONDS)
+        self._tries = size + 1
+
+    async def _close_pool(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool:
+            await pool.close()
+
+    async def _read(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows that a statement finds; on another connection if the pool's are lost."""
+        if self._pool is None:
+            raise unavailable(RuntimeError("it is not open"))
+        given = [parameter(value) for value in parameters]
+        trouble: Exception | None = None
+        for _ in range(self._tries):
+            try:
+                async with self._pool.connection() as connection:
+                    try:
+                        if self._plans.are_old(connection):
+                            await connection.execute(DISCARD_PLANS)
+                        cursor = connection.cursor(binary=True)
+                        await cursor.execute(statement.encode(), given)
+                        return [restored_row(row) for row in await cursor.fetchall()]
+                    except psycopg.OperationalError as error:
+                        if not connection.closed:
+                            raise
+                        trouble = error
+            except (psycopg.Error, PoolTimeout, OSError) as error:
+                raise unavailable(error) from error
+        raise unavailable(trouble or RuntimeError("no connection")) from trouble
+
+    async def _first(self, table: Table[Row], statement: str, parameters: Sequence[Any]) -> Row | None:
+        found = await self._read(statement, parameters)
+        return table.row(found[0]) if found else None
+
+    async def _listed(
+        self, table: Table[Row], place: tuple[str, str], where: Mapping[str, Any], page: Page
+    ) -> list[Row]:
+        """A page of rows, those with the conditions that are not `None`, in order of `place`."""
+        conditions, parameters = _restricting(where)
+        order = columns(place)
+        if page.after is not None:
+            conditions.append(f"({order}) > (${len(parameters) + 1}, ${len(parameters) + 2})")
+            parameters += page.after
+        limit = f"LIMIT ${len(parameters) + 1}"
+        statement = _select(table, "WHERE", " AND ".join(conditions), "ORDER BY", order, limit)
+        return table.rows(await self._read(statement, [*parameters, page.limit]))
+
+    async def look(self, look: Look) -> Snapshot:
+        """Read for one decision."""
+        wanted = [key for key in look.keys if key.operator == look.operator]
+        if not (wanted or look.movements or look.round is not None):
+            await self._read("SELECT 1")
+            return Snapshot()
+        statement = _look_statement(
+            keys=bool(wanted),
+            movements=bool(look.movements),
+            round=look.round is not None,
+            played=look.round is not None and look.round_movements,
+        )
+        parameters: list[Any] = [look.operator]
+        if wanted:
+            parameters += [
+                Texts([key.scope for key in wanted]),
+                Texts([key.namespace for key in wanted]),
+                Texts([key.value for key in wanted]),
+            ]
+        if look.movements:
+            parameters.append(Texts(look.movements))
+        if look.round is not None:
+            parameters.append(look.round)
+        return _snapshot(wanted, await self._read(statement, parameters))
+
+    async def movement(self, operator: str, movement: str) -> MovementRow | None:
+        return await self._first(mapping.MOVEMENTS, by_key(mapping.MOVEMENTS), (operator, movement))
+
+    async def movements(self, operator: str, which: MovementFilter, page: Page) -> Sequence[MovementRow]:
+        where = {
+            "operator =": operator,
+            "player =": which.player,
+            "connection =": which.connection,
+            "round =": which.round,
+            "state =": which.state,
+            "created_at >=": which.since,
+            "created_at <": which.until,
+        }
+        return await self._listed(mapping.MOVEMENTS, ("created_at", "movement"), where, page)
+
+    async def keys_of(self, operator: str, movements: Sequence[str]) -> Mapping[str, Sequence[Key]]:
+        keys: dict[str, list[Key]] = {movement: [] for movement in movements}
+        for movement, *key in await self._read(_KEYS_OF, (operator, Texts(movements))):
+            keys[movement].append(Key(operator, *key))
+        return keys
+
+    async def round(self, operator: str, round: str) -> RoundRow | None:
+        return await self._first(mapping.ROUNDS, by_key(mapping.ROUNDS), (operator, round))
+
+    async def rounds(self, operator: str, player: str | None, page: Page) -> Sequence[RoundRow]:
+        where = {"operator =": operator, "player =": player}
+        return await self._listed(mapping.ROUNDS, ("opened_at", "round"), where, page)
+
+    async def deliveries(self, operator: str | None, state: DeliveryState | None, limit: int) -> Sequence[DeliveryRow]:
+        order = "created_at, operator, sequence" if operator is None else "sequence"
+        # A literal, not a parameter: only so do the partial indexes of open work serve.
+        conditions = [f"state = '{state.value}'"] if state else []
+        conditions += [] if operator is None else ["operator = $2"]
+        where = sql("WHERE", " AND ".join(conditions)) if conditions else ""
+        statement = _select(mapping.DELIVERIES, where, "ORDER BY", order, "LIMIT $1")
+        parameters = (limit,) if operator is None else (limit, operator)
+        return mapping.DELIVERIES.rows(await self._read(statement, parameters))
+
+    async def delivery(self, operator: str, delivery: str) -> DeliveryRow | None:
+        return await self._first(mapping.DELIVERIES, by_key(mapping.DELIVERIES), (operator, delivery))
+
+    async def deliveries_of(self, operator: str, movement: str) -> Sequence[DeliveryRow]:
+        statement = _select(mapping.DELIVERIES, "WHERE operator = $1 AND movement = $2 ORDER BY sequence")
+        return mapping.DELIVERIES.rows(await self._read(statement, (operator, movement)))
+
+    async def events_after(self, operator: str, position: int, limit: int) -> Sequence[StoredEvent]:
+        return [stored_event(found) for found in await self._read(_EVENTS, (operator, position, limit))]
+
+    async def exchanges(
+        self, operator: str, *, trace: str | None = None, movement: str | None = None
+    ) -> Sequence[ExchangeRow]:
+        if trace is None and movement is None:
+            return []
+        conditions, parameters = _restricting({"operator =": operator, "trace =": trace, "movement =": movement})
+        where = " AND ".join(conditions)
+        statement = _select(mapping.EXCHANGES, "WHERE", where, "ORDER BY started_at, number")
+        return mapping.EXCHANGES.rows(await self._read(statement, parameters))
+
+    async def player(self, operator: str, player: str) -> PlayerRow | None:
+        return await self._first(mapping.PLAYERS, by_key(mapping.PLAYERS), (operator, player))
+
+    async def player_by_operator_id(self, operator: str, operator_player: str) -> PlayerRow | None:
+        return await self._first(mapping.PLAYERS, SELECT_PLAYER, (operator, operator_player))
+
+    async def player_by_alias(self, operator: str, connection: str, alias: str) -> str | None:
+        found = await self._first(mapping.ALIASES, by_key(mapping.ALIASES), (operator, connection, alias))
+        return found.player if found else None
+
+    async def alias_of(self, operator: str, connection: str, player: str) -> str | None:
+        found = await self._first(mapping.ALIASES, SELECT_ALIAS, (operator, connection, player))
+        return found.alias if found else None
+
+    async def session(self, operator: str, session: str) -> SessionRow | None:
+        return await self._first(mapping.SESSIONS, by_key(mapping.SESSIONS), (operator, session))
+
+    async def session_by_hash(self, operator: str, connection: str, token_hash: str) -> SessionRow | None:
+        which = (operator, connection, token_hash)
+        found = await self._first(mapping.SESSIONS, _SESSION_BY_TOKEN, which)
+        return found or await self._first(mapping.SESSIONS, _SESSION_BY_LAUNCH, which)
+
+    async def latest_session(self, operator: str, connection: str, player: str) -> SessionRow | None:
+        return await self._first(mapping.SESSIONS, _LATEST_SESSION, (operator, connection, player))
+
+    async def sessions(self, operator: str, player: str | None, page: Page) -> Sequence[SessionRow]:
+        where = {"operator =": operator, "player =": player}
+        return await self._listed(mapping.SESSIONS, ("created_at", "session"), where, page)
+
+    async def grant(self, operator: str, connection: str, grant: str) -> GrantRow | None:
+        return await self._first(mapping.GRANTS, by_key(mapping.GRANTS), (operator, connection, grant))
+
+    async def grants(self, operator: str, player: str | None, page: Page) -> Sequence[GrantRow]:
+        where = {"operator =": operator, "player =": player}
+        return await self._listed(mapping.GRANTS, ("created_at", "grant"), where, page)
+
+    async def configuration(self, operator: str | None = None, kind: str | None = None) -> Sequence[ConfigurationRow]:
+        conditions, parameters = _restricting({"operator =": operator, "kind =": kind})
+        statement = _select(
+            mapping.CONFIGURATION,
+            "AS one WHERE version = (SELECT max(version) FROM configuration AS other",
+            "WHERE other.operator = one.operator AND other.kind = one.kind AND other.name = one.name)",
+            *(f"AND {condition}" for condition in conditions),
+            "ORDER BY operator, kind, name",
+        )
+        return mapping.CONFIGURATION.rows(await self._read(statement, parameters))
+
+    async def configuration_history(self, operator: str, kind: str, name: str) -> Sequence[ConfigurationRow]:
+        statement = _select(mapping.CONFIGURATION, "WHERE operator = $1 AND kind = $2 AND name = $3 ORDER BY version")
+        return mapping.CONFIGURATION.rows(await self._read(statement, (operator, kind, name)))
+
+    async def count_states(self) -> Mapping[str, int]:
+        movements: dict[str, int] = dict(await self._read(_COUNT_MOVEMENTS))
+        ((owed, held, deliveries),) = await self._read(_COUNT_DELIVERIES)
+        return state_counts(movements, owed, held, deliveries)
+
+
+async def _make_reader(connection: Connection) -> None:
+    await prepare_session(connection)
+    await connection.execute(b"SET default_transaction_read_only = on")
+
+
+def parameter(value: Any) -> Any:
+    """Numbers of one size and text without NUL: else each mix of types would be prepared for itself."""
+    if isinstance(value, str):
+        return storable(value)
+    return Int8(value) if isinstance(value, int) else value
+
+
+def restored_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row with its texts as they were given."""
+    for value in row:
+        if type(value) is str and "\x01" in value:
+            return tuple(restored(value) if isinstance(value, str) else value for value in row)
+    return row
+
+
+def _restricting(where: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
+    """Conditions on what is not `None`, and their parameters."""
+    given = [(condition, value) for condition, value in where.items() if value is not None]
+    return [f"{condition} ${place}" for place, (condition, _) in enumerate(given, 1)], [value for _, value in given]
+
+
+def _snapshot(wanted: Sequence[Key], rows: Sequence[tuple[Any, ...]]) -> Snapshot:
+    """What the statement of `_look_statement` found."""
+    keys: dict[Key, MovementRow] = {}
+    movements: dict[str, MovementRow] = {}
+    played: list[tuple[int, MovementRow]] = []
+    round_row: RoundRow | None = None
+    for found, place, *moved, round_text in rows:
+        if found == 3:
+            columns_of_round = from_json(round_text)
+            round_row = mapping.ROUNDS.row(
+                restored(value) if isinstance(value, str) else value
+                for value in map(columns_of_round.__getitem__, mapping.ROUNDS.columns)
+            )
+            continue
+        row = mapping.MOVEMENTS.row(moved)
+        if found == 2:
+            played.append((place, row))
+        else:
+            movements[row.movement] = row
+            if found == 0:
+                keys[wanted[place - 1]] = row
+    played.sort(key=lambda one: one[0])
+    return Snapshot(keys=keys, movements=movements, round=round_row, round_movements=tuple(row for _, row in played))

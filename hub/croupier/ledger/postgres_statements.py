@@ -1,0 +1,318 @@
+"""The SQL of the PostgreSQL ledger, written from the tables' columns.
+
+The statement of a wave is the heart: one statement judges up to a batch of changes that do not touch each other and
+writes those that nothing refuses. Its guards look rows up one by one with subqueries that cannot become joins, and its
+updates are `INSERT ... ON CONFLICT DO UPDATE`, which finds each row by the key's index: no plan of it depends on how
+large the tables were when it was prepared.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable, Sequence
+from enum import Enum, unique
+from functools import lru_cache
+
+from croupier.ledger import mapping
+from croupier.ledger.mapping import Table
+from croupier.ledger.port import RefusedBecause
+from croupier.ledger.postgres_arrays import Array, Integers, Texts
+from croupier.ledger.sqlite_statements import columns, sql
+
+Kind = type[Integers] | type[Texts]
+
+
+@unique
+class Action(Enum):
+    """What is done with the rows of a part."""
+
+    INSERT = "new"
+    """They must not exist yet."""
+    UPDATE = "changed"
+    """They must be stored one version below."""
+    FOLLOW = "next"
+    """Their version must be one above the newest stored."""
+    APPEND = "appended"
+    """Nothing stands in their way."""
+
+
+class Part:
+    """What a change does to one table.
+
+    Args:
+        table: The table's name.
+        action: What is done.
+        columns: The columns of its rows.
+        integers: Those that hold integers.
+        key: The columns that identify a row.
+        places: The column that is an offset to the operator's place after the change, with the name of the place.
+        epochs: Whether an update may ask for an epoch.
+        assigned: Columns that an update keeps.
+
+    Attributes:
+        name: What it is called in a statement.
+        guarded: Whether something can refuse its rows.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        action: Action,
+        columns: tuple[str, ...],
+        integers: frozenset[str],
+        *,
+        key: tuple[str, ...] = (),
+        places: tuple[str, str] | None = None,
+        epochs: bool = False,
+        assigned: tuple[str, ...] = (),
+    ) -> None:
+        self.name = f"{action.value}_{table}"
+        self.table = table
+        self.action = action
+        self.columns = columns
+        self.key = key
+        self.guarded = action is not Action.APPEND
+        self.epochs = epochs
+        self._places = places
+        self._kept = {*key, *assigned}
+        own: list[tuple[str, Kind]] = [("change", Integers)]
+        if self.guarded:
+            own.append(("refusal", Integers))
+        if epochs:
+            own.append(("under", Integers))
+        own += [(column, Integers if column in integers else Texts) for column in columns]
+        self._given = own
+
+    @property
+    def parameters(self) -> int:
+        """How many arrays it is given as."""
+        return len(self._given)
+
+    def arrays(self, rows: Iterable[Sequence[typing.Any]]) -> list[Array]:
+        """Its rows, each after the change's place, refusal and epoch as far as it has these, as arrays."""
+        return [kind(values) for (_, kind), values in zip(self._given, zip(*rows, strict=True), strict=True)]
+
+    def given(self, first: int) -> str:
+        """The common table of its rows, from the parameter `first` on."""
+        arrays = unnest((kind for _, kind in self._given), first)
+        return sql(self.name, "AS MATERIALIZED (SELECT * FROM", arrays, "AS given (", columns(self._names), "))")
+
+    @property
+    def _names(self) -> list[str]:
+        return [name for name, _ in self._given]
+
+    def _match(self, key: Iterable[str]) -> str:
+        return " AND ".join(f'stored."{column}" = given."{column}"' for column in key)
+
+    def refusals(self) -> str:
+        """The refusals of rows that meet something."""
+        start = sql("SELECT given.change, given.refusal FROM", self.name, "AS given")
+        match self.action:
+            case Action.INSERT:
+                found = sql("SELECT 1 FROM", self.table, "AS stored WHERE", self._match(self.key))
+                return sql(start, "WHERE (", found, ") IS NOT NULL")
+            case Action.FOLLOW:
+                newest = sql(
+                    "SELECT max(stored.version) FROM", self.table, "AS stored WHERE", self._match(self.key[:-1])
+                )
+                return sql(start, "WHERE coalesce((", newest, "), 0) <> given.version - 1")
+            case Action.UPDATE:
+                guards = "stored.version, stored.epoch" if self.epochs else "stored.version"
+                stored = sql("SELECT", guards, "FROM", self.table, "AS stored WHERE", self._match(self.key))
+                condition = "stored.version IS DISTINCT FROM given.version - 1"
+                if self.epochs:
+                    condition += " OR (given.under IS NOT NULL AND stored.epoch IS DISTINCT FROM given.under)"
+                return sql(
+                    start, "LEFT JOIN LATERAL (", stored, "FOR NO KEY UPDATE) AS stored ON true WHERE", condition
+                )
+            case Action.APPEND:
+                raise ValueError("what is appended meets nothing")
+            case never:
+                typing.assert_never(never)
+
+    def write(self) -> str:
+        """The common table that writes the rows of accepted changes."""
+        values = [f'given."{column}"' for column in self.columns]
+        if self._places:
+            column, places = self._places
+            values[self.columns.index(column)] = f'verdict.{places}[given.change] + given."{column}"'
+        statement = sql(
+            "INSERT INTO", self.table, "(", columns(self.columns), ") SELECT", ", ".join(values),
+            "FROM", self.name, "AS given, verdict WHERE verdict.accepted[given.change]",
+        )  # fmt: skip
+        if self.action is Action.UPDATE:
+            kept = ", ".join(f'"{name}" = excluded."{name}"' for name in self.columns if name not in self._kept)
+            statement = sql(statement, "ON CONFLICT (", columns(self.key), ") DO UPDATE SET", kept)
+        return sql(f"write_{self.name}", "AS (", statement, ")")
+
+
+def unnest(kinds: Iterable[Kind], first: int) -> str:
+    """Arrays side by side, as parameters from `first` on."""
+    types = {Integers: "int8", Texts: "text"}
+    arrays = (f"${number}::{types[kind]}[]" for number, kind in enumerate(kinds, first))
+    return f"unnest({', '.join(arrays)})"
+
+
+def _part(table: Table[typing.Any], action: Action, places: tuple[str, str] | None = None) -> Part:
+    return Part(
+        table.name,
+        action,
+        table.columns,
+        table.integers,
+        key=table.key,
+        places=places,
+        epochs=action is Action.UPDATE and "epoch" in table.columns,
+        assigned=table.assigned,
+    )
+
+
+KEY_COLUMNS = ("operator", "scope", "namespace", "value")
+
+NEW_MOVEMENTS = _part(mapping.MOVEMENTS, Action.INSERT)
+NEW_KEYS = Part("movement_keys", Action.INSERT, (*KEY_COLUMNS, "movement"), frozenset(), key=KEY_COLUMNS)
+MOVEMENT_UPDATES = _part(mapping.MOVEMENTS, Action.UPDATE)
+NEW_ROUNDS = _part(mapping.ROUNDS, Action.INSERT)
+ROUND_UPDATES = _part(mapping.ROUNDS, Action.UPDATE)
+NEW_DELIVERIES = _part(mapping.DELIVERIES, Action.INSERT, ("sequence", "sequences"))
+DELIVERY_UPDATES = _part(mapping.DELIVERIES, Action.UPDATE)
+NEW_SESSIONS = _part(mapping.SESSIONS, Action.INSERT)
+SESSION_UPDATES = _part(mapping.SESSIONS, Action.UPDATE)
+NEW_GRANTS = _part(mapping.GRANTS, Action.INSERT)
+GRANT_UPDATES = _part(mapping.GRANTS, Action.UPDATE)
+NEXT_CONFIGURATION = _part(mapping.CONFIGURATION, Action.FOLLOW)
+LATER_CONFIGURATION = _part(mapping.CONFIGURATION, Action.APPEND)
+NEW_EVENTS = Part(
+    "events", Action.APPEND, mapping.EVENT_COLUMNS, frozenset({"position", "at"}), places=("position", "positions")
+)
+
+PARTS = (
+    NEW_MOVEMENTS, NEW_KEYS, MOVEMENT_UPDATES, NEW_ROUNDS, ROUND_UPDATES, NEW_DELIVERIES, DELIVERY_UPDATES,
+    NEW_SESSIONS, SESSION_UPDATES, NEW_GRANTS, GRANT_UPDATES, NEXT_CONFIGURATION, LATER_CONFIGURATION, NEW_EVENTS,
+)  # fmt: skip
+"""Everything that a change may do, in the order in which a wave's parameters come."""
+
+_GIVEN = (Texts, Integers, Integers, Integers)
+_JUDGED = """judged AS MATERIALIZED (
+  SELECT change, operator, events, deliveries,
+    (SELECT min(refusals.refusal) FROM refusals WHERE refusals.change = given.change) AS refusal
+  FROM given),
+placed AS MATERIALIZED (
+  SELECT change, operator, refusal, events, deliveries,
+    (SELECT position FROM operator_positions AS stored WHERE stored.operator = judged.operator)
+      + (sum(CASE WHEN refusal IS NULL THEN events ELSE 0 END) OVER so_far)::int8 AS position,
+    (SELECT sequence FROM operator_positions AS stored WHERE stored.operator = judged.operator)
+      + (sum(CASE WHEN refusal IS NULL THEN deliveries ELSE 0 END) OVER so_far)::int8 AS sequence
+  FROM judged WINDOW so_far AS (PARTITION BY operator ORDER BY change)),
+verdict AS MATERIALIZED (
+  SELECT array_agg(refusal IS NULL ORDER BY change) AS accepted,
+    array_agg(position ORDER BY change) AS positions,
+    array_agg(sequence ORDER BY change) AS sequences,
+    array_agg(coalesce(-refusal, position) ORDER BY change) AS outcomes
+  FROM placed),
+moved AS (
+  INSERT INTO operator_positions (operator, position, sequence)
+  SELECT operator, max(position), max(sequence) FROM placed GROUP BY operator
+  HAVING bool_or(refusal IS NULL AND events + deliveries > 0)
+  ON CONFLICT (operator) DO UPDATE SET position = excluded.position, sequence = excluded.sequence),"""
+
+
+@lru_cache(maxsize=256)
+def wave(parts: tuple[Part, ...], *, first: bool) -> bytes:
+    """The statement that judges and writes changes that do not touch each other.
+
+    Its parameters: the writer's name, the batch's number; of each change, in order, its operator, how many events and
+    deliveries it has, and the refusal that it met before it was sent (NULL if none); then the arrays of `parts`.
+    It gives one row with one column: what became of each change, as `croupier.ledger.postgres_batch.outcome` reads it.
+
+    Args:
+        parts: What the changes do, in the order of `PARTS`.
+        first: Whether this is the batch's first wave.
+    """
+    number = 3 + len(_GIVEN)
+    given = []
+    for part in parts:
+        given.append(part.given(number))
+        number += part.parameters
+    told = "verdict.outcomes" if first else "writers.outcomes || verdict.outcomes"
+    outcomes = sql(
+        "told AS (UPDATE writers SET batch = $2::int8, seen_at = now(), outcomes =", told,
+        "FROM verdict WHERE writers.writer = $1::text)",
+    )  # fmt: skip
+    refusals = [part.refusals() for part in parts if part.guarded]
+    text = ",\n".join(
+        (
+            sql(
+                "WITH given AS MATERIALIZED (SELECT * FROM",
+                unnest(_GIVEN, 3),
+                "WITH ORDINALITY AS given (operator, events, deliveries, refusal, change))",
+            ),
+            *given,
+            sql(
+                "refusals AS MATERIALIZED (",
+                " UNION ALL ".join(("SELECT change, refusal FROM given WHERE refusal IS NOT NULL", *refusals)),
+                ")",
+            ),
+            _JUDGED + "\n" + outcomes,
+            *(part.write() for part in parts),
+        )
+    )
+    return sql(text, "\nSELECT outcomes FROM verdict").encode()
+
+
+REFUSAL_CODES = {RefusedBecause.TAKEN: 1, RefusedBecause.STALE: 2}
+"""The low part of a refusal's number; the high part is the place of what refused it."""
+
+ENSURE_OPERATORS = (
+    b"INSERT INTO operator_positions (operator, position, sequence)"
+    b" SELECT operator, 0, 0 FROM unnest($1::text[]) AS given (operator) ON CONFLICT (operator) DO NOTHING"
+)
+LOCK_OPERATORS = (
+    b"SELECT position FROM operator_positions WHERE operator = ANY ($1::text[]) ORDER BY operator FOR NO KEY UPDATE"
+)
+LOCK_WRITER = (
+    b"SELECT 1 / count(*) FROM ("
+    b"SELECT FROM writers WHERE writer = $1::text AND fence = $2::int8 FOR NO KEY UPDATE) AS own"
+)
+"""Fails, and with it everything that follows, if the connection was given up."""
+
+_EXCHANGE_KINDS = [Integers if column in mapping.EXCHANGES.integers else Texts for column in mapping.EXCHANGES.columns]
+INSERT_EXCHANGES = sql(
+    "INSERT INTO exchanges (", columns(mapping.EXCHANGES.columns), ") SELECT * FROM", unnest(_EXCHANGE_KINDS, 1),
+    "ON CONFLICT (operator, exchange, started_at) DO NOTHING",
+).encode()  # fmt: skip
+
+
+def exchange_arrays(rows: Iterable[Sequence[typing.Any]]) -> list[Array]:
+    """The parameters of `INSERT_EXCHANGES`."""
+    return [kind(values) for kind, values in zip(_EXCHANGE_KINDS, zip(*rows, strict=True), strict=True)]
+
+
+def _claim(table: Table[typing.Any], name: str, which: str, order: str) -> bytes:
+    """Its rows come with their place in the order in which they were due."""
+    key = " AND ".join(f'claimed."{column}" = free."{column}"' for column in table.key)
+    return sql(
+        "WITH found AS (SELECT", columns(table.key, name), "FROM", table.name, "AS", name, "WHERE", which,
+        "ORDER BY", order, "LIMIT $2::int8 FOR NO KEY UPDATE OF", name, "SKIP LOCKED),",
+        "free AS (SELECT *, row_number() OVER () AS place FROM found)",
+        "UPDATE", table.name, "AS claimed SET owner = $3::text, epoch = $4::int8, lease_until = $5::int8,",
+        "version = claimed.version + 1 FROM free WHERE", key,
+        "RETURNING free.place,", columns(table.columns, "claimed"),
+    ).encode()  # fmt: skip
+
+
+_DUE = """due.state = 'owed' AND due.due_at <= $1::int8 AND due.lease_until <= $1::int8
+  AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS earlier
+    WHERE earlier.operator = due.operator AND earlier.round = due.round AND earlier.state = 'owed'
+      AND earlier.sequence < due.sequence)
+  AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS held
+    WHERE held.operator = due.operator AND held.state = 'held' AND held.movement IN (due.movement, due.waits_for))"""
+_ORPHANED = "orphaned.state IN ('fenced', 'intent') AND orphaned.lease_until <= $1::int8"
+
+CLAIM_DELIVERIES = _claim(mapping.DELIVERIES, "due", _DUE, "due.due_at, due.operator, due.sequence")
+CLAIM_MOVEMENTS = _claim(
+    mapping.MOVEMENTS, "orphaned", _ORPHANED, "orphaned.lease_until, orphaned.operator, orphaned.movement"
+)
+ANY_DUE = sql("SELECT 1 FROM deliveries AS due WHERE", _DUE, "LIMIT 1").encode()
+ANY_ORPHANED = sql("SELECT 1 FROM movements AS orphaned WHERE", _ORPHANED, "LIMIT 1").encode()

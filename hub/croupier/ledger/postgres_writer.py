@@ -1,0 +1,237 @@
+"""Group commit: everything that waits becomes one transaction, sent in one go, and each caller is woken after it.
+
+A batch is one round trip: lock the writer's row, lock the rows of the operators concerned in order, one statement for
+each wave, commit. Because a batch holds its operators' rows, batches of one operator follow each other even between
+processes: positions follow commits, and what the guards saw is still so at the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+from typing import Any, TypeVar
+
+import psycopg
+from attrs import frozen
+
+from croupier.contract.errors import CroupierError, FixConfigurationError, LedgerCorruptError
+from croupier.ledger.mapping import EXCHANGES, Value
+from croupier.ledger.port import Change, CommitResult
+from croupier.ledger.postgres_batch import Asked, ask
+from croupier.ledger.postgres_connection import WritingConnection
+from croupier.ledger.postgres_open import Connection, unavailable
+from croupier.ledger.postgres_partitions import month_of
+from croupier.ledger.postgres_transaction import UNHELD, Batch, Outcome, is_fault, is_fenced_off, is_passing
+from croupier.ledger.records import ExchangeRow
+
+Result = TypeVar("Result")
+
+_ATTEMPTS = 8
+_PAUSE_SECONDS = 0.01
+_EXCHANGES_AT_ONCE = 1000
+
+
+@frozen(eq=False)
+class _Waiting:
+    """What waits, and whom to tell."""
+
+    work: Asked | Callable[[Connection], Awaitable[Any]]
+    told: asyncio.Future[Any]
+
+    def tell(self, outcome: Any) -> None:
+        if self.told.done():
+            return  # its caller was cancelled: what is recorded stays recorded
+        if isinstance(outcome, Exception):
+            self.told.set_exception(outcome)
+        else:
+            self.told.set_result(outcome)
+
+
+class GroupWriter:
+    """The queue before the connection that writes.
+
+    Args:
+        connection: The connection, open.
+        max_batch: The most changes in one transaction.
+        max_exchanges_waiting: The most exchanges that wait; those beyond are dropped and counted.
+        exchange_delay: Seconds until waiting exchanges are stored without a change's commit.
+        patience: Seconds for which a batch whose COMMIT was lost is asked after, should the server be away.
+
+    Attributes:
+        dropped_exchanges: How many exchanges were not stored.
+        batches: How many transactions with changes were committed.
+    """
+
+    def __init__(
+        self,
+        connection: WritingConnection,
+        *,
+        max_batch: int,
+        max_exchanges_waiting: int,
+        exchange_delay: float,
+        patience: float,
+    ) -> None:
+        self._connection = connection
+        self._max_batch = max_batch
+        self._max_exchanges = max_exchanges_waiting
+        self._exchange_delay = exchange_delay
+        self._patience = patience
+        self._queue: deque[_Waiting] = deque()
+        self._exchanges: deque[list[Value]] = deque()
+        self._number = 0
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.dropped_exchanges = 0
+        self.batches = 0
+
+    async def commit(self, change: Change) -> CommitResult:
+        """Apply a change with the next batch; returns after it is durable."""
+        result: CommitResult = await self._put(ask(change))
+        return result
+
+    async def write(self, command: Callable[[Connection], Awaitable[Result]]) -> Result:
+        """Carry out a command that commits by itself and may be repeated, in its turn.
+
+        Raises:
+            StoreUnavailableError: It is not known to have taken place.
+            CroupierError: What the command raised.
+        """
+        result: Result = await self._put(command)
+        return result
+
+    async def _put(self, work: Asked | Callable[[Connection], Awaitable[Any]]) -> Any:
+        waiting = _Waiting(work, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._wake()
+        return await waiting.told
+
+    def note(self, exchange: ExchangeRow) -> None:
+        """Store an exchange with the next batch, if there is room for it to wait."""
+        if len(self._exchanges) >= self._max_exchanges:
+            self.dropped_exchanges += 1
+            return
+        try:
+            month_of(exchange.started_at)
+            self._exchanges.append(EXCHANGES.values(exchange))
+        except (TypeError, ValueError):
+            self.dropped_exchanges += 1
+            return
+        if self._task is None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._exchange_delay, self._wake)
+
+    async def close(self) -> None:
+        """Store what waits."""
+        self._closing = True
+        self._wake()
+        while self._task:
+            await asyncio.wait([self._task])
+
+    def _wake(self) -> None:
+        """Begin once everything that is ready in this turn of the loop has queued up."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def _work(self) -> None:
+        try:
+            going = True
+            while self._queue or (self._exchanges and going):
+                going = await self._turn()
+        finally:
+            self._task = None
+        if self._exchanges and not self._closing:
+            self._timer = asyncio.get_running_loop().call_later(self._exchange_delay, self._wake)
+
+    async def _turn(self) -> bool:
+        """Carry out the next batch or command; false if the store is not available."""
+        if self._queue and not isinstance(command := self._queue[0].work, Asked):
+            waiting = self._queue.popleft()
+            waiting.tell(await self._carry_out(command))
+            return True
+        batch: list[_Waiting] = []
+        changes: list[Asked] = []
+        while self._queue and len(batch) < self._max_batch and isinstance(work := self._queue[0].work, Asked):
+            batch.append(self._queue.popleft())
+            changes.append(work)
+        exchanges = [self._exchanges.popleft() for _ in range(min(len(self._exchanges), _EXCHANGES_AT_ONCE))]
+        self._number += 1
+        stored = Batch(self._number, changes, exchanges)
+        outcomes: Sequence[Outcome]
+        available = True
+        try:
+            outcomes = await self._persist(stored)
+            self.dropped_exchanges += stored.dropped
+            self.batches += bool(changes)
+        except CroupierError as error:
+            available = False
+            self._put_back(exchanges)
+            outcomes = [error] * len(batch)
+        except Exception as error:
+            failure = LedgerCorruptError(f"the writer failed: {type(error).__name__}")
+            for waiting in batch:
+                waiting.tell(failure)
+            raise
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            waiting.tell(outcome)
+        return available
+
+    def _put_back(self, exchanges: list[list[Value]]) -> None:
+        room = max(0, self._max_exchanges - len(self._exchanges))
+        self.dropped_exchanges += len(exchanges[room:])
+        self._exchanges.extendleft(reversed(exchanges[:room]))
+
+    async def _carry_out(self, command: Callable[[Connection], Awaitable[Any]]) -> Any:
+        """A command's result or error; once more on a new connection if the old one is lost."""
+        for last in (False, True):
+            try:
+                return await command(await self._connection.get())
+            except CroupierError as refusal:
+                return refusal
+            except (psycopg.Error, OSError) as error:
+                await self._connection.drop()
+                if last:
+                    return unavailable(error)
+        raise AssertionError  # the loop returns
+
+    async def _persist(self, batch: Batch) -> Sequence[Outcome]:
+        """Store a batch, and find out what became of it if the connection was lost within.
+
+        Raises:
+            StoreUnavailableError: Nothing of it is durable; or the server stayed away for longer than `patience` after
+                the connection was lost, and nobody can tell.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience
+        sent = False
+        for attempt in count(1):
+            try:
+                connection = await self._connection.get()
+                if sent and self._connection.last.number == batch.number:
+                    return batch.recall(self._connection.last.outcomes)
+                if missing := self._connection.partitions.missing(batch.times):
+                    await self._connection.partitions.make(connection, missing)
+                sent = True
+                return await batch.store(connection, self._connection)
+            except FixConfigurationError as error:  # the settings of the server that was found now
+                raise unavailable(error) from error
+            except (psycopg.Error, OSError, *UNHELD) as error:
+                if await self._connection.roll_back():
+                    sent = False
+                    if is_fault(error) and not batch.apart:
+                        batch.apart = True
+                        continue
+                    if is_fenced_off(error):
+                        await self._connection.drop()
+                    again = (is_passing(error) or is_fenced_off(error)) and attempt < _ATTEMPTS
+                else:
+                    again = sent and loop.time() < deadline
+                if not again:
+                    await self._connection.drop()
+                    raise unavailable(error) from error
+            await asyncio.sleep(min(_PAUSE_SECONDS * attempt, 1.0))
+        raise AssertionError  # `count` does not end
