@@ -117,6 +117,7 @@ class ModelWallet:
         undone: Ids of bets and wins that were rolled back, or may never be applied.
         rollbacks: Rollback ids that were seen.
         tombstones: Whether a rollback of something unknown is remembered.
+        refuse_shortfall: Whether the rollback of a win that the player no longer has is refused.
         by_rollback_id_alone: Whether rollbacks are recognised by their own id only: two ids for one bet pay twice.
         dedupes: Whether the same bet or win twice moves money once.
         refuse: Refuses credits, for as long as it is set.
@@ -129,6 +130,7 @@ class ModelWallet:
     undone: set[str] = field(factory=set)
     rollbacks: set[str] = field(factory=set)
     tombstones: bool = True
+    refuse_shortfall: bool = False
     by_rollback_id_alone: bool = False
     dedupes: bool = True
     refuse: DeclineReason | None = None
@@ -191,7 +193,7 @@ class ModelWallet:
         self.balances[player] += signed
         return True
 
-    def _rollback(self, player: str, move: dict[str, Any]) -> bool:
+    def _rollback(self, player: str, move: dict[str, Any]) -> bool | DeclineReason:
         target = move["target"]
         if move["id"] in self.rollbacks:
             return False
@@ -202,6 +204,8 @@ class ModelWallet:
                 self.rollbacks.add(move["id"])
                 self.undone.add(target)
             return False
+        if self.refuse_shortfall and self.balances[player] < self.applied[target][1]:
+            return DeclineReason.INSUFFICIENT_FUNDS
         self.rollbacks.add(move["id"])
         self.undone.add(target)
         self.balances[player] -= self.applied[target][1]

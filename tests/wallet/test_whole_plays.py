@@ -121,6 +121,24 @@ def test_a_bet_that_is_refused_when_it_is_sent_again_takes_its_play_with_it(
     simulate(story())
 
 
+def test_no_bet_of_a_play_is_called_done_while_another_is_open(tmp_path: Path) -> None:
+    """It may still be taken back: a provider that was told "done" would count it."""
+
+    async def story() -> None:
+        lost = scripted(None, Fault.LOST_REQUEST)
+        async with MoneyPath.open(tmp_path / "l.db", faults=lost, without=NO_BATCH) as path:
+            path.reconfigure(on_silence=OnSilence.RESENDS)
+            play = (bet("b1", "60.00"), bet("b2", "30.00"))
+            for seconds in (4.0, 0.1):
+                open_ = await path.play(*play, seconds=seconds)
+                assert [type(item.outcome) for item in open_.movements] == [Unknown, Unknown]
+            await path.drain()
+            assert isinstance((await path.play(*play)).outcome, Applied)
+            assert path.balance() == 1_000
+
+    simulate(story())
+
+
 def test_a_win_of_a_named_bet_goes_with_the_bet_of_its_own_play(tmp_path: Path) -> None:
     async def story() -> None:
         lost = scripted(None, Fault.LOST_REQUEST)

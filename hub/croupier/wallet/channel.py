@@ -17,6 +17,7 @@ from croupier.contract import (
     Headers,
     HttpRequest,
     HttpResponse,
+    OverloadedError,
     TransportError,
     TransportProblem,
     WalletApplied,
@@ -25,6 +26,7 @@ from croupier.contract import (
     WalletBatch,
     WalletCall,
     WalletMove,
+    WalletMovement,
     WalletRefused,
     WalletReply,
     WalletStatus,
@@ -35,6 +37,7 @@ from croupier.ledger.port import Ledger
 from croupier.ledger.records import ExchangeRow
 from croupier.wallet.parties import Operator
 from croupier.wallet.ports import Clock, Ids, Send
+from croupier.wallet.watch import Places
 
 _TRACE_ID: Final = re.compile("[0-9a-f]{32}")
 _OUTCOMES: Final = {"nothing": "applied", "status": "applied"}
@@ -63,6 +66,7 @@ class Channel:
             metrics: Counts, if anybody wants them.
         """
         self._metrics = metrics
+        self._places: dict[str, Places] = {}
         self._ledger = ledger
         self._send = send
         self._clock = clock
@@ -80,10 +84,13 @@ class Channel:
         started, began = self._clock.now_ms(), self._clock.monotonic()
         seconds = min(deadline - began, operator.policy.timeout_ms / 1000)
         status: int | None = None
+        wanted = _wanted(call, operator)
+        if wanted is None:
+            return WalletApplied()
         if seconds <= 0:
             reply: WalletReply = WalletUnknown(detail="no time was left", sent=False)
         else:
-            reply, status = await self._exchange(operator, call, seconds, trace)
+            reply, status = await self._in_line(operator, wanted, seconds, trace)
         elapsed = self._clock.monotonic() - began
         took = int(elapsed * 1_000_000)
         if self._metrics is not None:
@@ -95,20 +102,40 @@ class Channel:
         self._note(operator, call, reply, status=status, trace=trace, started=started, took=took)
         return reply
 
+    async def _in_line(
+        self, operator: Operator, call: WalletCall, seconds: float, trace: str
+    ) -> tuple[WalletReply, int | None]:
+        """Call when the wallet has a place: a stalled one holds no more of the hub than its own places."""
+        began = self._clock.monotonic()
+        places = self._places.setdefault(operator.id, Places(operator.policy.connections))
+        places.limit = operator.policy.connections
+        if not await places.take(seconds):
+            return WalletUnknown(detail="too many calls are under way", sent=False), None
+        try:
+            left = seconds - (self._clock.monotonic() - began)
+            return await self._exchange(operator, call, left, trace)
+        finally:
+            places.leave()
+
     async def _exchange(
         self, operator: Operator, call: WalletCall, seconds: float, trace: str
     ) -> tuple[WalletReply, int | None]:
         try:
             request = self._traced(operator.dialect.request(call, operator.credentials, self._clock.now()), trace)
-        except CroupierError as error:
-            return WalletUnknown(detail=f"the request could not be made: {error.code}", sent=False), None
+        except Exception as error:  # noqa: BLE001 - whatever a dialect fails with, nothing was sent
+            return WalletUnknown(detail=f"the request could not be made: {_code(error)}", sent=False), None
         try:
             response: HttpResponse = await self._send(request, seconds)
         except TransportError as error:
             return WalletUnknown(detail=error.message, sent=error.problem is not TransportProblem.NOT_SENT), None
-        except FixConfigurationError as error:
+        except (FixConfigurationError, OverloadedError) as error:
             return WalletUnknown(detail=f"the wallet may not be called: {error.code}", sent=False), None
-        return operator.dialect.reply(call, response), response.status
+        except Exception as error:  # noqa: BLE001 - no fault of a client is evidence that nothing arrived
+            return WalletUnknown(detail=f"the call failed: {_code(error)}"), None
+        try:
+            return operator.dialect.reply(call, response), response.status
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be read is no answer
+            return WalletUnknown(detail=f"the answer could not be read: {_code(error)}"), response.status
 
     def _traced(self, request: HttpRequest, trace: str) -> HttpRequest:
         """The request with the trace it belongs to, in the W3C form."""
@@ -146,6 +173,29 @@ class Channel:
                 duration_us=took,
             )
         )
+
+
+def _wanted(call: WalletCall, operator: Operator) -> WalletCall | None:
+    """The call without movements of zero, where the wallet does not want them; `None` if nothing is left."""
+    if operator.policy.zero_amounts:
+        return call
+    match call:
+        case WalletMove(movement=movement):
+            return call if _moves(movement) else None
+        case WalletBatch(movements=movements):
+            moving = tuple(movement for movement in movements if _moves(movement))
+            return evolve(call, movements=moving) if moving else None
+        case _:
+            return call
+
+
+def _moves(movement: WalletMovement) -> bool:
+    return movement.amount.minor != 0 or movement.operator_decides
+
+
+def _code(error: Exception) -> str:
+    """What kind of fault it is; the text of an exception may hold what a record must not."""
+    return error.code if isinstance(error, CroupierError) else type(error).__name__
 
 
 def _described(call: WalletCall) -> dict[str, Any]:

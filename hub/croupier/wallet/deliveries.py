@@ -54,6 +54,7 @@ from croupier.wallet.wire import (
     applied_columns,
     balance_columns,
     context_of,
+    is_waived,
     refused_columns,
     wallet_movement,
     wallet_rollback,
@@ -262,6 +263,9 @@ class Deliveries:
                 )
             case WalletApplied(balance=balance):
                 return Verdict(events=(_undone(movement, balance_columns(balance)),))
+            case WalletRefused() if is_waived(movement, reply, connection):
+                waived = Happening(movement=movement.movement, event=Event.UNDO_WAIVED)
+                return Verdict(events=(waived,), detail="recorded without movement")
             case WalletRefused(reason=reason):
                 changes = refused_columns(reply)
                 held = Happening(movement=movement.movement, event=Event.OWED_UNDO_REFUSED, changes=changes)

@@ -267,6 +267,7 @@ class Engine:
         """Send what was begun, close the round where the play says so, and put the answer together."""
         sent = await self._send(request, play, policy, begun)
         outcomes = [_outcome(item, sent, request.connection) for item in begun.plan.steps]
+        outcomes = _none_before_all(begun.intended, outcomes)
         results = _by_movement(play, begun.intended, outcomes)
         overall = _overall([item.outcome for item in results])
         if isinstance(overall, Applied):
@@ -455,7 +456,7 @@ def _outcome(item: Next, sent: Sent, connection: Connection) -> Outcome:
         case SendIt(row=row):
             return _settled(sent.rows[row.movement], sent.answer, connection)
         case UndoIt(row=row, target=target):
-            return _undone(row, sent.rows[target.movement], sent.answer, connection)
+            return _undone(sent.rows.get(row.movement, row), sent.rows[target.movement], sent.answer, connection)
 
 
 def _settled(row: MovementRow, answer: Answer, connection: Connection) -> Outcome:
@@ -480,12 +481,26 @@ def _undone(row: MovementRow, target: MovementRow, answer: Answer, connection: C
     match target.state:
         case MovementState.REVERSED:
             return applied_outcome(evolve(row, settled_at=target.settled_at), connection, AppliedEffect.MOVED)
+        case MovementState.APPLIED if row.state is MovementState.APPLIED:
+            return applied_outcome(row, connection, AppliedEffect.NOTHING)
         case MovementState.APPLIED:
-            return Declined(reason=DeclineReason.OPERATION_NOT_ALLOWED, transaction=row.movement)
+            return declined_outcome(row)
         case _ if answer is Answer.ACCEPTED:
             return applied_outcome(row, connection, AppliedEffect.MOVED)
         case _:
             return Unknown(cause=UnknownCause.OWED, transaction=row.movement)
+
+
+def _none_before_all(intended: Sequence[Intended], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """While a stake of a play is open, nothing of it is called done: it would be taken back with that stake."""
+    pairs = zip(intended, outcomes, strict=True)
+    open_stake = next((item for one, item in pairs if one.takes_stake and isinstance(item, Unknown)), None)
+    if open_stake is None:
+        return list(outcomes)
+    return [
+        Unknown(cause=open_stake.cause, transaction=item.transaction) if isinstance(item, Applied) else item
+        for item in outcomes
+    ]
 
 
 def _by_movement(play: Play, intended: Sequence[Intended], outcomes: Sequence[Outcome]) -> tuple[MovementResult, ...]:

@@ -42,6 +42,8 @@ class Event(Enum):
     """The wallet undid it, or had nothing to undo and will not do it later."""
     UNDO_REFUSED = "undo_refused"
     """The wallet definitely will not undo it, and the provider has not been promised that it would."""
+    UNDO_WAIVED = "undo_waived"
+    """The wallet cannot undo it, and the operator wants the rollback recorded without movement."""
     OWED_UNDO_REFUSED = "owed_undo_refused"
     """The wallet definitely will not undo it, though that is owed."""
     TRIED_AGAIN = "tried_again"
@@ -110,6 +112,7 @@ TRANSITIONS: Final[Mapping[tuple[S, Event], tuple[S, tuple[Effect, ...]]]] = {
     (S.REVERSING, Event.TAKEN_BACK): (S.REVERSING, ()),
     (S.REVERSING, Event.UNDONE): (S.REVERSED, ()),
     (S.REVERSING, Event.UNDO_REFUSED): (S.APPLIED, ()),
+    (S.REVERSING, Event.UNDO_WAIVED): (S.APPLIED, ()),
     (S.REVERSING, Event.OWED_UNDO_REFUSED): (S.HELD, (Effect.HOLD,)),
     (S.REVERSED, Event.ACCEPTED): (S.REVERSED, ()),
     (S.REVERSED, Event.ROLLBACK): (S.REVERSED, ()),

@@ -335,11 +335,23 @@ def _credit_refusal(situation: Situation, movement: Intended, intended: Sequence
     closed = situation.snapshot.round is not None and situation.snapshot.round.state is RoundState.CLOSED
     if closed and movement.kind in COUNTED_WINS and not situation.policy.win_on_closed_round:
         return Say(outcome=Declined(reason=DeclineReason.ROUND_CLOSED))
+    if _wins_are_full(situation, movement, intended):
+        return Say(outcome=Declined(reason=DeclineReason.ROUND_LIMIT))
     if movement.target is not None and not any(movement.target in other.keys for other in intended):
         return _by_named_bet(situation, movement)
     if movement.kind in ROUND_WINS and not any(other.takes_stake for other in intended):
         return _by_round(situation)
     return None
+
+
+def _wins_are_full(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> bool:
+    """Whether the round holds as many wins as it may, those of the play before this one included."""
+    limit, stored = situation.policy.wins_per_round, situation.snapshot.round
+    if limit is None or movement.kind not in COUNTED_WINS:
+        return False
+    earlier = (other for other in intended[: intended.index(movement)] if other.kind in COUNTED_WINS)
+    new = sum(not other.takes_stake and situation.existing(other) is None for other in earlier)
+    return (stored.wins if stored else 0) + new >= limit
 
 
 def _by_named_bet(situation: Situation, movement: Intended) -> Next | None:

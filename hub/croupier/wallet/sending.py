@@ -34,6 +34,7 @@ from croupier.wallet.wire import (
     balance_columns,
     cancelled_columns,
     context_of,
+    is_waived,
     not_sent_columns,
     refused_columns,
     wallet_movement,
@@ -109,8 +110,9 @@ class Sender:
                 done = Happening(movement=target.movement, event=Event.UNDONE, changes=balance_columns(balance))
                 happenings = [done]
             case WalletRefused():
-                changes = refused_columns(reply)
-                happenings = [Happening(movement=target.movement, event=Event.UNDO_REFUSED, changes=changes)]
+                waived = is_waived(target, reply, errand.connection)
+                event = Event.UNDO_WAIVED if waived else Event.UNDO_REFUSED
+                happenings = [Happening(movement=target.movement, event=event, changes=refused_columns(reply))]
             case _:
                 event, answer = self._unanswered(errand, Shape.ROLLBACK)
                 happenings = [

@@ -70,7 +70,7 @@ class Settler:
             also: Further events to append.
 
         Returns:
-            Every movement of the happenings as it stands now, by id.
+            Every movement of the happenings, and the rollbacks that they settle, as they stand now, by id.
 
         Raises:
             StoreUnavailableError: It could not be made durable.
@@ -92,7 +92,7 @@ class Settler:
                 if is_empty(change) or isinstance(await self._ledger.commit(change), Committed):
                     for _before, row in draft.updates:
                         self._notify(row.movement)
-                    return after
+                    return {**{row.movement: row for _before, row in draft.updates}, **after}
                 await self._check(delivery)
             snapshot = None
         raise StoreUnavailableError("other writers came first too often")
@@ -121,7 +121,7 @@ def _apply(draft: Draft, row: MovementRow, item: Happening) -> MovementRow:
     """One happening to one row; a rollback that does not take place gives its target back as it was."""
     if item.while_in is not None and row.state not in item.while_in:
         return row
-    stands = item.event in {Event.UNDO_REFUSED, Event.SETTLED_DONE}
+    stands = item.event in {Event.UNDO_REFUSED, Event.UNDO_WAIVED, Event.SETTLED_DONE}
     return draft.advance(row, item.event, **({"undone_by": None} if stands else item.changes))
 
 
@@ -135,7 +135,7 @@ def _held_with_movement(delivery: DeliveryUpdate, after: Mapping[str, MovementRo
 
 def _settle_rollbacks(draft: Draft, snapshot: Snapshot, happenings: Sequence[Happening]) -> bool:
     """Tell the rollbacks' own rows what became of their targets; `False` if one of them was not read yet."""
-    told = {item.movement: item.changes for item in happenings}
+    told = {item.movement: item for item in happenings}
     for before, after in tuple(draft.updates):
         verdict = _VERDICTS.get((before.state, after.state))
         if before.undone_by is None or verdict is None:
@@ -145,10 +145,12 @@ def _settle_rollbacks(draft: Draft, snapshot: Snapshot, happenings: Sequence[Hap
             return False
         if own.target != before.movement or own.state not in {MovementState.INTENT, MovementState.OWED}:
             continue
-        event, effect = verdict
+        item = told.get(before.movement)
+        waived = item is not None and item.event is Event.UNDO_WAIVED
+        event, effect = (Event.ACCEPTED, AppliedEffect.NOTHING.value) if waived else verdict
         refused = event is Event.REFUSED
         owed = own.state is MovementState.OWED
-        changes = told.get(before.movement, {}) if refused else {"effect": effect, **_balances(after)}
+        changes = (item.changes if item else {}) if refused else {"effect": effect, **_balances(after)}
         draft.advance(own, Event.UNDO_REFUSED if refused and owed else event, **changes)
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -44,12 +45,11 @@ class Bell:
     def __init__(self, clock: Clock) -> None:
         """`clock` measures deadlines."""
         self._clock = clock
-        self._waiting: dict[str, asyncio.Event] = {}
+        self._waiting: dict[str, dict[asyncio.Event, None]] = {}  # in order: a set would wake by memory address
 
     def ring(self, movement: str) -> None:
         """Say that a movement changed."""
-        event = self._waiting.pop(movement, None)
-        if event is not None:
+        for event in self._waiting.pop(movement, ()):
             event.set()
 
     async def wait(self, movement: str, deadline: float) -> bool:
@@ -57,10 +57,63 @@ class Bell:
         left = deadline - self._clock.monotonic()
         if left <= 0:
             return False
-        event = self._waiting.setdefault(movement, asyncio.Event())
+        event = asyncio.Event()
+        self._waiting.setdefault(movement, {})[event] = None
         try:
             async with asyncio.timeout(min(left, POLL_SECONDS)):
                 await event.wait()
         except TimeoutError:
             pass
+        finally:
+            self._forget(movement, event)
         return self._clock.monotonic() < deadline
+
+    def _forget(self, movement: str, event: asyncio.Event) -> None:
+        """Most movements that are waited for here change in another process: their bell never rings."""
+        waiting = self._waiting.get(movement)
+        if waiting is not None:
+            waiting.pop(event, None)
+            if not waiting:
+                del self._waiting[movement]
+
+
+class Places:
+    """So many may work at once; the others wait in line, first come, first served.
+
+    Attributes:
+        limit: How many; it may change at any time.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._taken = 0
+        self._line: deque[asyncio.Future[None]] = deque()
+
+    async def take(self, seconds: float) -> bool:
+        """Take a place, waiting at most so long; `False` if there was none."""
+        if self._taken < self.limit and not self._line:
+            self._taken += 1
+            return True
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.append(turn)
+        try:
+            async with asyncio.timeout(seconds):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self.leave()  # the turn came in the same moment: it goes to the next in line
+            elif turn in self._line:
+                self._line.remove(turn)
+            if isinstance(error, TimeoutError):
+                return False
+            raise
+        return True
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self._taken -= 1
+        while self._line and self._taken < self.limit:
+            turn = self._line.popleft()
+            if not turn.done():
+                self._taken += 1
+                turn.set_result(None)

@@ -14,6 +14,7 @@ from croupier.contract import (
     Money,
     MovementKind,
     PlayContext,
+    RollbackShortfall,
     WalletApplied,
     WalletMovement,
     WalletOperation,
@@ -95,6 +96,12 @@ def balance_columns(balance: Balance | None) -> dict[str, Any]:
 def refused_columns(reply: WalletRefused) -> dict[str, Any]:
     """What a refusal sets in a movement's row."""
     return {"reason": reply.reason.value, "message": reply.message}
+
+
+def is_waived(target: MovementRow, reply: WalletRefused, connection: Connection) -> bool:
+    """Whether a win that the player no longer has is left with the player: the rollback is recorded, no more."""
+    short = reply.reason is DeclineReason.INSUFFICIENT_FUNDS and target.direction == Direction.CREDIT.value
+    return short and connection.operator.policy.rollback_shortfall is RollbackShortfall.RECORD
 
 
 def not_sent_columns() -> dict[str, Any]:
