@@ -212,3 +212,22 @@ def test_a_hub_that_dies_between_any_two_effects_loses_and_doubles_nothing(
         _hold_together(scene, players, told, stage.opening)
 
     stage.play(story, provider, seed=seed)
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data(), chaos=st.sampled_from([0.3, 0.7]), seed=st.integers(0, 2**16))
+def test_one_purse_that_two_providers_play_from_holds_what_both_hold(
+    stage: Any, data: st.DataObject, chaos: float, seed: int
+) -> None:
+    providers = stage.softswiss(), stage.pragmatic()
+    players = [
+        (known.name, player, data.draw(stories(known.peer, most=4)))
+        for known in providers
+        for player in (stage.player, stage.other)
+    ]
+
+    async def story(scene: Any) -> None:
+        told = await _in_trouble(scene, players, chaos=chaos, together=True, seed=seed)
+        _hold_together(scene, players, told, stage.opening)
+
+    stage.play(story, *providers, seed=seed)
