@@ -52,6 +52,16 @@ def test_a_paid_bet_is_protected_whatever_round_its_rollback_names(tmp_path: Pat
     simulate(story())
 
 
+def test_a_bet_is_paid_by_the_win_of_its_own_play_wherever_that_stands_in_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            await path.play(win("w1", "3.00"), bet("b1", "1.00"))
+            assert reason((await path.play(rollback("x", "b1"))).outcome) is DeclineReason.TARGET_SETTLED
+            assert path.balance() == 10_200
+
+    simulate(story())
+
+
 def test_a_rollback_that_names_another_round_counts_in_the_round_of_its_bet(tmp_path: Path) -> None:
     async def story() -> None:
         async with MoneyPath.open(tmp_path / "l.db") as path:

@@ -212,14 +212,16 @@ def _refusal(situation: Situation, target: MovementRow) -> DeclineReason | None:
 
 
 def _is_paid(situation: Situation, target: MovementRow) -> bool:
-    """Whether a win that stands came to the round after this bet.
+    """Whether a win that stands came to the round with this bet, or after it.
 
     A bet that enters a round which was paid before is not paid by that: its provider may have heard no answer to it,
     and must be able to take it back.
     """
     own_win = _win_leg(situation, target)
-    after = dropwhile(lambda row: row.movement != target.movement, situation.snapshot.round_movements)
-    return any(is_win(row) and is_live(row) and row != own_win for row in after)
+    rows = situation.snapshot.round_movements
+    of_its_play = (row for row in rows if row.play == target.play)
+    after = dropwhile(lambda row: row.movement != target.movement, rows)
+    return any(is_win(row) and is_live(row) and row != own_win for row in (*of_its_play, *after))
 
 
 def _begin(
