@@ -1,22 +1,28 @@
-"""Measure the SQLite ledger's group commit: `python tests/benchmarks/ledger_commit.py [folder]`.
+"""Measure the group commit of both ledgers: `python tests/benchmarks/ledger_commit.py [--processes N] [engine ...]`.
 
-Each caller plays bets one after another: an intent (movement, key, round, event), then its outcome. The folder decides
-which disk is measured.
+Each caller plays bets one after another: an intent (movement, key, round, event), then its outcome. `TMPDIR` decides
+which disk is measured. PostgreSQL is started for the measurement, or is that of `CROUPIER_TEST_POSTGRES`. With more
+than one process, the callers of PostgreSQL are shared among so many, each with a ledger of its own.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import attrs
 
-from croupier.ledger.port import Change, Committed, Look, Update
+from croupier.ledger.port import Change, Committed, Ledger, Look, Update
+from croupier.ledger.postgres import PostgresLedger
 from croupier.ledger.records import Event, Key, MovementRow, MovementState, RoundRow, RoundState
 from croupier.ledger.sqlite import SqliteLedger
+from croupier_conformance.servers import postgres_server
 
 
 def bet(caller: int, number: int) -> tuple[Change, Change]:
@@ -71,7 +77,14 @@ def bet(caller: int, number: int) -> tuple[Change, Change]:
     return intent, outcome
 
 
-async def play(ledger: SqliteLedger, caller: int, bets: int, waits: list[float]) -> None:
+class Measured(Ledger, Protocol):
+    """A ledger that counts its transactions."""
+
+    @property
+    def batches(self) -> int: ...
+
+
+async def play(ledger: Ledger, caller: int, bets: int, waits: list[float]) -> None:
     """Play bets one after another."""
     for number in range(bets):
         for change in bet(caller, number):
@@ -80,36 +93,71 @@ async def play(ledger: SqliteLedger, caller: int, bets: int, waits: list[float])
             waits.append(time.perf_counter() - began)
 
 
-async def measure(folder: Path, callers: int, bets: int) -> str:
+async def measure(name: str, ledger: Measured, callers: range, bets: int) -> str:
     """One line of results."""
-    ledger = SqliteLedger(folder / f"{callers}.sqlite")
     await ledger.start()
     waits: list[float] = []
     began, worked = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(play(ledger, caller, bets, waits) for caller in range(callers)))
+    await asyncio.gather(*(play(ledger, caller, bets, waits) for caller in callers))
     took, worked = time.perf_counter() - began, time.process_time() - worked
-    commits = 2 * callers * bets
+    commits = 2 * len(callers) * bets
+    batches = ledger.batches
     waits.sort()
     began = time.perf_counter()
     for number in range(1000):
-        await ledger.look(
-            Look(operator="casino", keys=(Key("casino", "connection", "bet", f"transaction-0-{number}"),))
-        )
+        key = Key("casino", "connection", "bet", f"transaction-{callers[0]}-{number}")
+        await ledger.look(Look(operator="casino", keys=(key,)))
     look = time.perf_counter() - began
-    line = (
-        f"{callers:5} callers {commits / took:9.0f} commits/s {commits / ledger.batches:7.1f} per batch "
-        f"{worked / commits * 1e6:6.0f} us CPU each {waits[len(waits) // 2] * 1e3:7.2f} ms median "
-        f"{waits[len(waits) * 99 // 100] * 1e3:7.2f} ms p99 {look * 1e3:6.0f} us a look"
-    )
     await ledger.close()
-    return line
+    return (
+        f"{name:12} {len(callers):5} callers {commits / took:9.0f} commits/s {commits / batches:7.1f} per batch "
+        f"{worked / commits * 1e6:6.0f} us CPU each {waits[len(waits) // 2] * 1e3:7.2f} ms median "
+        f"{waits[len(waits) * 99 // 100] * 1e3:7.2f} ms p99 {look * 1e3:6.0f} us a look\n"
+    )
+
+
+SIZES = ((1, 300), (10, 100), (100, 30), (500, 10))
+
+
+def measure_sqlite() -> None:
+    """Measure SQLite with more and more callers at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        for callers, bets in SIZES:
+            ledger = SqliteLedger(Path(folder) / f"{callers}.sqlite")
+            sys.stdout.write(asyncio.run(measure("sqlite", ledger, range(callers), bets)))
+
+
+def measure_process(url: str, callers: range, bets: int) -> str:
+    """What one of several processes measures."""
+    return asyncio.run(measure("postgres", PostgresLedger(url), callers, bets))
+
+
+def measure_postgres(processes: int) -> None:
+    """Measure PostgreSQL with more and more callers at once, shared among processes."""
+    with postgres_server() as server, ProcessPoolExecutor(processes) as pool:
+        for callers, bets in SIZES:
+            if callers < processes:
+                continue
+            name = server.create()
+            each = callers // processes
+            shares = [range(place * each, (place + 1) * each) for place in range(processes)]
+            work = [pool.submit(measure_process, server.url(name), share, bets) for share in shares]
+            for one in work:
+                sys.stdout.write(one.result())
+            server.drop(name)
 
 
 def main() -> None:
-    """Measure with more and more callers at once."""
-    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
-        for callers, bets in ((1, 300), (10, 100), (100, 30), (500, 10)):
-            sys.stdout.write(asyncio.run(measure(Path(folder), callers, bets)) + "\n")
+    """Measure the engines that were named, or both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("engine", nargs="*", choices=["sqlite", "postgres"])
+    parser.add_argument("--processes", type=int, default=1, help="of PostgreSQL")
+    chosen = parser.parse_args()
+    engines = chosen.engine or ["sqlite", "postgres"]
+    if "sqlite" in engines:
+        measure_sqlite()
+    if "postgres" in engines:
+        measure_postgres(chosen.processes)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ async def prepare_session(connection: Connection) -> None:
 class Plans:
     """When plans are to be made anew: a plan is kept, but what was best for a small table is not for a large one.
 
-    The pauses double from one second to a minute: no plan outlives by much the size of the tables that it was made for.
+    The pauses double from a tenth of a second to a minute, as tables grow by less and less of what they hold.
     """
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class Plans:
     def are_old(self, connection: Connection) -> bool:
         """Whether `DISCARD_PLANS` is to be said now; it is then taken as said."""
         now = time.monotonic()
-        made, pause = self._made.setdefault(connection, (now, 1.0))
+        made, pause = self._made.setdefault(connection, (now, 0.1))
         if now < made + pause:
             return False
         self._made[connection] = now, min(pause * 2, 60.0)

@@ -98,5 +98,8 @@ async def _make(connection: Connection, table: str, month: Month) -> None:
 
 
 async def _exists(connection: Connection, name: str) -> bool:
-    found = await connection.execute(b"SELECT to_regclass($1::text) IS NOT NULL", (name,))
-    return bool((await found.fetchall())[0][0])
+    # Not to_regclass: that looks into a cache which may not have heard of another process's table.
+    found = await connection.execute(
+        b"SELECT FROM pg_class WHERE relname = $1::text AND relnamespace = current_schema()::regnamespace", (name,)
+    )
+    return bool(await found.fetchall())

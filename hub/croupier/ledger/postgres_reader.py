@@ -34,7 +34,9 @@ from croupier.ledger.sqlite_statements import columns, sql
 Row = TypeVar("Row", bound=attrs.AttrsInstance)
 Pool = AsyncConnectionPool[Connection]
 
-_WAIT_SECONDS = 5.0
+_WAIT_SECONDS = 2.5
+_RECONNECT_SECONDS = 1.0
+"""After this the pool gives up until it is asked again, so that reads find a server that returns at once."""
 
 
 def _select(table: Table[Any], *clauses: str) -> str:
@@ -72,7 +74,10 @@ _COUNT_DELIVERIES = (
 
 @lru_cache(maxsize=32)
 def _look_statement(*, keys: bool, movements: bool, round: bool, played: bool) -> str:
-    """One statement, so that it is one consistent reading. How a row was found comes first, the round's row last."""
+    """One statement, so that it is one consistent reading. How a row was found comes first, the round's row last.
+
+    `OFFSET 0` keeps the planner from joining in another order: each row is looked up by its key.
+    """
     moved = columns(mapping.MOVEMENTS.columns, "movements")
     parts = []
     number = 2
@@ -84,8 +89,8 @@ def _look_statement(*, keys: bool, movements: bool, round: bool, played: bool) -
                 "WITH ORDINALITY AS given (scope, namespace, value, place)",
                 "CROSS JOIN LATERAL (SELECT movement FROM movement_keys AS keys WHERE keys.operator = $1::text",
                 "AND keys.scope = given.scope AND keys.namespace = given.namespace AND keys.value = given.value",
-                "OFFSET 0) AS keyed JOIN movements ON movements.operator = $1::text",
-                "AND movements.movement = keyed.movement",
+                "OFFSET 0) AS keyed CROSS JOIN LATERAL (SELECT * FROM movements AS stored",
+                "WHERE stored.operator = $1::text AND stored.movement = keyed.movement OFFSET 0) AS movements",
             )
         )  # fmt: skip
         number += 3
@@ -123,6 +128,7 @@ class PostgresReads:
             min_size=1,
             max_size=size,
             timeout=_WAIT_SECONDS,
+            reconnect_timeout=_RECONNECT_SECONDS,
             open=False,
         )
         self._pool = pool

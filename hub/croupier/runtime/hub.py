@@ -12,7 +12,7 @@ from attrs import define, field
 from croupier.catalogue.service import CatalogueService
 from croupier.configuration.secretbox import SecretBox
 from croupier.configuration.service import Configuration
-from croupier.contract import FixConfigurationError, hmac_hex
+from croupier.contract import hmac_hex
 from croupier.ledger.port import Ledger, Owner
 from croupier.ledger.sqlite import SqliteLedger
 from croupier.net.client import HttpClient
@@ -122,15 +122,13 @@ class Hub:
 
 
 def open_ledger(settings: Settings) -> Ledger:
-    """The ledger that the settings name, not yet started.
-
-    Raises:
-        FixConfigurationError: This build has no engine for it.
-    """
+    """The ledger that the settings name, not yet started."""
     path = settings.database.sqlite_path
-    if path is None:
-        raise FixConfigurationError("only sqlite:/// is built in", where="database.url")
-    return SqliteLedger(path)
+    if path is not None:
+        return SqliteLedger(path)
+    from croupier.ledger.postgres import PostgresLedger
+
+    return PostgresLedger(settings.database.url)
 
 
 async def open_configuration(
