@@ -221,9 +221,9 @@ def test_one_purse_that_two_providers_play_from_holds_what_both_hold(
 ) -> None:
     providers = stage.softswiss(), stage.pragmatic()
     players = [
-        (known.name, player, data.draw(stories(known.peer, most=4)))
+        (known.name, player, data.draw(stories(known.peer, most=4, mark=mark)))
         for known in providers
-        for player in (stage.player, stage.other)
+        for player, mark in ((stage.player, "one-"), (stage.other, "two-"))
     ]
 
     async def story(scene: Any) -> None:
