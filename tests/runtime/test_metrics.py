@@ -30,19 +30,18 @@ def test_calls_are_counted_and_timed() -> None:
 def test_gauges_show_what_is_now() -> None:
     metrics = Metrics()
     metrics.provider_calls_under_way(operator="op", count=3)
-    metrics.deliveries(operator="op", owed=4, held=1)
-    metrics.ledger_states({"intent": 2, "applied": 9})
-    metrics.ledger_states({"applied": 11})
+    metrics.ledger_states({"movement.intent": 2, "movement.owed": 9, "delivery.held": 5})
+    metrics.ledger_states({"movement.owed": 11, "delivery.owed": 4, "delivery.held": 1})
     found = rows(metrics)
     assert 'croupier_provider_calls_under_way{operator="op"} 3.0' in found
-    assert 'croupier_deliveries{operator="op",state="owed"} 4.0' in found
-    assert 'croupier_deliveries{operator="op",state="held"} 1.0' in found
+    assert 'croupier_deliveries{state="owed"} 4.0' in found
+    assert 'croupier_deliveries{state="held"} 1.0' in found
     assert [row for row in found if row.startswith("croupier_ledger_movements{")] == [
-        'croupier_ledger_movements{state="applied"} 11.0'
+        'croupier_ledger_movements{state="owed"} 11.0'
     ]
 
 
 def test_two_hubs_in_one_process_do_not_share_numbers() -> None:
     one, two = Metrics(), Metrics()
-    one.deliveries(operator="op", owed=1, held=0)
-    assert not any("op" in row for row in rows(two) if row.startswith("croupier_deliveries{"))
+    one.ledger_states({"delivery.owed": 1})
+    assert not any(row.startswith("croupier_deliveries{") for row in rows(two))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from croupier.web.openapi import shown
 from croupier.web.problems import every_error
 
 each_api = pytest.mark.parametrize("api", ["operator_app", "admin_app"])
@@ -78,3 +79,16 @@ async def test_the_page_loads_nothing_and_has_every_operation_and_error(desk: An
         assert f'id="{one.operation}"' in page
     for error in every_error():
         assert f'id="{error.code}"' in page
+
+
+def test_the_wallet_protocol_is_shown_with_a_page_of_its_own() -> None:
+    from croupier_wallet_native.dialect import SPEC
+
+    assert SPEC.openapi is not None
+    document = SPEC.openapi()
+    found = shown(document, "/wallets/native")
+    assert json.loads(found["/wallets/native/openapi.json"].body)["info"] == document["info"]
+    page = found["/wallets/native/docs"].body.decode()
+    assert all(f"<code>{path}</code>" in page for path in document["paths"])
+    assert "Bearer" not in page
+    assert "<script" not in page

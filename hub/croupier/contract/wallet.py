@@ -232,6 +232,8 @@ class DialectSpec:
         settings: An attrs class of its settings; it has at least the wallet's `url`.
         create: Makes the dialect from an instance of `settings`.
         api: The `ADAPTER_API` it was written against.
+        openapi: Makes the OpenAPI document of what an operator implements, where the dialect is one that hubs define;
+            the hub serves it with a page.
     """
 
     slug: str
@@ -241,6 +243,7 @@ class DialectSpec:
     settings: type
     create: Callable[[Any], Dialect]
     api: int = ADAPTER_API
+    openapi: Callable[[], Mapping[str, Any]] | None = None
 
 
 class Dialect(ABC):

@@ -62,11 +62,11 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._deliveries = Gauge(
-            "croupier_deliveries", "Work that is not done yet.", ("operator", "state"), registry=registry
-        )
         self._movements = Gauge(
-            "croupier_ledger_movements", "Movements in the ledger by state.", ("state",), registry=registry
+            "croupier_ledger_movements", "Movements that are not settled, by state.", ("state",), registry=registry
+        )
+        self._deliveries = Gauge(
+            "croupier_deliveries", "Work that is owed to operators, by state.", ("state",), registry=registry
         )
 
     def provider_call(self, *, operator: str, connection: str, operation: str, verdict: str, seconds: float) -> None:
@@ -96,16 +96,13 @@ class Metrics:
         self._wallet_calls.labels(operator, operation, outcome).inc()
         self._wallet_seconds.labels(operator, operation).observe(seconds)
 
-    def deliveries(self, *, operator: str, owed: int, held: int) -> None:
-        """How much work is owed to an operator, and how much waits for a person."""
-        self._deliveries.labels(operator, "owed").set(owed)
-        self._deliveries.labels(operator, "held").set(held)
-
     def ledger_states(self, counts: Mapping[str, int]) -> None:
-        """How many movements are in each state; a state that is not given has none."""
-        self._movements.clear()
-        for state, count in counts.items():
-            self._movements.labels(state).set(count)
+        """What is not settled, as `Ledger.count_states` tells it: `movement.<state>` and `delivery.<state>`."""
+        for prefix, gauge in (("movement.", self._movements), ("delivery.", self._deliveries)):
+            gauge.clear()
+            for name, count in counts.items():
+                if name.startswith(prefix):
+                    gauge.labels(name.removeprefix(prefix)).set(count)
 
     def render(self) -> tuple[str, bytes]:
         """The media type and the text of all of it."""

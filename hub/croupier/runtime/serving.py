@@ -11,7 +11,7 @@ from pathlib import Path
 from croupier.runtime.hub import Hub, build
 from croupier.runtime.settings import Listener, Settings
 from croupier.web.admin_api import make_admin_app
-from croupier.web.apps import App, JoinedApps, Probes, make_provider_app
+from croupier.web.apps import App, JoinedApps, Probes, ProbesApp, make_provider_app
 from croupier.web.operator_api import make_operator_app
 from croupier.web.server import HttpServer, TlsFiles
 
@@ -37,12 +37,12 @@ def operator_app(hub: Hub) -> App:
         log=hub.log,
         metrics=hub.metrics,
         probes=Probes(obstacles=hub.obstacles),
+        dialects=hub.registry.dialects(),
     )
 
 
 def admin_app(hub: Hub) -> App:
     """What those who run the hub call."""
-    metrics = hub.metrics.render if hub.settings.telemetry.metrics else None
     return make_admin_app(
         ledger=hub.ledger,
         configuration=hub.configuration,
@@ -53,17 +53,23 @@ def admin_app(hub: Hub) -> App:
         ids=hub.ids,
         log=hub.log,
         metrics=hub.metrics,
-        probes=Probes(obstacles=hub.obstacles, metrics=metrics),
+        probes=_admin_probes(hub),
     )
 
 
-def _joined(parts: Mapping[str, App]) -> App:
+def _admin_probes(hub: Hub) -> Probes:
+    return Probes(obstacles=hub.obstacles, metrics=hub.metrics.render if hub.settings.telemetry.metrics else None)
+
+
+def _joined(parts: Mapping[str, App], probes: App) -> App:
     """One app for a socket; several are told apart by their paths."""
     if len(parts) == 1:
         return next(iter(parts.values()))
     prefixes = {"operators": "/v1", "admin": "/admin", "providers": "/providers"}
-    other = parts.get("operators") or parts["admin"]
-    return JoinedApps(apps={prefixes[name]: app for name, app in parts.items()}, other=other)
+    apps = {prefixes[name]: app for name, app in parts.items()}
+    if "admin" in parts:
+        apps["/metrics"] = probes
+    return JoinedApps(apps=apps, other=parts.get("operators") or parts["admin"])
 
 
 async def serve(settings: Settings, environ: Mapping[str, str], tell: Tell, ports_file: Path | None = None) -> None:
@@ -118,8 +124,9 @@ def _listening(hub: Hub) -> list[tuple[list[str], Listener, App]]:
     for name, (listener, _app) in entrances.items():
         place: object = (listener.host, listener.port) if listener.port else name
         groups.setdefault(place, []).append(name)
+    probes = ProbesApp(probes=_admin_probes(hub))
     return [
-        (names, entrances[names[0]][0], _joined({name: entrances[name][1] for name in names}))
+        (names, entrances[names[0]][0], _joined({name: entrances[name][1] for name in names}, probes))
         for names in groups.values()
     ]
 

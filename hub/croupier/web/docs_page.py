@@ -1,4 +1,4 @@
-"""The documentation page of a JSON API: one HTML page without scripts, which loads nothing."""
+"""The documentation page of an OpenAPI document: one HTML page without scripts, which loads nothing."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ _PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{{ info.title }}</title><style>{{ style|safe }}</style></head><body>
 <h1>{{ info.title }}</h1><p>{{ info.summary }} Version {{ info.version }}; the machine-readable document is
-<a href="openapi.json">openapi.json</a>. Every request carries <code>Authorization: Bearer &lt;key&gt;</code>.</p>
+<a href="openapi.json">openapi.json</a>.{% if own %} Every request carries
+<code>Authorization: Bearer &lt;key&gt;</code>.{% endif %}</p>
+{% for paragraph in about %}<p>{{ paragraph }}</p>{% endfor %}
 <nav><ul>{% for tag in tags %}<li><a href="#{{ tag|replace(' ', '-') }}">{{ tag }}</a></li>{% endfor %}
-<li><a href="#schemas">schemas</a></li><li><a href="#errors">errors</a></li></ul></nav>
+<li><a href="#schemas">schemas</a></li>{% if own %}<li><a href="#errors">errors</a></li>{% endif %}</ul></nav>
 {% for tag, operations in tags.items() %}<h2 id="{{ tag|replace(' ', '-') }}">{{ tag }}</h2>
 {% for path, method, one in operations %}<h3 id="{{ one.operationId }}"><span class="method">{{ method|upper }}</span>
-<code>{{ path }}</code></h3><p>{{ one.summary }}</p>
+<code>{{ path }}</code></h3><p>{{ one.summary }} {{ one.description or '' }}</p>
 {% if one.parameters %}<table><tr><th>Parameter</th><th>Type</th><th>Meaning</th></tr>
-{% for each in one.parameters %}<tr><td><code>{{ each.name }}</code>{% if each.required %} *{% endif %}</td>
+{% for each in one.parameters|map('whole') %}<tr><td><code>{{ each.name }}</code>
+{%- if each.required %} *{% endif %}</td>
 <td class="type">{{ kind(each.schema) }}</td><td>{{ each.description or '' }}</td></tr>{% endfor %}</table>{% endif %}
-{% if one.requestBody %}<p>Body: {{ link(one.requestBody.content['application/json'].schema) }}</p>{% endif %}
+{% if one.requestBody %}<p>Body: {{ kind(one.requestBody.content['application/json'].schema) }}</p>{% endif %}
 <p>Answer: {% for status, answer in one.responses.items() %}{% if answer.content %}{{ status }}
-{{ link(answer.content['application/json'].schema) }}{% endif %}{% endfor %}</p>{% endfor %}{% endfor %}
+{{ kind(answer.content['application/json'].schema) }}{% endif %}{% endfor %}</p>{% endfor %}{% endfor %}
 <h2 id="schemas">schemas</h2>{% for name, schema in schemas.items() %}<h3 id="schema-{{ name }}">{{ name }}</h3>
 <p>{{ schema.description or '' }}</p>
 {% if schema.enum %}<p class="type">one of {{ schema.enum|join(', ') }}</p>{% endif %}
@@ -40,10 +43,10 @@ _PAGE: Final = """<!doctype html>
 {% for field, each in schema.properties.items() %}<tr><td><code>{{ field }}</code>
 {%- if field in (schema.required or []) %} *{% endif %}</td><td class="type">{{ kind(each) }}</td>
 <td>{{ each.description or '' }}</td></tr>{% endfor %}</table>{% endif %}{% endfor %}
-<h2 id="errors">errors</h2><p>An error is answered as {{ link({'$ref': '/ProblemAnswer'}) }}.</p>
+{% if own %}<h2 id="errors">errors</h2><p>An error is answered as {{ link({'$ref': '/ProblemAnswer'}) }}.</p>
 <table><tr><th>Code</th><th>Status</th><th>Meaning</th></tr>{% for each in errors %}
 <tr id="{{ each.code }}"><td><code>{{ each.code }}</code></td><td>{{ each.status }}</td>
-<td>{{ first_line(each) }}</td></tr>{% endfor %}</table></body></html>
+<td>{{ first_line(each) }}</td></tr>{% endfor %}</table>{% endif %}</body></html>
 """
 
 
@@ -59,8 +62,8 @@ def docs_page(document: Mapping[str, Any]) -> tuple[str, str]:
     def kind(schema: Mapping[str, Any]) -> Markup:
         if "$ref" in schema:
             return link(schema)
-        if "anyOf" in schema:
-            return Markup(" or ").join(kind(option) for option in schema["anyOf"])
+        if options := schema.get("anyOf") or schema.get("oneOf"):
+            return Markup(" or ").join(kind(option) for option in options)
         if schema.get("type") == "array":
             return Markup("list of ") + kind(schema.get("items") or {"type": "anything"})
         if isinstance(schema.get("additionalProperties"), Mapping):
@@ -71,11 +74,15 @@ def docs_page(document: Mapping[str, Any]) -> tuple[str, str]:
     tags: dict[str, list[tuple[str, str, Any]]] = {}
     for path, operations in document["paths"].items():
         for method, one in operations.items():
-            tags.setdefault(one["tags"][0], []).append((path, method, one))
-    page = Environment(autoescape=True).from_string(_PAGE)
+            tags.setdefault((one.get("tags") or ["operations"])[0], []).append((path, method, one))
+    environment = Environment(autoescape=True)
+    environment.filters["whole"] = lambda part: _whole(document, part)
+    page = environment.from_string(_PAGE)
     text = page.render(
         info=document["info"],
         tags=tags,
+        own="bearer" in str(document["components"].get("securitySchemes", "")),
+        about=[part for part in document["info"].get("description", "").split("\n\n") if part],
         schemas=document["components"]["schemas"],
         errors=every_error(),
         style=_STYLE,
@@ -84,6 +91,17 @@ def docs_page(document: Mapping[str, Any]) -> tuple[str, str]:
         first_line=lambda error: (inspect.getdoc(error) or "").partition("\n")[0],
     )
     return text, _STYLE
+
+
+def _whole(document: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A part of the document itself, where only a reference to it stands."""
+    if "$ref" not in part:
+        return part
+    found: Any = document
+    for name in str(part["$ref"]).removeprefix("#/").split("/"):
+        found = found[name]
+    whole: Mapping[str, Any] = found
+    return whole
 
 
 _BOUNDS: Final = {

@@ -47,7 +47,11 @@ class ApiDescription:
 
 def documents(description: ApiDescription, table: RouteTable) -> Mapping[str, HttpResponse]:
     """The documents that the API shows to everybody, by path."""
-    document = openapi(description, table)
+    return shown(openapi(description, table), description.prefix)
+
+
+def shown(document: Mapping[str, Any], prefix: str) -> Mapping[str, HttpResponse]:
+    """An OpenAPI document and the page made of it, by path below a prefix."""
     raw = msgspec.json.format(msgspec.json.encode(document), indent=1)
     page, style = docs_page(document)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -57,10 +61,8 @@ def documents(description: ApiDescription, table: RouteTable) -> Mapping[str, Ht
     common = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-cache"))
     html = Headers((("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", policy), *common))
     return {
-        f"{description.prefix}/openapi.json": HttpResponse(
-            200, Headers((("Content-Type", "application/json"), *common)), raw
-        ),
-        f"{description.prefix}/docs": HttpResponse(200, html, page.encode()),
+        f"{prefix}/openapi.json": HttpResponse(200, Headers((("Content-Type", "application/json"), *common)), raw),
+        f"{prefix}/docs": HttpResponse(200, html, page.encode()),
     }
 
 

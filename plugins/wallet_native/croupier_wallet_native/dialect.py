@@ -63,6 +63,7 @@ from croupier_wallet_native.messages import (
     StatusAnswer,
     StatusRequest,
 )
+from croupier_wallet_native.openapi import openapi
 from croupier_wallet_native.signing import sign
 
 SIGNING_SECRET: Final = "signing_secret"  # noqa: S105 - the name of the secret's field, not a secret
@@ -162,6 +163,7 @@ SPEC: Final = DialectSpec(
     ),
     settings=NativeSettings,
     create=NativeDialect,
+    openapi=openapi,
 )
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from croupier.catalogue.service import CatalogueService
 from croupier.configuration.directory import Directory
 from croupier.configuration.service import key_hash
-from croupier.contract import AuthenticationError, ForbiddenError, HttpRequest
+from croupier.contract import AuthenticationError, DialectSpec, ForbiddenError, HttpRequest, HttpResponse
 from croupier.ledger.port import Ledger
 from croupier.sessions.service import SessionService
 from croupier.wallet.ports import Clock, Ids
 from croupier.web.api import JsonApi, Nothing, RouteTable, bearer_of, endpoint
 from croupier.web.apps import Probes
-from croupier.web.openapi import ApiDescription, documents
+from croupier.web.openapi import ApiDescription, documents, shown
 from croupier.web.operator_api.free_rounds import FreeRoundsHandlers
 from croupier.web.operator_api.history import History
 from croupier.web.operator_api.launching import Launching
@@ -143,6 +143,7 @@ def make_operator_app(
     metrics: ApiMetrics,
     probes: Probes | None = None,
     docs: str = "/docs",
+    dialects: Sequence[DialectSpec] = (),
 ) -> JsonApi[Caller]:
     """The operator API as an app.
 
@@ -158,6 +159,7 @@ def make_operator_app(
         metrics: Counts.
         probes: The probes, where this listener answers them.
         docs: The address of the documentation of errors, as errors tell it.
+        dialects: The wallet protocols; those that have a document show it below `/wallets/{slug}`.
     """
     parts = Parts(ledger=ledger, sessions=sessions, catalogue=catalogue, outbound=outbound, clock=clock, ids=ids)
     table = operator_table(parts)
@@ -166,7 +168,7 @@ def make_operator_app(
         table=table,
         admit=admit_operator(directory, clock.now_ms),
         label=lambda caller: caller.operator.id,
-        documents=documents(DESCRIPTION, table),
+        documents={**documents(DESCRIPTION, table), **_wallets(dialects)},
         docs=docs,
         clock=clock,
         ids=ids,
@@ -174,3 +176,12 @@ def make_operator_app(
         metrics=metrics,
         probes=probes,
     )
+
+
+def _wallets(dialects: Sequence[DialectSpec]) -> dict[str, HttpResponse]:
+    """What operators implement, for those dialects that are described."""
+    found: dict[str, HttpResponse] = {}
+    for dialect in dialects:
+        if dialect.openapi is not None:
+            found |= shown(dialect.openapi(), f"/wallets/{dialect.slug}")
+    return found
