@@ -1,4 +1,4 @@
-"""Measure the group commit of both ledgers: `python tests/benchmarks/ledger_commit.py [--processes N] [engine ...]`.
+"""Measure the group commit of both ledgers: `python tests/benchmarks/ledger_commit.py [--processes N] [engine]`.
 
 Each caller plays bets one after another: an intent (movement, key, round, event), then its outcome. `TMPDIR` decides
 which disk is measured. PostgreSQL is started for the measurement, or is that of `CROUPIER_TEST_POSTGRES`. With more
@@ -148,15 +148,14 @@ def measure_postgres(processes: int) -> None:
 
 
 def main() -> None:
-    """Measure the engines that were named, or both."""
+    """Measure the engine that was named, or both."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("engine", nargs="*", choices=["sqlite", "postgres"])
+    parser.add_argument("engine", nargs="?", choices=["sqlite", "postgres"])
     parser.add_argument("--processes", type=int, default=1, help="of PostgreSQL")
     chosen = parser.parse_args()
-    engines = chosen.engine or ["sqlite", "postgres"]
-    if "sqlite" in engines:
+    if chosen.engine != "postgres":
         measure_sqlite()
-    if "postgres" in engines:
+    if chosen.engine != "sqlite":
         measure_postgres(chosen.processes)
 
 
