@@ -160,6 +160,10 @@ class HubProcess:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
 
+def _count(file: Path) -> int:
+    return file.read_text().count("\n") if file.exists() else 0
+
+
 @contextmanager
 def hub_process(settings: Path, environ: dict[str, str]) -> Iterator[HubProcess]:
     folder = settings.parent
@@ -169,7 +173,8 @@ def hub_process(settings: Path, environ: dict[str, str]) -> Iterator[HubProcess]
     with log.open("ab") as errors:
         process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=errors)
         try:
-            until(lambda: ports.exists() and ports.read_text().count("\n") == 3, "the hub listens")
+            until(lambda: process.poll() is not None or _count(ports) == 3, "the hub listens")
+            assert process.poll() is None, log.read_text()
             found = (line.split() for line in ports.read_text().splitlines())
             yield HubProcess(process, {name: f"http://{host}:{port}" for name, host, port in found}, log)
         finally:
@@ -186,7 +191,7 @@ def configure(admin: str, key: str, wallet: str, secret: str, providers: list[Si
         "dialect": "native",
         "wallet": {"url": wallet},
         "wallet_secrets": {"signing_secret": [secret]},
-        "wallet_policy": {"retry_safe": True, "tombstones": True, "timeout_ms": 4000},
+        "wallet_policy": {"retry_safe": True, "tombstones": True, "timeout_ms": 15_000},
     }
     made = ask(f"{admin}/admin/v1/operators", "POST", {"why": why, "body": operator}, key)
     below = f"{admin}/admin/v1/operators/{made['id']}"
@@ -196,6 +201,7 @@ def configure(admin: str, key: str, wallet: str, secret: str, providers: list[Si
             "adapter": provider.adapter,
             "settings": dict(provider.settings),
             "secrets": {name: [value] for name, value in provider.secrets.items()},
+            "policy": {"provider_timeout_ms": 20_000},  # a busy machine must not look like a slow wallet
         }
         stored = ask(f"{below}/connections", "POST", {"why": why, "body": connection}, key)
         code, title = next(iter(provider.games.items()))
