@@ -28,7 +28,7 @@ _PAGE: Final = """<!doctype html>
 <li><a href="#schemas">schemas</a></li>{% if own %}<li><a href="#errors">errors</a></li>{% endif %}</ul></nav>
 {% for tag, operations in tags.items() %}<h2 id="{{ tag|replace(' ', '-') }}">{{ tag }}</h2>
 {% for path, method, one in operations %}<h3 id="{{ one.operationId }}"><span class="method">{{ method|upper }}</span>
-<code>{{ path }}</code></h3><p>{{ one.summary }} {{ one.description or '' }}</p>
+<code>{{ path }}</code></h3><p>{{ one.summary }}{% if one.description %}. {{ one.description }}{% endif %}</p>
 {% if one.parameters %}<table><tr><th>Parameter</th><th>Type</th><th>Meaning</th></tr>
 {% for each in one.parameters|map('whole') %}<tr><td><code>{{ each.name }}</code>
 {%- if each.required %} *{% endif %}</td>
@@ -62,6 +62,8 @@ def docs_page(document: Mapping[str, Any]) -> tuple[str, str]:
     def kind(schema: Mapping[str, Any]) -> Markup:
         if "$ref" in schema:
             return link(schema)
+        if options := schema.get("allOf"):
+            return Markup(" ").join(kind(option) for option in options if "$ref" in option)
         if options := schema.get("anyOf") or schema.get("oneOf"):
             return Markup(" or ").join(kind(option) for option in options)
         if schema.get("type") == "array":
