@@ -22,11 +22,12 @@ from croupier.contract import (
     Target,
     Unknown,
     WalletCapability,
+    WalletPolicy,
     WinWithoutBet,
     WireAmount,
 )
 from croupier.ledger.port import Page
-from croupier.ledger.records import MovementState
+from croupier.ledger.records import DeliveryState, MovementState
 from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
 from croupier_conformance.network import Fault, Faults, Scripted
 from croupier_conformance.virtual_time import simulate
@@ -233,6 +234,27 @@ def test_a_net_bet_and_win_that_is_rolled_back_in_flight_pays_nothing(
             undoing = asyncio.ensure_future(path.play(rollback("x", "n1")))
             assert isinstance((await playing).outcome, Declined)
             await undoing
+            await path.drain()
+            assert path.balance() == 10_000
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_net_bet_and_win_is_not_rolled_back_while_a_person_must_look_for_its_win(tmp_path: Path, there: bool) -> None:
+    unsafe = WalletPolicy(retry_safe=False, tombstones=True, timeout_ms=2_000, late_window_ms=30_000)
+    bare = NO_BATCH | {WalletCapability.TRANSACTION_STATUS}
+
+    async def story() -> None:
+        lost = scripted(None, Fault.LATE_REPLY if there else Fault.LOST_REQUEST)
+        async with MoneyPath.open(tmp_path / "l.db", faults=lost, without=bare, wallet_policy=unsafe) as path:
+            assert isinstance((await path.play(net("n1", "2.00", "5.00"))).outcome, Unknown)
+            await path.drain()
+            assert path.balance() == (10_300 if there else 9_800)
+            assert isinstance((await path.play(rollback("x", "n1"))).outcome, Unknown)
+            (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
+            await path.deliveries.resolve(OPERATOR, held.delivery, who="anna", why="looked it up", applied=there)
+            assert isinstance((await path.play(rollback("x", "n1"))).outcome, Applied)
             await path.drain()
             assert path.balance() == 10_000
 

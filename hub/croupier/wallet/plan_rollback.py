@@ -178,6 +178,9 @@ def _of_target(
         return Say(outcome=Declined(reason=refusal), row=own)
     match target.state:
         case MovementState.APPLIED:
+            win = _win_leg(situation, target)
+            if win is not None and win.state is MovementState.HELD:
+                return Say(outcome=Unknown(cause=UnknownCause.OWED), row=own)
             return _begin(situation, intended, target, draft, own)
         case MovementState.INTENT | MovementState.OWED:
             return _promise(situation, intended, target, draft, own)
