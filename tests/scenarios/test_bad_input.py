@@ -430,7 +430,7 @@ def test_a_repeated_id_with_other_content_is_refused_and_moves_nothing(stage: An
 
 
 @pytest.mark.parametrize("provider", ["softswiss", "pragmatic"])
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_whoever_changes_a_signed_request_moves_at_most_what_was_signed(
     stage: Any, provider: str, data: st.DataObject
@@ -451,7 +451,7 @@ def test_whoever_changes_a_signed_request_moves_at_most_what_was_signed(
 
 
 @pytest.mark.parametrize("provider", ["softswiss", "pragmatic"])
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(bodies=st.lists(strange_bodies(), min_size=1, max_size=8))
 def test_bytes_that_nobody_signed_move_nothing(stage: Any, provider: str, bodies: list[bytes]) -> None:
     async def story(scene: Any) -> None:

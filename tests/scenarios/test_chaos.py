@@ -177,7 +177,7 @@ def _hold_together(scene: Any, players: list[tuple[str, str, Any]], providers: l
 
 
 @pytest.mark.parametrize("name", ["softswiss", "pragmatic"])
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=18, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), chaos=st.sampled_from([0.0, 0.3, 0.7]), seed=st.integers(0, 2**16), together=st.booleans())
 def test_after_draining_the_operator_holds_what_the_provider_holds(
     stage: Any, name: str, *, data: st.DataObject, chaos: float, seed: int, together: bool
@@ -193,7 +193,7 @@ def test_after_draining_the_operator_holds_what_the_provider_holds(
 
 
 @pytest.mark.parametrize("name", ["softswiss", "pragmatic"])
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=18, suppress_health_check=[HealthCheck.too_slow])
 @given(
     data=st.data(),
     chaos=st.sampled_from([0.0, 0.5]),
@@ -214,7 +214,7 @@ def test_a_hub_that_dies_between_any_two_effects_loses_and_doubles_nothing(
     stage.play(story, provider, seed=seed)
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), chaos=st.sampled_from([0.3, 0.7]), seed=st.integers(0, 2**16))
 def test_one_purse_that_two_providers_play_from_holds_what_both_hold(
     stage: Any, data: st.DataObject, chaos: float, seed: int
