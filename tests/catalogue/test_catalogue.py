@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import base64
 import random
-import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen, mutable
+from attrs import mutable
 
 from croupier.catalogue.service import CatalogueService, GameQuery, GameView
 from croupier.configuration.directory import LiveConnection
@@ -17,72 +14,25 @@ from croupier.configuration.documents import Kind
 from croupier.configuration.secretbox import SecretBox
 from croupier.configuration.service import Configuration
 from croupier.contract import (
-    Adapter,
     AdapterSpec,
-    Calls,
     Capability,
-    Credentials,
-    CroupierError,
     Device,
-    Dialect,
     DialectSpec,
     FixRequestError,
     GameListing,
-    HttpRequest,
-    HttpResponse,
     NotFoundError,
     Policies,
     Proof,
-    Result,
-    Route,
-    Verified,
-    WalletCall,
-    WalletReply,
-    WalletUnknown,
 )
 from croupier.ledger.sqlite import SqliteLedger
 from croupier.registry import Registry
+from croupier.runtime.ids import SeededIds
+from croupier_conformance.toys import NoSettings, StillClock, ToyAdapter, ToyDialect
 
 WHO: Any = {"who": "ann", "why": "a test"}
 
 
-class StillClock:
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(0, UTC)
-
-    def now_ms(self) -> int:
-        return 0
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        pass
-
-
-class SeededIds:
-    def __init__(self) -> None:
-        self.random = random.Random(1)
-
-    def new_id(self) -> str:
-        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
-
-    def nonce(self) -> str:
-        return self.random.randbytes(16).hex()
-
-    def token(self) -> str:
-        return base64.urlsafe_b64encode(self.random.randbytes(32)).decode().rstrip("=")
-
-    def jitter(self) -> float:
-        return self.random.random()
-
-
-@frozen
-class NoSettings:
-    pass
-
-
-class ToyAdapter(Adapter):
+class ToyGames(ToyAdapter):
     policies = Policies()
     spec = AdapterSpec(
         slug="toy",
@@ -91,42 +41,19 @@ class ToyAdapter(Adapter):
         capabilities=frozenset({Capability.LAUNCH}),
         secrets=(),
         settings=NoSettings,
-        create=lambda _: ToyAdapter(),
+        create=lambda _: ToyGames(),
     )
 
-    def routes(self) -> Sequence[Route]:
-        return ()
 
-    def verify(self, request: HttpRequest, credentials: Credentials, now: datetime) -> Verified:
-        return Verified(request)
-
-    def parse(self, verified: Verified) -> Calls:
-        return Calls(())
-
-    def render(
-        self, calls: Calls, results: Sequence[Result], credentials: Credentials, now: datetime, nonce: str
-    ) -> HttpResponse:
-        return HttpResponse(200)
-
-    def render_error(self, request: HttpRequest, error: CroupierError) -> HttpResponse:
-        return HttpResponse(error.status)
-
-
-class ToyDialect(Dialect):
+class ToyWallet(ToyDialect):
     spec = DialectSpec(
         slug="toywallet",
         name="Toy wallet",
         capabilities=frozenset(),
         secrets=(),
         settings=NoSettings,
-        create=lambda _: ToyDialect(),
+        create=lambda _: ToyWallet(),
     )
-
-    def request(self, call: WalletCall, credentials: Credentials, now: datetime) -> HttpRequest:
-        return HttpRequest("POST", "/")
-
-    def reply(self, call: WalletCall, response: HttpResponse) -> WalletReply:
-        return WalletUnknown(detail="a toy knows nothing")
 
 
 @mutable
@@ -155,10 +82,10 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     ledger = SqliteLedger(tmp_path / "ledger.db", threaded=False)
     await ledger.start()
     registry = Registry(discover=False)
-    registry.register(ToyAdapter.spec)
-    registry.register(ToyDialect.spec)
+    registry.register(ToyGames.spec)
+    registry.register(ToyWallet.spec)
     box = SecretBox({"a": b"k" * 32}, "a", random.Random(1).randbytes)
-    configuration = Configuration(ledger, registry, box, StillClock(), SeededIds())
+    configuration = Configuration(ledger, registry, box, StillClock(), SeededIds(1))
     stored = await configuration.put(None, Kind.OPERATOR, {"name": "acme", "dialect": "toywallet"}, **WHO)
     yield Shop(configuration, CatalogueService(configuration), stored.id)
     await ledger.close()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import random
-import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,68 +17,25 @@ from croupier.configuration.service import Configuration
 from croupier.contract import (
     Adapter,
     AdapterSpec,
-    Calls,
     Capability,
-    Credentials,
-    CroupierError,
     Dialect,
     DialectSpec,
     FreeRoundsCredit,
-    HttpRequest,
-    HttpResponse,
     PackageError,
     Policies,
     Policy,
     Proof,
-    Result,
-    Route,
     SecretField,
     UnknownRollback,
-    Verified,
-    WalletCall,
     WalletCapability,
-    WalletReply,
-    WalletUnknown,
 )
 from croupier.ledger.sqlite import SqliteLedger
 from croupier.registry import Registry
+from croupier.runtime.ids import SeededIds
+from croupier_conformance.toys import StillClock, ToyAdapter, ToyDialect
 
 WHO: Any = {"who": "ann", "why": "a test"}
 KEY = bytes(range(32))
-
-
-@mutable
-class StillClock:
-    ms: int = 1_700_000_000_000
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.ms / 1000, UTC)
-
-    def now_ms(self) -> int:
-        return self.ms
-
-    def monotonic(self) -> float:
-        return self.ms / 1000
-
-    async def sleep(self, seconds: float) -> None:
-        self.ms += int(seconds * 1000)
-
-
-class SeededIds:
-    def __init__(self, seed: int = 1) -> None:
-        self.random = random.Random(seed)
-
-    def new_id(self) -> str:
-        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
-
-    def nonce(self) -> str:
-        return self.random.randbytes(16).hex()
-
-    def token(self) -> str:
-        return base64.urlsafe_b64encode(self.random.randbytes(32)).decode().rstrip("=")
-
-    def jitter(self) -> float:
-        return self.random.random()
 
 
 @frozen(kw_only=True)
@@ -91,7 +45,7 @@ class ToySettings:
     must_say: bool = False
 
 
-class ToyAdapter(Adapter):
+class ToyGames(ToyAdapter):
     def __init__(self, settings: ToySettings, spec: AdapterSpec) -> None:
         self.spec = spec
         self.settings = settings
@@ -104,23 +58,6 @@ class ToyAdapter(Adapter):
             )
         )
 
-    def routes(self) -> Sequence[Route]:
-        return ()
-
-    def verify(self, request: HttpRequest, credentials: Credentials, now: datetime) -> Verified:
-        return Verified(request)
-
-    def parse(self, verified: Verified) -> Calls:
-        return Calls(())
-
-    def render(
-        self, calls: Calls, results: Sequence[Result], credentials: Credentials, now: datetime, nonce: str
-    ) -> HttpResponse:
-        return HttpResponse(200)
-
-    def render_error(self, request: HttpRequest, error: CroupierError) -> HttpResponse:
-        return HttpResponse(error.status)
-
 
 def toy_adapter(slug: str) -> AdapterSpec:
     return AdapterSpec(
@@ -130,7 +67,7 @@ def toy_adapter(slug: str) -> AdapterSpec:
         capabilities=frozenset({Capability.LAUNCH}),
         secrets=(SecretField("signing", "signs requests"), SecretField("feed", "reads the feed", required=False)),
         settings=ToySettings,
-        create=lambda settings: ToyAdapter(settings, toy_adapter(slug)),
+        create=lambda settings: ToyGames(settings, toy_adapter(slug)),
     )
 
 
@@ -139,16 +76,10 @@ class WalletSettings:
     url: str
 
 
-class ToyDialect(Dialect):
+class ToyWallet(ToyDialect):
     def __init__(self, settings: WalletSettings) -> None:
         self.spec = TOY_WALLET
         self.settings = settings
-
-    def request(self, call: WalletCall, credentials: Credentials, now: datetime) -> HttpRequest:
-        return HttpRequest("POST", self.settings.url)
-
-    def reply(self, call: WalletCall, response: HttpResponse) -> WalletReply:
-        return WalletUnknown(detail="a toy knows nothing")
 
 
 TOY_WALLET = DialectSpec(
@@ -157,7 +88,7 @@ TOY_WALLET = DialectSpec(
     capabilities=frozenset({WalletCapability.ATOMIC_BATCH, WalletCapability.TOMBSTONES}),
     secrets=(SecretField("key", "signs"),),
     settings=WalletSettings,
-    create=ToyDialect,
+    create=ToyWallet,
 )
 
 
@@ -218,7 +149,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
     registry = Registry(discover=False)
     for spec in (toy_adapter("toy"), toy_adapter("other"), TOY_WALLET):
         registry.register(spec)
-    packages, clock, ids = Breakable(registry), StillClock(), SeededIds()
+    packages, clock, ids = Breakable(registry), StillClock(), SeededIds(1)
     chance = random.Random(7)
 
     def box(current: str = "a", **keys: bytes) -> SecretBox:
