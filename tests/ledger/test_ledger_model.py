@@ -185,7 +185,7 @@ def test_drawn_changes_have_the_effect_that_the_model_says(
 
 
 @pytest.mark.parametrize("max_batch", [128, 2])
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.lists(st.lists(changes(), min_size=1, max_size=6), min_size=1, max_size=6))
 def test_drawn_changes_have_the_same_effect_in_postgresql(
     emptied_postgres: Callable[[], str], max_batch: int, batches: list[list[Change]]

@@ -26,7 +26,7 @@ from croupier.ledger.postgres_partitions import following, month_of
 from croupier.ledger.postgres_statements import PARTS, wave
 from croupier.ledger.records import MovementState
 from croupier.ledger.sqlite_statements import sql
-from croupier_conformance.servers import PostgresServer, postgres_server
+from croupier_conformance.servers import postgres_server
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Rows
@@ -406,14 +406,3 @@ def test_columns_that_are_no_columns_are_refused_before_they_are_sent() -> None:
         Integers([1, 2**63])
     with pytest.raises(UnicodeEncodeError):
         Texts(["\ud800"])
-
-
-def test_a_server_of_ones_own_is_gone_afterwards() -> None:
-    with postgres_server({}) as server:
-        assert isinstance(server, PostgresServer)
-        name = server.create()
-        assert server.execute("SELECT 1") == [(1,)]
-        assert rows_of(server.url(name), sql("SELECT current_database()")) == [(name,)]
-        address = server.address
-    with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(address)
