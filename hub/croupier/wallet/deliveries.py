@@ -112,7 +112,7 @@ class Deliveries:
             owner: This process.
             notify: Told of every movement that changed.
             calendar: When to try again.
-            lease_ms: How long claimed work is this worker's: longer than any call to a wallet.
+            lease_ms: How long claimed work is this worker's; no call to a wallet takes longer than most of it.
             at_once: How many deliveries may be under way together.
         """
         self._ledger = ledger
@@ -311,7 +311,8 @@ class Deliveries:
                 return Verdict(events=(held,), state=DeliveryState.HELD, detail="the wallet rolled it back")
 
     async def _call(self, connection: Connection, call: WalletCall, row: DeliveryRow) -> WalletReply:
-        deadline = self._clock.monotonic() + connection.operator.policy.timeout_ms / 1000
+        longest = min(connection.operator.policy.timeout_ms, self._lease_ms * 3 // 4)  # the rest is for writing it down
+        deadline = self._clock.monotonic() + longest / 1000
         return await self._channel.call(connection.operator, call, deadline=deadline, trace=row.delivery)
 
     async def _context(self, movement: MovementRow, connection: Connection) -> PlayContext:

@@ -49,17 +49,17 @@ from croupier.contract.errors import StoreUnavailableError
 from croupier.ledger.port import Change, Committed, Ledger, Look, Owner, Snapshot
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.ledger.records import MovementRow, MovementState, RoundState, SessionRow
+from croupier.wallet.answers import by_movement, none_before_all, outcome_of, overall, same_for_all
 from croupier.wallet.channel import Channel
 from croupier.wallet.draft import Draft, is_empty
 from croupier.wallet.intended import Identity, Intended, intend, key_of, scope_of
-from croupier.wallet.machine import LIVE, Answer
+from croupier.wallet.machine import LIVE
 from croupier.wallet.parties import Connection, Games, Request, Sessions
 from croupier.wallet.people import People
-from croupier.wallet.plan import Attempt, Next, Plan, Say, SendIt, Situation, UndoIt, WaitFor, plan_forward
+from croupier.wallet.plan import Attempt, Plan, Say, SendIt, Situation, UndoIt, WaitFor, plan_forward
 from croupier.wallet.plan_rollback import plan_rollback, target_of, win_leg_key
 from croupier.wallet.ports import Clock, Ids
 from croupier.wallet.resolve import Resolver, unidentified, wire_currency_is
-from croupier.wallet.rows import applied_outcome, declined_outcome
 from croupier.wallet.sending import Errand, Sender, Sent
 from croupier.wallet.settle import MAX_TRIES, Settler
 from croupier.wallet.siblings import play_of
@@ -94,7 +94,7 @@ class Engine:
             ids: Ids of plays, nonces.
             owner: This process, as the ledger registered it.
             bell: Rings when a movement changes; shared with the deliveries.
-            lease_ms: How long an intent belongs to this process: longer than any call to a wallet.
+            lease_ms: How long an intent belongs to this process beyond the deadline of its request.
         """
         self._ledger = ledger
         self._sessions = sessions
@@ -179,7 +179,7 @@ class Engine:
                 results.append(await self._together(request, one))
         balance = next((result.balance for result in reversed(results) if result.balance), None)
         movements = tuple(movement for result in results for movement in result.movements)
-        return PlayResult(outcome=_overall([item.outcome for item in movements]), movements=movements, balance=balance)
+        return PlayResult(outcome=overall([item.outcome for item in movements]), movements=movements, balance=balance)
 
     async def _together(self, request: Request, play: Play) -> PlayResult:
         """Movements that begin together: one plan, one commit before the wallet is called."""
@@ -187,19 +187,19 @@ class Engine:
         policy = connection.policies.of(play.operation)
         identity = await self._resolver.play(connection, play)
         if reason := unidentified(identity, play):
-            return _same_for_all(play, Declined(reason=reason))
+            return same_for_all(play, Declined(reason=reason))
         bets = any(movement.direction is Direction.DEBIT for movement in play.movements)
         if bets and not wire_currency_is(connection, play.operation, play.currency, identity.currency):
-            return _same_for_all(play, Declined(reason=DeclineReason.CURRENCY_WRONG))
+            return same_for_all(play, Declined(reason=DeclineReason.CURRENCY_WRONG))
         try:
             begun = await self._begin(request, play, policy, identity)
         except StoreUnavailableError:
-            return _same_for_all(play, Unknown(cause=UnknownCause.STORE))
+            return same_for_all(play, Unknown(cause=UnknownCause.STORE))
         return await self._finish(request, play, policy, begun)
 
     async def _begin(self, request: Request, play: Play, policy: Policy, identity: Identity) -> Begun:
         """Plan and make the intent durable; waits for what is in flight as long as there is time."""
-        attempt = self._attempt(self._ids.new_id())
+        attempt = self._attempt(self._ids.new_id(), request.deadline)
         lock = f"{request.connection.operator.id}/{identity.round or identity.player or request.connection.id}"
         for _try in range(MAX_TRIES):
             async with self._locks.hold(lock):
@@ -211,18 +211,19 @@ class Engine:
             waits = next((item for item in plan.steps if isinstance(item, WaitFor)), None)
             if waits is None or not await self._bell.wait(waits.movement, request.deadline):
                 return Begun(situation=situation, intended=intended, plan=plan)
-            attempt = self._attempt(attempt.play)
+            attempt = self._attempt(attempt.play, request.deadline)
         raise StoreUnavailableError("other writers came first too often")
 
-    def _attempt(self, play: str) -> Attempt:
-        now = self._clock.now_ms()
+    def _attempt(self, play: str, deadline: float) -> Attempt:
+        """A new attempt; nobody takes its movements over while the wallet may still answer in time."""
+        now, left = self._clock.now_ms(), deadline - self._clock.monotonic()
         return Attempt(
             play=play,
             owner=self._owner.name,
             epoch=self._owner.epoch,
             nonce=self._ids.nonce(),
             now=now,
-            lease_until=now + self._lease_ms,
+            lease_until=now + self._lease_ms + max(int(left * 1000), 0),
         )
 
     async def _write(self, plan: Plan) -> bool:
@@ -266,13 +267,13 @@ class Engine:
     async def _finish(self, request: Request, play: Play, policy: Policy, begun: Begun) -> PlayResult:
         """Send what was begun, close the round where the play says so, and put the answer together."""
         sent = await self._send(request, play, policy, begun)
-        outcomes = [_outcome(item, sent, request.connection) for item in begun.plan.steps]
-        outcomes = _none_before_all(begun.intended, outcomes)
-        results = _by_movement(play, begun.intended, outcomes)
-        overall = _overall([item.outcome for item in results])
-        if isinstance(overall, Applied):
+        outcomes = [outcome_of(item, sent, request.connection) for item in begun.plan.steps]
+        outcomes = none_before_all(begun.intended, outcomes)
+        results = by_movement(play, begun.intended, outcomes)
+        whole = overall([item.outcome for item in results])
+        if isinstance(whole, Applied):
             await self._after(play, policy, begun)
-        balance, outcome = await self._balance(request, policy, begun, sent, overall)
+        balance, outcome = await self._balance(request, policy, begun, sent, whole)
         return PlayResult(outcome=outcome, movements=results, balance=balance)
 
     async def _send(self, request: Request, play: Play, policy: Policy, begun: Begun) -> Sent:
@@ -445,81 +446,3 @@ def _every_bet_is_settled(rows: Sequence[MovementRow]) -> bool:
     gone = {MovementState.DECLINED, MovementState.REVERSED, MovementState.TOMBSTONED}
     bets = [row for row in rows if row.direction == Direction.DEBIT.value]
     return all(row.state in gone or row.movement in settled for row in bets)
-
-
-def _outcome(item: Next, sent: Sent, connection: Connection) -> Outcome:
-    match item:
-        case Say(outcome=outcome):
-            return outcome
-        case WaitFor(movement=movement, cause=cause):
-            return Unknown(cause=cause, transaction=movement)
-        case SendIt(row=row):
-            return _settled(sent.rows[row.movement], sent.answer, connection)
-        case UndoIt(row=row, target=target):
-            return _undone(sent.rows.get(row.movement, row), sent.rows[target.movement], sent.answer, connection)
-
-
-def _settled(row: MovementRow, answer: Answer, connection: Connection) -> Outcome:
-    """What the provider is told of a bet or win that was sent."""
-    match row.state:
-        case MovementState.APPLIED:
-            return applied_outcome(row, connection, AppliedEffect.MOVED)
-        case MovementState.DECLINED:
-            return declined_outcome(row)
-        case MovementState.FENCED | MovementState.REVERSING | MovementState.REVERSED if row.undone_by is not None:
-            return Declined(reason=DeclineReason.ALREADY_ROLLED_BACK, transaction=row.movement)
-        case MovementState.REVERSING | MovementState.REVERSED if answer is Answer.FAILED:
-            return Declined(reason=DeclineReason.CANCELLED, transaction=row.movement)
-        case MovementState.OWED | MovementState.HELD:
-            return Unknown(cause=UnknownCause.OWED, transaction=row.movement)
-        case _:
-            return Unknown(cause=UnknownCause.NO_ANSWER, transaction=row.movement)
-
-
-def _undone(row: MovementRow, target: MovementRow, answer: Answer, connection: Connection) -> Outcome:
-    """What the provider is told of its rollback."""
-    match target.state:
-        case MovementState.REVERSED:
-            return applied_outcome(evolve(row, settled_at=target.settled_at), connection, AppliedEffect.MOVED)
-        case MovementState.APPLIED if row.state is MovementState.APPLIED:
-            return applied_outcome(row, connection, AppliedEffect.NOTHING)
-        case MovementState.APPLIED:
-            return declined_outcome(row)
-        case _ if answer is Answer.ACCEPTED:
-            return applied_outcome(row, connection, AppliedEffect.MOVED)
-        case _:
-            return Unknown(cause=UnknownCause.OWED, transaction=row.movement)
-
-
-def _none_before_all(intended: Sequence[Intended], outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """While a stake of a play is open, nothing of it is called done: it would be taken back with that stake."""
-    pairs = zip(intended, outcomes, strict=True)
-    open_stake = next((item for one, item in pairs if one.takes_stake and isinstance(item, Unknown)), None)
-    if open_stake is None:
-        return list(outcomes)
-    return [
-        Unknown(cause=open_stake.cause, transaction=item.transaction) if isinstance(item, Applied) else item
-        for item in outcomes
-    ]
-
-
-def _by_movement(play: Play, intended: Sequence[Intended], outcomes: Sequence[Outcome]) -> tuple[MovementResult, ...]:
-    """One result a movement: both legs of a net bet+win speak for it."""
-    results = []
-    for place, movement in enumerate(play.movements):
-        mine = [outcome for item, outcome in zip(intended, outcomes, strict=True) if item.place == place]
-        results.append(MovementResult(reference=movement.reference, outcome=_overall(mine)))
-    return tuple(results)
-
-
-def _overall(outcomes: Sequence[Outcome]) -> Outcome:
-    """The first outcome that is not success: an unknown one before a refusal, a reason before its consequence."""
-    unknown = [outcome for outcome in outcomes if isinstance(outcome, Unknown)]
-    declined = [outcome for outcome in outcomes if isinstance(outcome, Declined)]
-    reasons = [outcome for outcome in declined if outcome.reason is not DeclineReason.CANCELLED]
-    return (*unknown, *reasons, *declined, *outcomes)[0]
-
-
-def _same_for_all(play: Play, outcome: Outcome) -> PlayResult:
-    results = tuple(MovementResult(reference=item.reference, outcome=outcome) for item in play.movements)
-    return PlayResult(outcome=outcome, movements=results)
