@@ -60,6 +60,25 @@ def test_a_repeat_moves_nothing_and_is_answered_with_the_first_transaction(tmp_p
     simulate(story())
 
 
+def test_two_bets_at_once_that_share_one_of_their_keys_are_one(tmp_path: Path) -> None:
+    """Neither sees the other before it writes: the ledger's unique keys decide, and the later one is told so."""
+
+    def with_shared_key(name: str) -> Movement:
+        keys = (MovementKey("tx", name), MovementKey("reference", "shared"))
+        return Movement(MovementKind.BET, keys=keys, amount=WireAmount.of("1.00"))
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            results = await asyncio.gather(
+                path.play(with_shared_key("b1"), round=None), path.play(with_shared_key("b2"), round="r1")
+            )
+            assert {type(result.outcome) for result in results} == {Applied}
+            assert path.balance() == 9_900
+            assert len(await path.rows()) == 1
+
+    simulate(story())
+
+
 @pytest.mark.parametrize("changed", ["amount", "player", "round", "kind"])
 def test_the_same_id_with_other_content_is_refused_and_moves_nothing(tmp_path: Path, changed: str) -> None:
     async def story() -> None:

@@ -21,6 +21,7 @@ from croupier.contract import (
     UnknownCause,
     WalletApplied,
     WalletCall,
+    WalletPolicy,
     WalletReply,
     WalletStatusReply,
     WalletUnknown,
@@ -288,5 +289,50 @@ def test_after_a_crash_every_movement_on_its_way_is_found_once(tmp_path: Path) -
             for play, name in zip(plays, rounds, strict=True):
                 assert isinstance((await path.play(*play, round=name)).outcome, Applied)
             assert path.balance() == 10_000 - 100 + 300 - 100
+
+    simulate(story())
+
+
+def test_a_wallet_that_is_slow_but_in_time_is_waited_for_however_long_the_provider_gives(tmp_path: Path) -> None:
+    slow = WalletPolicy(retry_safe=True, tombstones=True, timeout_ms=50_000)
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", wallet_policy=slow) as path:
+            path.reconfigure(provider_timeout_ms=60_000)
+            await path.play(bet("b1"))
+            send = path.channel._send
+
+            async def send_slowly(request: HttpRequest, timeout_seconds: float) -> HttpResponse:
+                await path.clock.sleep(45)
+                return await send(request, timeout_seconds)
+
+            path.channel._send = send_slowly
+            path.work()
+            outcomes = await asyncio.gather(path.play(bet("b2"), round="r2"), path.play(win("w1", "3.00")))
+            assert [type(result.outcome) for result in outcomes] == [Applied, Applied]
+            assert path.balance() == 10_000 - 200 + 300
+            assert len([call for call in path.wallet.calls if call["do"] == "move"]) == 3
+
+    simulate(story())
+
+
+def test_no_delivery_outlasts_its_lease(tmp_path: Path) -> None:
+    slow = WalletPolicy(retry_safe=True, tombstones=True, timeout_ms=90_000)
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", wallet_policy=slow, faults=Scripted(coming=[None])) as path:
+            await path.play(bet("b1"))
+            await path.play(win("w1", "3.00"), seconds=0.0)
+            given: list[float] = []
+            send = path.channel._send
+
+            async def note(request: HttpRequest, timeout_seconds: float) -> HttpResponse:
+                given.append(timeout_seconds)
+                return await send(request, timeout_seconds)
+
+            path.channel._send = note
+            await path.drain()
+            assert given == [22.5]
+            assert path.balance() == 10_200
 
     simulate(story())

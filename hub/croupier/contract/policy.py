@@ -264,6 +264,8 @@ class WalletPolicy:
         zero_amounts: Whether movements of zero are sent at all.
         rollback_shortfall: What the wallet does when a win is rolled back without funds.
         connections: How many calls may be under way at once.
+        breaker_failures: After so many calls in a row without a definite answer, bets fail before they are sent.
+        breaker_pause_ms: How long they do before one is let through to try, in milliseconds; it grows if that fails.
     """
 
     retry_safe: bool = False
@@ -273,6 +275,8 @@ class WalletPolicy:
     zero_amounts: bool = True
     rollback_shortfall: RollbackShortfall = RollbackShortfall.DEFICIT
     connections: int = 64
+    breaker_failures: int = 20
+    breaker_pause_ms: int = 2_000
 
 
 @frozen

@@ -35,6 +35,7 @@ from croupier.contract import (
 )
 from croupier.ledger.port import Ledger
 from croupier.ledger.records import ExchangeRow
+from croupier.wallet.breaker import Breaker
 from croupier.wallet.parties import Operator
 from croupier.wallet.ports import Clock, Ids, Send
 from croupier.wallet.watch import Places
@@ -67,6 +68,7 @@ class Channel:
         """
         self._metrics = metrics
         self._places: dict[str, Places] = {}
+        self._breakers: dict[str, Breaker] = {}
         self._ledger = ledger
         self._send = send
         self._clock = clock
@@ -107,15 +109,23 @@ class Channel:
     ) -> tuple[WalletReply, int | None]:
         """Call when the wallet has a place: a stalled one holds no more of the hub than its own places."""
         began = self._clock.monotonic()
+        breaker = self._breakers.setdefault(operator.id, Breaker(self._clock))
+        if breaker.refuses(call):
+            return WalletUnknown(detail="the wallet does not answer", sent=False), None
         places = self._places.setdefault(operator.id, Places(operator.policy.connections))
         places.limit = operator.policy.connections
-        if not await places.take(seconds):
-            return WalletUnknown(detail="too many calls are under way", sent=False), None
         try:
-            left = seconds - (self._clock.monotonic() - began)
-            return await self._exchange(operator, call, left, trace)
+            if not await places.take(seconds):
+                return WalletUnknown(detail="too many calls are under way", sent=False), None
+            try:
+                left = seconds - (self._clock.monotonic() - began)
+                reply, status = await self._exchange(operator, call, left, trace)
+            finally:
+                places.leave()
+            breaker.heard(reply, operator.policy)
+            return reply, status
         finally:
-            places.leave()
+            breaker.ended(call)
 
     async def _exchange(
         self, operator: Operator, call: WalletCall, seconds: float, trace: str
