@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "admin": ("croupier.cli.admin:admin", "Configure a running hub, and make the first key."),
     "adapters": ("croupier.cli.adapters:adapters", "What adapters and plugins are installed."),
     "serve": ("croupier.cli.serve:serve", "Run a hub."),
+    "migrate": ("croupier.cli.migrate:migrate", "Bring the ledger's schema up to date."),
     "check-settings": ("croupier.cli.settings:check", "Check a settings file."),
 }
 """Command to where it is (`module:name`) and what it does in one line."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from attrs import define, field
@@ -58,6 +59,10 @@ class Hub:
         deliveries: What is owed.
         gateway: The providers' entrance.
         metrics: Counts.
+        outbound: Calls to providers.
+        client: The way out.
+        owner: This process, as the ledger registered it.
+        draining: Whether it takes no more work.
     """
 
     settings: Settings
@@ -75,8 +80,10 @@ class Hub:
     metrics: Metrics
     outbound: OutboundDriver
     client: HttpClient
+    owner: Owner
     draining: bool = False
     _tasks: list[asyncio.Task[None]] = field(factory=list)
+    _changed: asyncio.Event = field(factory=asyncio.Event)
 
     def obstacles(self) -> Sequence[str]:
         """Why requests should go elsewhere now; empty when ready."""
@@ -100,9 +107,16 @@ class Hub:
                 self.log.error("worker_failed", fault=type(error).__name__, source=name, exc_info=error)  # noqa: TRY400 # the log writes no text of exceptions
             await self.clock.sleep(1.0)
 
+    def look_for_changes(self) -> None:
+        """Another process has changed the configuration: take it over now."""
+        self._changed.set()
+
     async def _catch_up(self) -> None:
         while True:
-            await self.clock.sleep(CATCH_UP_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CATCH_UP_SECONDS):
+                    await self._changed.wait()
+            self._changed.clear()
             await self.configuration.catch_up()
 
     async def _gauges(self) -> None:
@@ -123,12 +137,12 @@ class Hub:
 
 def open_ledger(settings: Settings) -> Ledger:
     """The ledger that the settings name, not yet started."""
-    path = settings.database.sqlite_path
+    path, migrate = settings.database.sqlite_path, settings.database.migrate
     if path is not None:
-        return SqliteLedger(path)
+        return SqliteLedger(path, migrate=migrate)
     from croupier.ledger.postgres import PostgresLedger
 
-    return PostgresLedger(settings.database.url)
+    return PostgresLedger(settings.database.url, migrate=migrate)
 
 
 async def open_configuration(
@@ -225,4 +239,5 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         metrics=metrics,
         outbound=OutboundDriver(client, ledger, clock, ids, FlowLimits(total_seconds=settings.limits.request_seconds)),
         client=client,
+        owner=owner,
     )

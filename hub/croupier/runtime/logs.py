@@ -27,7 +27,7 @@ FIELDS: Final = frozenset(
     " caller"  # the id of a key, never the key
     " request_bytes response_bytes duration_us wallet_us"
     " attempt attempts age_ms wait_ms due_in_ms left count owed held late size limit"
-    " fault places source line"
+    " fault places source line slot pid"
     " owner version distribution package slug state host port database format listener tier".split()
 )
 """Every field that may be written. Not on it, on purpose: players, sessions, tokens, addresses, bodies, headers."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+from attrs import frozen
+
+from croupier.contract import HttpResponse
 from croupier.runtime.hub import Hub, build
+from croupier.runtime.link import Link
 from croupier.runtime.settings import Listener, Settings
 from croupier.web.admin_api import make_admin_app
-from croupier.web.apps import App, JoinedApps, Probes, ProbesApp, make_provider_app
+from croupier.web.apps import App, Incoming, JoinedApps, Probes, ProbesApp, make_provider_app
 from croupier.web.operator_api import make_operator_app
 from croupier.web.server import HttpServer, TlsFiles
 
@@ -72,7 +76,38 @@ def _joined(parts: Mapping[str, App], probes: App) -> App:
     return JoinedApps(apps=apps, other=parts.get("operators") or parts["admin"])
 
 
-async def serve(settings: Settings, environ: Mapping[str, str], tell: Tell, ports_file: Path | None = None) -> None:
+@frozen(kw_only=True)
+class _Fresh:
+    """The admin API of one worker among several: it sees what the others have stored, and says what it stores."""
+
+    app: App
+    catch_up: Callable[[], Awaitable[object]]
+    changed: Callable[[], None]
+
+    @property
+    def body_limit(self) -> int:
+        return self.app.body_limit
+
+    async def answer(self, incoming: Incoming) -> HttpResponse:
+        await self.catch_up()
+        response = await self.app.answer(incoming)
+        if incoming.request.method not in {"GET", "HEAD"}:
+            self.changed()
+        return response
+
+    async def drain(self, seconds: float) -> int:
+        return await self.app.drain(seconds)
+
+
+async def serve(
+    settings: Settings,
+    environ: Mapping[str, str],
+    tell: Tell,
+    ports_file: Path | None = None,
+    *,
+    worker: int | None = None,
+    link: Link | None = None,
+) -> None:
     """Run until SIGTERM or SIGINT, then finish what was begun.
 
     Args:
@@ -80,45 +115,71 @@ async def serve(settings: Settings, environ: Mapping[str, str], tell: Tell, port
         environ: The environment, for keys.
         tell: Told of every listener that is open.
         ports_file: Where to write `name host port` lines once everything listens.
+        worker: Which of several that share their ports this one is.
+        link: To the parent of several; if the parent is gone, this one ends, too.
 
     Raises:
         FixConfigurationError: It cannot be started like this.
     """
-    hub = await build(settings, environ)
-    servers: list[HttpServer] = []
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
+    hub = await build(settings, environ)
+    servers: list[HttpServer] = []
     try:
         hub.begin()
-        lines = []
-        for names, listener, app in _listening(hub):
+        if link is not None:
+            _listen_to(link, hub, stop)
+        places: list[tuple[str, str, int]] = []
+        for names, listener, app in _listening(hub, link):
             server = HttpServer(app, hub.log)
-            host, port = await server.listen(listener.host, listener.port, _tls(listener))
             servers.append(server)
-            for name in names:
-                tell(name, host, port)
-                lines.append(f"{name} {host} {port}\n")
+            host, port = await server.listen(
+                listener.host, listener.port, _tls(listener), reuse_port=worker is not None
+            )
+            places += [(name, host, port) for name in names]
+        for place in places:
+            tell(*place)
         if ports_file is not None:
-            ports_file.write_text("".join(lines))  # noqa: ASYNC240 # once, before anything is served
-        hub.log.info("serving", database=settings.database.url.partition(":")[0])
+            lines = "".join(f"{name} {host} {port}\n" for name, host, port in places)
+            ports_file.write_text(lines)  # noqa: ASYNC240 # once, before anything is served
+        if link is not None:
+            link.tell("listening", *(part for place in places for part in place))
+        hub.log.info("serving", database=settings.database.url.partition(":")[0], slot=worker, owner=hub.owner.name)
         await stop.wait()
     finally:
         hub.draining = True
-        hub.log.info("draining")
-        for server in servers:
-            await server.stop(settings.limits.drain_seconds)
+        hub.log.info("draining", slot=worker)
+        await asyncio.gather(*(server.stop(settings.limits.drain_seconds) for server in servers))
         await hub.close()
 
 
-def _listening(hub: Hub) -> list[tuple[list[str], Listener, App]]:
+def _listen_to(link: Link, hub: Hub, stop: asyncio.Event) -> None:
+    """Hear when another worker has changed the configuration, and when the parent is gone."""
+    loop = asyncio.get_running_loop()
+
+    def hear() -> None:
+        told = link.read()
+        if told is None:
+            loop.remove_reader(link.fileno())
+            stop.set()
+        elif told:
+            hub.look_for_changes()
+
+    loop.add_reader(link.fileno(), hear)
+
+
+def _listening(hub: Hub, link: Link | None) -> list[tuple[list[str], Listener, App]]:
     """Which app listens where; entrances with one address share a socket."""
     listeners = hub.settings.listeners
+    admin = admin_app(hub)
+    if link is not None:
+        admin = _Fresh(app=admin, catch_up=hub.configuration.catch_up, changed=lambda: link.tell("changed"))
     entrances: dict[str, tuple[Listener, App]] = {
         "providers": (listeners.providers, provider_app(hub)),
         "operators": (listeners.operators, operator_app(hub)),
-        "admin": (listeners.admin, admin_app(hub)),
+        "admin": (listeners.admin, admin),
     }
     groups: dict[object, list[str]] = {}
     for name, (listener, _app) in entrances.items():

@@ -8,6 +8,7 @@ owner = "hub-1"
 
 [database]
 url = "sqlite:///croupier.db"            # relative to this file; "sqlite:////var/lib/croupier/hub.db" is absolute
+migrate = true                           # bring an older schema up to date at the start
 
 [listeners.providers]
 host = "0.0.0.0"
@@ -130,9 +131,12 @@ class Database:
 
     Attributes:
         url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://...`.
+        migrate: Whether a start brings an older schema up to date; without it, such a start is refused until
+            `croupier migrate` was run.
     """
 
     url: str = field(default="sqlite:///croupier.db", repr=False)
+    migrate: bool = True
 
     @url.validator
     def _known(self, _attribute: Attribute[str], value: str) -> None:
@@ -420,7 +424,7 @@ def _anchored(value: Any, folder: Path) -> Any:
     if isinstance(value, Path):
         return folder / value
     if isinstance(value, Database) and value.sqlite_path is not None:
-        return Database(url=f"sqlite:///{folder / value.sqlite_path}")
+        return evolve(value, url=f"sqlite:///{folder / value.sqlite_path}")
     if isinstance(value, Mapping):
         return {key: _anchored(item, folder) for key, item in value.items()}
     if has(type(value)):
