@@ -68,7 +68,10 @@ class ModelDialect(Dialect):
         if "state" in said:
             return WalletStatusReply(state=TransactionState(said["state"]), balance=balance)
         return WalletApplied(
-            balance=balance, nothing_moved=said.get("nothing", False), operator_transactions=said.get("ids", {})
+            balance=balance,
+            nothing_moved=said.get("nothing", False),
+            operator_transactions=said.get("ids", {}),
+            amounts=said.get("amounts", {}),
         )
 
 
@@ -104,6 +107,7 @@ def _move(movement: WalletMovement) -> dict[str, Any]:
         "id": movement.transaction,
         "amount": movement.amount.minor,
         "target": movement.target,
+        "everything": movement.operator_decides,
     }
 
 
@@ -173,7 +177,8 @@ class ModelWallet:
                 return _json({"refused": outcome.value, "balance": self.balances[player]})
             nothing = nothing and not outcome
         ids = {move["id"]: f"op-{move['id']}" for move in moves}
-        return _json({"balance": self.balances[player], "nothing": nothing, "ids": ids})
+        amounts = {move["id"]: abs(self.applied[move["id"]][1]) for move in moves if move["everything"]}
+        return _json({"balance": self.balances[player], "nothing": nothing, "ids": ids, "amounts": amounts})
 
     def _one(self, player: str, move: dict[str, Any]) -> bool | DeclineReason:
         """Apply one movement; whether anything moved, or why not."""
@@ -184,10 +189,11 @@ class ModelWallet:
         if move["id"] in self.applied and self.dedupes:
             return True
         debit = move["op"] == WalletOperation.BET.value
-        signed = -move["amount"] if debit else move["amount"]
+        amount = max(self.balances[player], move["amount"]) if move["everything"] else move["amount"]
+        signed = -amount if debit else amount
         if not debit and self.refuse is not None:
             return self.refuse
-        if debit and self.balances[player] < move["amount"]:
+        if debit and self.balances[player] < amount:
             return DeclineReason.INSUFFICIENT_FUNDS
         self.applied[move["id"]] = (player, signed)
         self.balances[player] += signed
