@@ -98,6 +98,29 @@ def test_a_win_is_legal_while_one_bet_of_its_round_stands(tmp_path: Path) -> Non
     simulate(story())
 
 
+@pytest.mark.parametrize(
+    ("taken", "given"),
+    [(MovementKind.TRANSFER_OUT, MovementKind.TRANSFER_IN), (MovementKind.FREE_BET, MovementKind.FREE_WIN)],
+)
+def test_what_a_round_gives_back_is_not_paid_when_what_it_took_was_rolled_back(
+    tmp_path: Path, taken: MovementKind, given: MovementKind
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            await path.play(of_kind(taken, "out", "1.00"))
+            await path.play(rollback("x", "out"))
+            refused = (await path.play(of_kind(given, "in", "4.00"))).outcome
+            assert reason(refused) is DeclineReason.ALREADY_ROLLED_BACK
+            assert path.balance() == 10_000
+            alone = (await path.play(of_kind(given, "other", "4.00"), round="r2")).outcome
+            assert isinstance(alone, Applied)
+            await path.play(of_kind(taken, "out again", "1.00"), round="r3")
+            assert isinstance((await path.play(of_kind(given, "in again", "4.00"), round="r3")).outcome, Applied)
+            assert path.balance() == 10_000 + 400 - 100 + 400
+
+    simulate(story())
+
+
 def test_a_win_waits_for_its_bet_that_is_on_its_way(tmp_path: Path) -> None:
     async def story() -> None:
         async with MoneyPath.open(tmp_path / "l.db", faults=Scripted(coming=[Fault.REORDER])) as path:

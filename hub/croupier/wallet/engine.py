@@ -52,7 +52,7 @@ from croupier.ledger.records import MovementRow, MovementState, RoundState, Sess
 from croupier.wallet.answers import by_movement, none_before_all, outcome_of, overall, same_for_all
 from croupier.wallet.channel import Channel
 from croupier.wallet.draft import Draft, is_empty
-from croupier.wallet.intended import Identity, Intended, intend, key_of, scope_of
+from croupier.wallet.intended import OF_ITS_BETS, Identity, Intended, intend, key_of, scope_of
 from croupier.wallet.machine import LIVE
 from croupier.wallet.parties import Connection, Games, Request, Sessions
 from croupier.wallet.people import People
@@ -417,7 +417,7 @@ class Begun:
 
 def _needs_whole_round(kind: MovementKind) -> bool:
     """Whether the round's movements must be read: a win that may stand without its bet, a bet that may be paid."""
-    return kind in {MovementKind.WIN, MovementKind.ROLLBACK}
+    return kind in OF_ITS_BETS | {MovementKind.WIN, MovementKind.ROLLBACK}
 
 
 def _in_round_of(identity: Identity, snapshot: Snapshot) -> Identity:

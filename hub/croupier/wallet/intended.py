@@ -42,6 +42,9 @@ BETS: Final = frozenset({MovementKind.BET, MovementKind.FREE_BET, MovementKind.B
 ROUND_WINS: Final = frozenset({MovementKind.WIN, MovementKind.BET_AND_WIN})
 """Kinds that need a bet in their round, unless the policy says otherwise."""
 
+OF_ITS_BETS: Final = frozenset({MovementKind.FREE_WIN, MovementKind.TRANSFER_IN})
+"""Kinds that need no bet, but if their round has had bets, one of them must stand."""
+
 COUNTED_WINS: Final = ROUND_WINS | {MovementKind.FREE_WIN, MovementKind.TRANSFER_IN, MovementKind.JACKPOT_WIN}
 """Kinds that count as a win of their round."""
 

@@ -31,7 +31,7 @@ from croupier.ledger.port import Change, Snapshot
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.ledger.records import Key, MovementRow, MovementState, RoundRow, RoundState
 from croupier.wallet.draft import Draft
-from croupier.wallet.intended import BETS, COUNTED_WINS, ROUND_WINS, Identity, Intended, same_content
+from croupier.wallet.intended import BETS, COUNTED_WINS, OF_ITS_BETS, ROUND_WINS, Identity, Intended, same_content
 from croupier.wallet.machine import LIVE, UNDONE, Event
 from croupier.wallet.rows import applied_outcome, declined_outcome, is_bet, takes_stake
 
@@ -339,8 +339,8 @@ def _credit_refusal(situation: Situation, movement: Intended, intended: Sequence
         return Say(outcome=Declined(reason=DeclineReason.ROUND_LIMIT))
     if movement.target is not None and not any(movement.target in other.keys for other in intended):
         return _by_named_bet(situation, movement)
-    if movement.kind in ROUND_WINS and not any(other.takes_stake for other in intended):
-        return _by_round(situation)
+    if movement.kind in ROUND_WINS | OF_ITS_BETS and not any(other.takes_stake for other in intended):
+        return _by_round(situation, movement)
     return None
 
 
@@ -362,9 +362,11 @@ def _by_named_bet(situation: Situation, movement: Intended) -> Next | None:
     return _by_bets([bet])
 
 
-def _by_round(situation: Situation) -> Next | None:
+def _by_round(situation: Situation, movement: Intended) -> Next | None:
     bets = [row for row in situation.snapshot.round_movements if is_bet(row)]
-    return _by_bets(bets) if bets else _without_bet(situation)
+    if bets:
+        return _by_bets(bets)
+    return None if movement.kind in OF_ITS_BETS else _without_bet(situation)
 
 
 def _by_bets(bets: Sequence[MovementRow]) -> Next | None:
