@@ -18,7 +18,7 @@ stamp := $(VENV)/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup requirements lint format test demo clean
+.PHONY: help setup requirements lint format test demo bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ test: $(stamp) ## Run the tests; ARGS="-k name -x" is handed to pytest
 
 demo: $(stamp) ## Run the demonstration in examples/demo; ARGS is handed to it
 	@$(PYTHON) examples/demo $(ARGS)
+
+bench: $(stamp) ## Measure the hub beside a bare proxy and a naive ledger; results in build/bench
+	@$(PYTHON) -m tests.benchmarks.bench $(ARGS)
 
 clean: ## Remove .venv, caches and build results
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
