@@ -156,23 +156,27 @@ class Chaos:
         overtaken = asyncio.get_running_loop().create_future()
         self._held.append(overtaken)
         done, _ = await asyncio.wait({overtaken}, timeout=self._hold)
-        if done:
-            self.struck[Fault.REORDERED] += 1
+        self._count(Fault.REORDERED, struck=bool(done))
         return await deliver()
 
     async def _later(self, seconds: float, deliver: Deliver[T], fault: Fault) -> None:
         """Deliver after some time and lose the answer; it struck if there was somebody to deliver to."""
         await asyncio.sleep(seconds)
-        if await deliver() is not None:
-            self.struck[fault] += 1
+        self._count(fault, struck=await deliver() is not None)
 
     async def _answered_late(self, deliver: Deliver[T]) -> T | None:
         begun = asyncio.get_running_loop().time()
         answer = await deliver()
         await asyncio.sleep(begun + self._timeout + self._lateness() - asyncio.get_running_loop().time())
-        if answer is not None:
-            self.struck[Fault.ANSWERED_LATE] += 1
+        self._count(Fault.ANSWERED_LATE, struck=answer is not None)
         return answer
+
+    def _count(self, fault: Fault, *, struck: bool) -> None:
+        """Count a fault that struck; the card of one that met nobody goes back to be drawn next."""
+        if struck:
+            self.struck[fault] += 1
+        else:
+            self._deck.append(fault)
 
     async def _silence(self) -> None:
         """Half of the callers lose their connection, the others hear nothing until they give up."""

@@ -22,11 +22,12 @@ from yarl import URL
 
 from croupier.contract import Credentials, Headers, HttpRequest, HttpResponse, Peer
 from croupier.registry import structure
-from croupier_conformance.chaos import Chaos
+from croupier_conformance.chaos import Chaos, Fault
 from croupier_conformance.drivers import ProviderDriver, Seat
 from demo_plan import HOST, PROVIDER_TIMEOUT_MS, Plan
 
 TIMEOUT = PROVIDER_TIMEOUT_MS / 1000
+ENCORES = 10
 
 
 class ProviderProcess:
@@ -92,9 +93,16 @@ class ProviderProcess:
         rounds = (await request.json())["rounds"]
         each, more = divmod(rounds, len(self.seats))
         shares = [each + (place < more) for place in range(len(self.seats))]
-        work = [self.driver.play(seat, share) for seat, share in zip(self.seats, shares, strict=True)]
-        self.playing = asyncio.gather(*work)
+        self.playing = asyncio.ensure_future(self._play(shares))
         return web.json_response({})
+
+    async def _play(self, shares: list[int]) -> None:
+        """Play the rounds, and some more where a kind of fault has met nobody yet."""
+        await asyncio.gather(*(self.driver.play(seat, share) for seat, share in zip(self.seats, shares, strict=True)))
+        for _turn in range(ENCORES):
+            if all(self.chaos.struck[fault] for fault in Fault):
+                return
+            await asyncio.gather(*(self.driver.play(seat, 1) for seat in self.seats))
 
     async def state(self, _request: web.Request) -> web.Response:
         failed = None
