@@ -22,6 +22,7 @@ from croupier.contract import (
     Credentials,
     FixConfigurationError,
     FixRequestError,
+    ForbiddenError,
     HttpRequest,
     HttpResponse,
     MalformedRequestError,
@@ -325,13 +326,27 @@ async def test_held_work_is_driven_again(site: Site) -> None:
 @pytest.mark.parametrize(
     ("decision", "state"), [("--applied", MovementState.APPLIED), ("--undone", MovementState.REVERSED)]
 )
-async def test_held_work_is_decided_by_hand_with_who_and_why(site: Site, decision: str, state: MovementState) -> None:
+async def test_held_work_is_decided_by_two_keys_with_who_and_why(
+    site: Site, decision: str, state: MovementState
+) -> None:
     row = await held_work(site)
-    await site.tell("deliveries", "resolve", "acme", "d-1", decision, "--why", "paid by bank")
+    words = ("deliveries", "resolve", "acme", "d-1", decision, "--why")
+    told = await site.tell(*words, "paid by bank")
+    said = decision.removeprefix("--")
+    assert f"proposed: {said} by root (" in told
+    assert f"proposed: {said} by root (" in await site.tell("deliveries", "show", "acme", "d-1")
+    assert isinstance(await site.error(*words, "once more"), ForbiddenError)
+    assert await state_of(site, row) == (DeliveryState.HELD, MovementState.HELD)
+    made = await site.hub.configuration.create_key(HUB_SCOPE, role=Role.ADMIN, label="ben", who="test", why="test")
+    second = await site.run(*words, "seen, too", key=made.bearer)
+    assert (second.exit_code, "proposed:" in second.output) == (0, False)
     assert await state_of(site, row) == (DeliveryState.DONE, state)
-    events = await site.hub.ledger.events_after(row.operator, 0, 1000)
-    (decided,) = [one.event for one in events if one.event.kind == "delivery.decided"]
-    assert (decided.body["why"], str(decided.body["who"]).startswith("root (")) == ("paid by bank", True)
+    events = [one.event for one in await site.hub.ledger.events_after(row.operator, 0, 1000)]
+    (proposed,) = [event for event in events if event.kind == "delivery.proposed"]
+    (decided,) = [event for event in events if event.kind == "delivery.decided"]
+    assert (proposed.body["why"], str(proposed.body["who"]).startswith("root (")) == ("paid by bank", True)
+    assert (decided.body["why"], str(decided.body["who"]).startswith("ben (")) == ("seen, too", True)
+    assert decided.body["proposed_by"] == proposed.body["who"]
 
 
 async def test_a_decision_by_hand_must_say_which(site: Site) -> None:

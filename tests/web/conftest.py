@@ -447,7 +447,7 @@ class KeptDeliveries:
     async def redrive(self, operator: str, delivery: str, *, who: str, why: str) -> DeliveryRow:
         return self._decide(operator, delivery, who=who, why=why)
 
-    async def resolve(self, operator: str, delivery: str, *, who: str, why: str, applied: bool) -> DeliveryRow:
+    async def agree(self, operator: str, delivery: str, *, who: str, why: str, applied: bool) -> DeliveryRow:
         return self._decide(operator, delivery, who=who, why=why, applied=applied)
 
     def _decide(self, operator: str, delivery: str, **decision: Any) -> DeliveryRow:

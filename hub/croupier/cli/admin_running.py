@@ -92,7 +92,10 @@ def redrive(hub: Admin, operator: str, delivery: str, why: str, *, as_json: bool
 @why_option
 @as_json
 def resolve(hub: Admin, operator: str, delivery: str, why: str, *, applied: bool | None, as_json: bool) -> None:
-    """Decide held work by hand: nothing is sent, the record says what you found in the operator's books."""
+    """Decide held work by hand: nothing is sent, the record says what you found in the operator's books.
+
+    It takes two: the first administrator proposes, and another, with a key of his own, confirms by the same command.
+    """
     if applied is None:
         raise click.UsageError("Say what the operator's books show: --applied or --undone.")
     place = f"{_path(hub.operator_id(operator), delivery)}/resolve"
@@ -149,6 +152,8 @@ def _tell(one: Mapping[str, Any]) -> None:
     click.echo(f"movement {one['movement']}, round {one['round'] or '-'}")
     click.echo(f"owed since {one['created_at']}, due {one['due_at']}")
     click.echo(f"why: {one['detail'] or '-'}")
+    if one["proposed"]:
+        click.echo(f"proposed: {one['proposed']} by {one['proposed_by']}; another administrator has to confirm it")
     if one["waits_for"]:
         click.echo(f"waits for movement {one['waits_for']}")
 

@@ -266,6 +266,8 @@ class Delivery:
         created_at: When it became owed.
         detail: What the last attempt met.
         waits_for: A movement whose held work blocks this.
+        proposed: Of held work, what one administrator has proposed: `applied` or `undone`. Another has to confirm it.
+        proposed_by: Who proposed it.
     """
 
     operator: str
@@ -279,6 +281,8 @@ class Delivery:
     created_at: datetime
     detail: str | None
     waits_for: str | None
+    proposed: str | None
+    proposed_by: str | None
 
 
 @frozen(kw_only=True)
@@ -335,7 +339,7 @@ class RedriveBody:
 
 @frozen(kw_only=True)
 class ResolveBody:
-    """Decide held work by hand.
+    """Decide held work by hand. It takes two administrators: the first proposes, the second says the same.
 
     Attributes:
         applied: Whether the movement stands at the operator.

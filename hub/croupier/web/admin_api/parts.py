@@ -26,8 +26,8 @@ class Deliveries(Protocol):
     async def redrive(self, operator: str, delivery: str, *, who: str, why: str) -> DeliveryRow:
         """Try it again, now."""
 
-    async def resolve(self, operator: str, delivery: str, *, who: str, why: str, applied: bool) -> DeliveryRow:
-        """Mark it as done by hand."""
+    async def agree(self, operator: str, delivery: str, *, who: str, why: str, applied: bool) -> DeliveryRow:
+        """Propose what was found by hand, or confirm what another has proposed: then it is done."""
 
 
 class Registry(Protocol):

@@ -6,6 +6,7 @@ from attrs import frozen
 
 from croupier.contract import MalformedRequestError, NotFoundError
 from croupier.ledger.records import DeliveryRow, ExchangeRow
+from croupier.wallet.two_people import proposal_of
 from croupier.web.admin_api.messages import (
     AdapterReport,
     DeliveriesQuery,
@@ -100,8 +101,8 @@ class Running:
         return _delivery(row)
 
     async def resolve(self, ask: AdminAsk[Nothing, ResolveBody]) -> Delivery:
-        """Decide held work by hand."""
-        row = await self.parts.deliveries.resolve(
+        """Decide held work by hand: the first administrator proposes, the second confirms."""
+        row = await self.parts.deliveries.agree(
             ask.path["operator"],
             ask.path["delivery"],
             who=ask.caller.name,
@@ -137,6 +138,7 @@ class Running:
 
 
 def _delivery(row: DeliveryRow) -> Delivery:
+    proposal = proposal_of(row)
     return Delivery(
         operator=row.operator,
         id=row.delivery,
@@ -149,6 +151,8 @@ def _delivery(row: DeliveryRow) -> Delivery:
         created_at=moment(row.created_at),
         detail=row.detail,
         waits_for=row.waits_for,
+        proposed=proposal.decision if proposal else None,
+        proposed_by=proposal.who if proposal else None,
     )
 
 

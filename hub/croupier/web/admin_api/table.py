@@ -145,7 +145,7 @@ def _running(parts: AdminParts) -> list[AnyEndpoint]:
                  query=Nothing, body=Nothing, answer=Delivery, tag="deliveries"),
         endpoint("POST", f"{held}/redrive", "deliveries.redrive", "Try held work again.", handler=running.redrive,
                  query=Nothing, body=RedriveBody, answer=Delivery, tag="deliveries"),
-        endpoint("POST", f"{held}/resolve", "deliveries.resolve", "Decide held work by hand.",
+        endpoint("POST", f"{held}/resolve", "deliveries.resolve", "Propose a decision on held work, or confirm one.",
                  handler=running.resolve, query=Nothing, body=ResolveBody, answer=Delivery, tag="deliveries"),
         endpoint("GET", f"{_OPERATOR}/events", "events.list", "Read an operator's events in order.",
                  handler=running.events, query=EventsQuery, body=Nothing, answer=EventList, tag="events"),
