@@ -490,6 +490,27 @@ def test_only_held_work_can_be_decided_and_only_where_it_is(tmp_path: Path) -> N
     simulate(story())
 
 
+def test_a_worker_that_is_stopped_records_what_it_has_begun_and_claims_no_more(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=LOST) as path:
+            await owe_a_win(path)
+            path.network.quiet = True
+            await path.clock.sleep(3600)
+            working = asyncio.ensure_future(path.deliveries.run())
+            while not (await owed(path))[0].lease_until:  # noqa: ASYNC110 # the ledger rings no bell
+                await asyncio.sleep(0)
+            path.deliveries.stop()
+            await owe_a_win(path, "w2", "r2")
+            await working
+            assert [(row.reference, row.state.value) for row in await path.rows() if row.kind == "win"] == [
+                ("w1", "applied"),
+                ("w2", "owed"),
+            ]
+            assert [row.owner for row in await owed(path)] == [None]
+
+    simulate(story())
+
+
 def test_held_work_keeps_nothing_else_of_the_round_waiting(tmp_path: Path) -> None:
     async def story() -> None:
         async with MoneyPath.open(tmp_path / "l.db", faults=scripted(None, *[Fault.LOST_REQUEST] * 2)) as path:

@@ -83,6 +83,7 @@ class Hub:
     owner: Owner
     draining: bool = False
     _tasks: list[asyncio.Task[None]] = field(factory=list)
+    _delivering: asyncio.Task[None] | None = None
     _changed: asyncio.Event = field(factory=asyncio.Event)
 
     def obstacles(self) -> Sequence[str]:
@@ -91,21 +92,22 @@ class Hub:
 
     def begin(self) -> None:
         """Start the workers: deliveries, configuration of other processes, gauges."""
-        self._work("deliveries", self.deliveries.run)
-        self._work("configuration", self._catch_up)
-        self._work("gauges", self._gauges)
+        self._delivering = self._work("deliveries", self.deliveries.run)
+        others = self._work("configuration", self._catch_up), self._work("gauges", self._gauges)
+        self._tasks += [self._delivering, *others]
 
-    def _work(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._tasks.append(asyncio.create_task(self._for_ever(name, work)))
+    def _work(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        return asyncio.create_task(self._for_ever(name, work))
 
     async def _for_ever(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a worker; one that fails is reported and begins anew: what is owed must not wait for a person."""
-        while True:
+        while not self.draining:
             try:
                 await work()
             except Exception as error:  # whatever it was, the work goes on
                 self.log.error("worker_failed", fault=type(error).__name__, source=name, exc_info=error)  # noqa: TRY400 # the log writes no text of exceptions
-            await self.clock.sleep(1.0)
+            if not self.draining:
+                await self.clock.sleep(1.0)
 
     def look_for_changes(self) -> None:
         """Another process has changed the configuration: take it over now."""
@@ -124,9 +126,17 @@ class Hub:
             self.metrics.ledger_states(await self.ledger.count_states())
             await self.clock.sleep(CATCH_UP_SECONDS)
 
+    def drain(self) -> None:
+        """Take no more work: neither requests nor what is owed."""
+        self.draining = True
+        self.deliveries.stop()
+
     async def close(self) -> None:
         """Stop the workers, finish what was begun, and close everything."""
-        self.draining = True
+        self.drain()
+        if self._delivering is not None:
+            # What would be cut off here stays claimed for the rest of its lease.
+            await asyncio.wait((self._delivering,), timeout=self.settings.limits.drain_seconds)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

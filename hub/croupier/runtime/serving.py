@@ -149,7 +149,7 @@ async def serve(
         hub.log.info("serving", database=settings.database.url.partition(":")[0], slot=worker, owner=hub.owner.name)
         await stop.wait()
     finally:
-        hub.draining = True
+        hub.drain()
         hub.log.info("draining", slot=worker)
         await asyncio.gather(*(server.stop(settings.limits.drain_seconds) for server in servers))
         await hub.close()

@@ -128,14 +128,20 @@ class Deliveries:
         self._lease_ms = lease_ms
         self._at_once = at_once
         self._wake = asyncio.Event()
+        self._stopped = False
 
     def wake(self) -> None:
         """Look for work now."""
         self._wake.set()
 
+    def stop(self) -> None:
+        """Claim no more work: `run` ends when what is under way is recorded."""
+        self._stopped = True
+        self.wake()
+
     async def run(self, poll_seconds: float = 1.0) -> None:
-        """Deliver until cancelled."""
-        while True:
+        """Deliver until `stop`. Work that is cancelled in the middle stays claimed until its lease has ended."""
+        while not self._stopped:
             self._wake.clear()
             try:
                 busy = await self.run_once()
