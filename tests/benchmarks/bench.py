@@ -122,20 +122,20 @@ class Run:
             await asyncio.gather(self.hub(names[0], small), self.hub(names[1], large))
             await self.bench.interleaved("bet", names, self.options.pairs, self.options.seconds, label=f"{engine}-rows")
 
-    async def profile(self) -> Profile:
-        """A hub on SQLite under the profiler, at the same load."""
-        tell("bench: profile")
-        out = self.stand.folder / "hub.prof"
+    async def profile(self, engine: str) -> Profile:
+        """A hub under the profiler, at the same load."""
+        tell(f"bench: profile, {engine}")
+        name = f"{engine}-profiled"
+        out = self.stand.folder / f"{name}.prof"
         wrapper = [str(HERE / "profiled_hub.py"), str(out)]
-        await start_hub(self.stand, "profiled", self.database("sqlite-profiled"), wrapper)
-        self.databases["profiled"] = self.databases.pop("sqlite-profiled")
-        process = self.stand.processes._running["profiled"]
-        await self.bench.slice("profiled", "bet", 0.5)
+        await start_hub(self.stand, name, self.database(name), wrapper)
+        process = self.stand.processes._running[name]
+        await self.bench.slice(name, "bet", 0.5)
         before = main_thread_seconds(process.pid)
-        plain = await self.bench.slice("profiled", "bet", 3 * self.options.seconds)
+        plain = await self.bench.slice(name, "bet", 3 * self.options.seconds)
         spent = (main_thread_seconds(process.pid) - before) / plain.requests * 1e6
         process.send_signal(signal.SIGUSR1)
-        profiled = await self.bench.slice("profiled", "bet", 8 * self.options.seconds)
+        profiled = await self.bench.slice(name, "bet", 8 * self.options.seconds)
         process.send_signal(signal.SIGUSR2)
 
         async def is_written() -> bool:
@@ -201,7 +201,8 @@ async def measure(options: argparse.Namespace, folder: Path, server: PostgresSer
             await run.compare()
             if "rows" in options.parts:
                 await run.grow()
-            profile = await run.profile() if "profile" in options.parts else None
+            engines = ("sqlite", "postgres") if "profile" in options.parts else ()
+            profiles = {engine: await run.profile(engine) for engine in engines}
             rows = run.rows()
             stored = sum(count for count, _ in rows.values())
             if stored != await stand.moved():
@@ -210,7 +211,7 @@ async def measure(options: argparse.Namespace, folder: Path, server: PostgresSer
             await stand.stop()
     return Results(
         samples=run.bench.samples, ratios=run.ratios(), rows=rows, memory_mib=run.memory, fills=run.fills,
-        proxy_loop=run.proxy_loop, profile=profile, seconds=time.monotonic() - began,
+        proxy_loop=run.proxy_loop, profiles=profiles, seconds=time.monotonic() - began,
     )  # fmt: skip
 
 

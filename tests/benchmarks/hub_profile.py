@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pstats
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,12 +38,14 @@ class Profile:
         cpu_us: CPU time of a bet in this thread without the profiler.
         groups: Microseconds a bet by group. cProfile makes small functions look dearer than they are; all is scaled so
             that the sum is `cpu_us`.
+        files: The same for own work, by the file that does it; the dearest first.
         rows: Function, calls a bet, own and cumulated microseconds a bet, scaled; the dearest first.
     """
 
     bets: int
     cpu_us: float
     groups: Mapping[str, float]
+    files: Mapping[str, float]
     rows: Sequence[tuple[str, float, float, float]]
 
     def text(self) -> str:
@@ -54,6 +56,8 @@ class Profile:
             "",
         ]
         lines += [f"{name:18} {value:8.1f} us a bet" for name, value in self.groups.items()]
+        lines += ["", "own work by file; what it calls in libraries is its own, what it calls in another file is not"]
+        lines += [f"{value:8.1f} us  {name}" for name, value in self.files.items()]
         by_own = sorted(self.rows, key=lambda row: -row[2])
         by_cumulated = sorted(self.rows, key=lambda row: -row[3])
         for title, rows in (("by own time", by_own), ("by cumulated time", by_cumulated)):
@@ -68,32 +72,44 @@ def read_profile(file: Path, bets: int, cpu_us: float) -> Profile:
     total = sum(own for _, _, own, _, _ in stats.values())
     idle = sum(own for function, (_, _, own, _, _) in stats.items() if _is_idle(function))
     scale = cpu_us / (total - idle)
-    shares = _Shares(stats)
     groups = {name: 0.0 for name, _ in GROUPS} | {"event loop": 0.0}
-    for function, (_, _, own, _, _) in stats.items():
-        if _is_idle(function):
-            continue
-        for group, share in shares.of(function).items():
-            groups[group] += own * share * scale
+    groups |= _shared(stats, scale, _group)
+    files = {name: own for name, own in _shared(stats, scale, _file).items() if name.endswith(".py")}
     rows = [
         (_name(function), calls / bets, own * scale, cumulated * scale)
         for function, (_, calls, own, cumulated, _) in stats.items()
         if not _is_idle(function)
     ]
-    return Profile(bets=bets, cpu_us=cpu_us, groups=groups, rows=rows)
+    return Profile(bets=bets, cpu_us=cpu_us, groups=groups, files=_dearest_first(files), rows=rows)
+
+
+def _shared(
+    stats: Mapping[Function, Any], scale: float, belongs_to: Callable[[Function], str | None]
+) -> dict[str, float]:
+    """The whole time, scaled, by what it belongs to."""
+    shares, found = _Shares(stats, belongs_to), dict[str, float]()
+    for function, (_, _, own, _, _) in stats.items():
+        for name, share in {} if _is_idle(function) else shares.of(function).items():
+            found[name] = found.get(name, 0.0) + own * share * scale
+    return found
+
+
+def _dearest_first(values: Mapping[str, float]) -> dict[str, float]:
+    return dict(sorted(values.items(), key=lambda item: -item[1]))
 
 
 class _Shares:
-    """To which groups a function's own time belongs, by how much."""
+    """What a function's own time belongs to, by how much; of one that belongs nowhere, what its callers belong to."""
 
-    def __init__(self, stats: Mapping[Function, Any]) -> None:
+    def __init__(self, stats: Mapping[Function, Any], belongs_to: Callable[[Function], str | None]) -> None:
         self._stats = stats
+        self._belongs_to = belongs_to
         self._known: dict[Function, dict[str, float]] = {}
 
     def of(self, function: Function, above: frozenset[Function] = frozenset()) -> dict[str, float]:
         if function in self._known:
             return self._known[function]
-        group = _group(function)
+        group = self._belongs_to(function)
         if group is not None:
             return self._known.setdefault(function, {group: 1.0})
         callers = {caller: own for caller, (_, _, own, _) in self._stats[function][4].items() if caller not in above}
@@ -117,6 +133,12 @@ def _is_idle(function: Function) -> bool:
 def _group(function: Function) -> str | None:
     text = f"{function[0]} {function[2]}"
     return next((name for name, marks in GROUPS if any(mark in text for mark in marks)), None)
+
+
+def _file(function: Function) -> str | None:
+    """The file of own work, else the group."""
+    group = _group(function)
+    return Path(function[0]).relative_to(ROOT).as_posix() if group == "own work" else group
 
 
 def _name(function: Function) -> str:

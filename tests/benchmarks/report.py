@@ -27,7 +27,7 @@ class Results:
         memory_mib: Resident memory of each process at the end.
         fills: How many old rows each target of the comparison of sizes began with.
         proxy_loop: The event loop that the proxy was faster with, and the rates with both.
-        profile: Of the hub, if it was asked for.
+        profiles: Of the hub on each engine, if they were asked for.
         seconds: How long the whole run took.
     """
 
@@ -37,7 +37,7 @@ class Results:
     memory_mib: Mapping[str, float]
     fills: Mapping[str, int]
     proxy_loop: Mapping[str, Any]
-    profile: Profile | None
+    profiles: Mapping[str, Profile]
     seconds: float
 
     def figures(self) -> dict[str, Any]:
@@ -46,8 +46,6 @@ class Results:
             case: {target: _summary(samples) for target, samples in by_target.items()}
             for case, by_target in self.samples.items()
         }
-        own = {} if self.profile is None else {"own_work_us_per_bet": self.profile.groups["own work"]}
-        groups = {} if self.profile is None else {"profile_us_per_bet": dict(self.profile.groups)}
         return {
             "cases": cases,
             "memory_mib": dict(self.memory_mib),
@@ -55,8 +53,8 @@ class Results:
             "rows_before": dict(self.fills),
             "proxy_loop": dict(self.proxy_loop),
             "seconds": self.seconds,
-            **own,
-            **groups,
+            "own_work_us_per_bet": {engine: profile.groups["own work"] for engine, profile in self.profiles.items()},
+            "profile_us_per_bet": {engine: dict(profile.groups) for engine, profile in self.profiles.items()},
         }
 
 
@@ -83,8 +81,8 @@ def write(results: Results, folder: Path) -> str:
         "figures": results.figures(),
     }
     (folder / "results.json").write_text(json.dumps(document, indent=2) + "\n")
-    if results.profile is not None:
-        (folder / "profile.txt").write_text(results.profile.text())
+    profiles = [f"--- the hub on {engine}: {profile.text()}" for engine, profile in results.profiles.items()]
+    (folder / "profile.txt").write_text("\n".join(profiles))
     (folder / "plot.svg").write_text(plot(results))
     told = table(results)
     (folder / "table.txt").write_text(told)
@@ -112,9 +110,9 @@ def table(results: Results) -> str:
     stored = ", ".join(f"{name} {rows[0]} = {rows[1]}" for name, rows in results.rows.items())
     lines += [f"rows in the ledger = movements acknowledged: {stored}"]
     lines += [f"the proxy runs on {results.proxy_loop['chosen']}, the faster one here"]
-    if results.profile is not None:
-        groups = ", ".join(f"{name} {value:.0f}" for name, value in results.profile.groups.items())
-        lines += [f"CPU us a bet in the thread of the hub's event loop, by profile: {groups}"]
+    for engine, profile in results.profiles.items():
+        groups = ", ".join(f"{name} {value:.0f}" for name, value in profile.groups.items())
+        lines += [f"CPU us a bet in the event loop's thread, by profile, on {engine}: {groups}"]
     lines += [f"took {results.seconds:.0f} s"]
     return "\n".join(lines) + "\n"
 
