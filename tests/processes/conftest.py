@@ -60,6 +60,7 @@ limits.drain_seconds = 10
 listeners.providers = {{ port = 0 }}
 listeners.operators = {{ port = 0 }}
 listeners.admin = {{ port = 0 }}
+listeners.probes = {{ port = 0 }}
 
 [database]
 url = "{url}"
@@ -82,6 +83,12 @@ def ask(url: str, method: str = "GET", body: Any = None, key: str = "") -> Any:
     request = urllib.request.Request(url, sent, headers, method=method)  # noqa: S310 # always this machine
     with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 # same
         return json.loads(answer.read() or b"null")
+
+
+def text(url: str) -> str:
+    """A probe's answer."""
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310 # always this machine
+        return str(answer.read().decode())
 
 
 def listens(port: int) -> bool:
@@ -359,5 +366,6 @@ class Tools:
     play = staticmethod(play)
     command = staticmethod(command)
     listens = staticmethod(listens)
+    text = staticmethod(text)
     crew_process = staticmethod(crew_process)
     write_settings = staticmethod(write_settings)

@@ -113,6 +113,24 @@ def test_a_change_by_one_worker_is_known_to_the_other(table: Any, tools: Any) ->
     assert len(table.rows("SELECT 1 FROM sessions")) == 8
 
 
+def test_each_worker_tells_of_itself_and_a_new_one_is_ready(table: Any, tools: Any) -> None:
+    seat = table.sit_down("ann")
+    probes = [table.crew.urls[name] for name in ("probes-1", "probes-2")]
+    assert len(set(probes)) == 2
+    assert [tools.text(f"{probe}/readyz") for probe in probes] == ["ready\n"] * 2
+    bets = [tools.play(seat, MovementKind.BET, f"b{number}", "1.00") for number in range(4)]
+    for bet in bets:
+        assert table.insist(bet).verdict is Verdict.DONE
+    told = "".join(tools.text(f"{probe}/metrics") for probe in probes).splitlines()
+    calls = [line for line in told if line.startswith("croupier_provider_calls_total{") and 'verdict="applied"' in line]
+    assert sum(float(line.rpartition(" ")[2]) for line in calls) == len(bets)
+    os.kill(table.crew.workers()[1], signal.SIGTERM)
+    tools.until(lambda: len(table.crew.lines("worker_listens")) == 3, "a new worker listens")
+    (ended,) = table.crew.lines("worker_died")
+    assert (ended["slot"], ended["status"]) == (2, 0)
+    assert table.insist(tools.play(seat, MovementKind.BET, "after", "1.00")).verdict is Verdict.DONE
+
+
 def test_workers_end_when_their_parent_is_killed(database: str, tmp_path: Path, tools: Any) -> None:
     settings = tools.write_settings(tmp_path, database)
     with tools.crew_process(settings) as crew:

@@ -80,7 +80,7 @@ def test_a_database_server_has_no_file_and_does_not_show_its_password(tmp_path: 
             "[listeners.admin]\ntls = { certificate = 'a', key = 'b', client_required = true }",
             "5: listeners.admin.tls.client_ca: is missing: client_required needs the authorities",
         ),
-        ("[listeners.web]\nport = 1", "4: listeners.web: unknown key: expected admin, operators or providers"),
+        ("[listeners.web]\nport = 1", "4: listeners.web: unknown key: expected admin, operators, probes or providers"),
         ("[limits]\n\n# a comment\nbody_byte = 1", "7: limits.body_byte: unknown key: did you mean body_bytes?"),
         ("[limits]\nbody_bytes = 1", "5: limits.body_bytes: expected a number from 1024 to 67108864"),
         (

@@ -101,7 +101,8 @@ def reserved(listeners: Listeners) -> Iterator[Listeners]:
             taken[listener.host, port] = listener
             return evolve(listener, port=port)
 
-        yield Listeners(
+        yield evolve(
+            listeners,
             providers=take("providers", listeners.providers),
             operators=take("operators", listeners.operators),
             admin=take("admin", listeners.admin),
@@ -177,7 +178,8 @@ class _Crew:
             await self._end(keepers)
 
     def _announce(self, tell: Tell, ports_file: Path | None) -> None:
-        places = next(iter(self._workers.values())).places
+        told = [place for number in sorted(self._workers) for place in self._workers[number].places]
+        places = tuple(dict.fromkeys(told))
         for place in places:
             tell(*place)
         if ports_file is not None:

@@ -8,9 +8,9 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from croupier.contract import HttpResponse
+from croupier.contract import HttpResponse, SettingsError
 from croupier.runtime.hub import Hub, build
 from croupier.runtime.link import Link
 from croupier.runtime.settings import Listener, Settings
@@ -135,10 +135,14 @@ async def serve(
         for names, listener, app in _listening(hub, link):
             server = HttpServer(app, hub.log)
             servers.append(server)
-            host, port = await server.listen(
-                listener.host, listener.port, _tls(listener), reuse_port=worker is not None
-            )
+            host, port = await _listen(server, listener, names[0], share=worker is not None)
             places += [(name, host, port) for name in names]
+        if settings.listeners.probes is not None:
+            server = HttpServer(ProbesApp(probes=_admin_probes(hub)), hub.log)
+            servers.append(server)
+            name = "probes" if worker is None else f"probes-{worker}"
+            host, port = await _listen(server, _own(settings.listeners.probes, worker), name, share=False)
+            places.append((name, host, port))
         for place in places:
             tell(*place)
         if ports_file is not None:
@@ -153,6 +157,20 @@ async def serve(
         hub.log.info("draining", slot=worker)
         await asyncio.gather(*(server.stop(settings.limits.drain_seconds) for server in servers))
         await hub.close()
+
+
+def _own(listener: Listener, worker: int | None) -> Listener:
+    """The listener that one worker has for itself."""
+    further = worker - 1 if worker is not None and listener.port else 0
+    return evolve(listener, port=listener.port + further)
+
+
+async def _listen(server: HttpServer, listener: Listener, name: str, *, share: bool) -> tuple[str, int]:
+    try:
+        return await server.listen(listener.host, listener.port, _tls(listener), reuse_port=share)
+    except OSError as error:
+        message = f"{listener.host}:{listener.port} cannot be bound: {error.strerror}"
+        raise SettingsError(message, where=f"listeners.{name}") from None
 
 
 def _listen_to(link: Link, hub: Hub, stop: asyncio.Event) -> None:

@@ -118,11 +118,14 @@ class Listeners:
         providers: What providers call.
         operators: The API for operators.
         admin: The API and console for those who run the hub.
+        probes: `/healthz`, `/readyz` and `/metrics` of each worker by itself: the first at this port, every further
+            one at the next port. Without it there are those of the other entrances alone.
     """
 
     providers: Listener = Listener(port=8080)
     operators: Listener = Listener(port=8081)
     admin: Listener = Listener(port=8082)
+    probes: Listener | None = None
 
 
 @frozen(kw_only=True)
