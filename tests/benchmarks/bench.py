@@ -93,7 +93,8 @@ class Run:
         loops = ("asyncio", "uvloop")
         await asyncio.gather(*(self.baseline(f"proxy-{loop}", "proxy", "--loop", loop) for loop in loops))
         names = [f"proxy-{loop}" for loop in loops]
-        await self.bench.interleaved("bet", names, 4, self.options.seconds / 2, label="loops")
+        rounds = min(4, self.options.pairs)
+        await self.bench.interleaved("bet", names, rounds, self.options.seconds / 2, label="loops")
         found = self.bench.samples.pop("loops")
         rates = {loop: statistics.median(sample.rate for sample in found[f"proxy-{loop}"]) for loop in loops}
         chosen = max(loops, key=lambda loop: rates[loop])

@@ -36,8 +36,7 @@ class Profile:
     Attributes:
         bets: How many were measured.
         cpu_us: CPU time of a bet in this thread without the profiler.
-        groups: Microseconds a bet by group. cProfile makes small functions look dearer than they are; all is scaled so
-            that the sum is `cpu_us`.
+        groups: Microseconds a bet by group, without what the profiler cost; their sum is `cpu_us`.
         files: The same for own work, by the file that does it; the dearest first.
         rows: Function, calls a bet, own and cumulated microseconds a bet, scaled; the dearest first.
     """
@@ -52,7 +51,8 @@ class Profile:
         """For people."""
         lines = [
             f"{self.bets} bets in the event loop's thread: {self.cpu_us:.0f} us of CPU a bet without the profiler,",
-            "to which everything below is scaled. A coroutine counts as called whenever it goes on.",
+            "to which all is scaled: own time call by call, cumulated time as a whole, so that many small functions",
+            "look dearer there. A coroutine counts as called whenever it goes on.",
             "",
         ]
         lines += [f"{name:18} {value:8.1f} us a bet" for name, value in self.groups.items()]
@@ -69,28 +69,45 @@ class Profile:
 def read_profile(file: Path, bets: int, cpu_us: float) -> Profile:
     """Read what cProfile wrote."""
     stats: dict[Function, Any] = pstats.Stats(str(file)).stats  # type: ignore[attr-defined] # typeshed leaves it out
-    total = sum(own for _, _, own, _, _ in stats.values())
-    idle = sum(own for function, (_, _, own, _, _) in stats.items() if _is_idle(function))
-    scale = cpu_us / (total - idle)
+    whole = sum(own for _, _, own, _, _ in stats.values())
+    shares = _without_profiler(stats, cpu_us * bets / 1e6)
+    own_us = {function: share * cpu_us for function, share in shares.items()}
+    scale = cpu_us / whole
     groups = {name: 0.0 for name, _ in GROUPS} | {"event loop": 0.0}
-    groups |= _shared(stats, scale, _group)
-    files = {name: own for name, own in _shared(stats, scale, _file).items() if name.endswith(".py")}
+    groups |= _shared(stats, own_us, _group)
+    files = {name: own for name, own in _shared(stats, own_us, _file).items() if name.endswith(".py")}
     rows = [
-        (_name(function), calls / bets, own * scale, cumulated * scale)
-        for function, (_, calls, own, cumulated, _) in stats.items()
-        if not _is_idle(function)
+        (_name(function), calls / bets, own_us[function], cumulated * scale)
+        for function, (_, calls, _, cumulated, _) in stats.items()
     ]
     return Profile(bets=bets, cpu_us=cpu_us, groups=groups, files=_dearest_first(files), rows=rows)
 
 
+def _without_profiler(stats: Mapping[Function, Any], seconds: float) -> dict[Function, float]:
+    """The own time of every function as its share of `seconds`, without what the profiler itself cost.
+
+    The profiler made everything longer by so much a call; half of that fell to who was called, half to the caller.
+    """
+    whole = sum(own for _, _, own, _, _ in stats.values())
+    events = dict.fromkeys(stats, 0.0)
+    for function, (_, calls, _, _, callers) in stats.items():
+        events[function] += calls / 2
+        for caller, (_, made, _, _) in callers.items():
+            events[caller] += made / 2
+    each = max(whole - seconds, 0.0) / sum(events.values())
+    left = {function: max(own - each * events[function], 0.0) for function, (_, _, own, _, _) in stats.items()}
+    rest = sum(left.values())
+    return {function: own / rest for function, own in left.items()}
+
+
 def _shared(
-    stats: Mapping[Function, Any], scale: float, belongs_to: Callable[[Function], str | None]
+    stats: Mapping[Function, Any], own_us: Mapping[Function, float], belongs_to: Callable[[Function], str | None]
 ) -> dict[str, float]:
-    """The whole time, scaled, by what it belongs to."""
+    """The whole time by what it belongs to."""
     shares, found = _Shares(stats, belongs_to), dict[str, float]()
-    for function, (_, _, own, _, _) in stats.items():
-        for name, share in {} if _is_idle(function) else shares.of(function).items():
-            found[name] = found.get(name, 0.0) + own * share * scale
+    for function, own in own_us.items():
+        for name, share in shares.of(function).items():
+            found[name] = found.get(name, 0.0) + own * share
     return found
 
 
@@ -123,11 +140,6 @@ class _Shares:
         if not above:
             self._known[function] = found
         return found
-
-
-def _is_idle(function: Function) -> bool:
-    """What holds the whole run: the loop waits for events inside it."""
-    return "run_until_complete" in function[2] or "run_forever" in function[2]
 
 
 def _group(function: Function) -> str | None:
