@@ -11,6 +11,7 @@ Example:
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final, NoReturn
@@ -24,8 +25,7 @@ MAX_NUMBER: Final = 40
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value] # set.add as a marker
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise MalformedRequestError("the key stands twice", where=twice[:64])
     return found
 
