@@ -44,7 +44,7 @@ from croupier_softswiss.settings import SoftswissSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
-PATIENCE = 60.0
+PATIENCE = 120.0
 CROUPIER = str(Path(sys.executable).with_name("croupier"))
 SIGNING = "whsec_" + base64.b64encode(bytes(range(32))).decode()  # a test key
 TOKEN = "test-token-of-the-provider"

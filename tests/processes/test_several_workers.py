@@ -12,6 +12,8 @@ from typing import Any
 from croupier.contract import MovementKind, Verdict
 
 COPIES = 16
+PLAYERS = 12
+"""So many that it is all but certain that the kernel gives connections to both workers."""
 
 
 def test_one_bet_sent_to_both_workers_many_times_is_one_transaction(table: Any, tools: Any) -> None:
@@ -48,19 +50,20 @@ def test_copies_of_a_bet_in_flight_wait_for_its_outcome_in_either_worker(table: 
 
 
 def test_a_killed_worker_leaves_books_that_agree(table: Any, tools: Any) -> None:
-    seats = [table.sit_down(f"player-{number}") for number in range(6)]
+    seats = [table.sit_down(f"player-{number}") for number in range(PLAYERS)]
     doomed = table.crew.workers()[0]
 
     def rounds(number: int) -> int:
         """Play rounds to their ends; returns what the provider believes was moved, in minor units."""
         moved = 0
-        for spin in range(6):
+        for spin in range(3):
             name = f"p{number}s{spin}"
             bet = tools.play(seats[number], MovementKind.BET, f"{name}b", "1.00", name)
             win = tools.play(seats[number], MovementKind.WIN, f"{name}w", "0.40", name)
-            for action, amount in ((bet, -100), (win, 40)):
-                assert table.insist(action).verdict is Verdict.DONE
-                moved += amount
+            # A bet whose process died may be undone in place of being kept: then it is refused and costs nothing.
+            if table.insist(bet).verdict is Verdict.DONE:
+                assert table.insist(win).verdict is Verdict.DONE
+                moved += 40 - 100
         return moved
 
     def orphans() -> list[tuple[Any, ...]]:
@@ -81,7 +84,9 @@ def test_a_killed_worker_leaves_books_that_agree(table: Any, tools: Any) -> None
     book = table.wallet.book()
     assert sum(row["balance"] - tools.opening for row in book["accounts"]) == moved == sum(table.wallet.moved())
     ledger = table.rows("SELECT movement, amount FROM movements WHERE state = 'applied' ORDER BY movement")
-    assert ledger == sorted((row["transaction"], row["amount"]) for row in book["movements"])
+    stands = [row for row in book["movements"] if row["state"] == "applied" and row["operation"] != "rollback"]
+    assert ledger == sorted((row["transaction"], row["amount"]) for row in stands)
+    assert len(stands) > len(seats)
     (died,) = table.crew.lines("worker_died")
     assert (died["slot"], died["status"]) == (1, -signal.SIGKILL)
     assert table.crew.workers()[0] != doomed
