@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import pytest
@@ -279,19 +280,30 @@ def postgres() -> Iterator[Callable[[], str]]:
 
 
 @pytest.fixture
-def tell(tmp_path: Path) -> Tell:
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Where a ledger's file lies: in memory where that is possible, for here a process dies and no computer."""
+    memory = Path("/dev/shm")  # noqa: S108 # a folder of its own is made in it
+    if not memory.is_dir():
+        yield tmp_path
+        return
+    with TemporaryDirectory(dir=memory) as made:
+        yield Path(made)
+
+
+@pytest.fixture
+def tell(folder: Path) -> Tell:
     """Tells a story on SQLite, on virtual time."""
 
     def run(story: Story, **options: Any) -> None:
-        simulate(_tell(story, tmp_path, None, options))
+        simulate(_tell(story, folder, None, options))
 
     return run
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def tell_both(request: pytest.FixtureRequest, tmp_path: Path) -> Tell:
+def tell_both(request: pytest.FixtureRequest, folder: Path) -> Tell:
     """Tells a story on each engine: PostgreSQL speaks through sockets, so its time is real."""
     if request.param == "sqlite":
-        return lambda story, **options: simulate(_tell(story, tmp_path, None, options))
+        return lambda story, **options: simulate(_tell(story, folder, None, options))
     make: Callable[[], str] = request.getfixturevalue("postgres")
-    return lambda story, **options: asyncio.run(_tell(story, tmp_path, make(), options))
+    return lambda story, **options: asyncio.run(_tell(story, folder, make(), options))
