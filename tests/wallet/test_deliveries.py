@@ -21,7 +21,7 @@ from croupier.contract import (
     WalletPolicy,
 )
 from croupier.contract.errors import ConflictError, LedgerCorruptError
-from croupier.ledger.port import Change, DeliveryUpdate, Page, Update
+from croupier.ledger.port import Change, DeliveryUpdate, Look, Page, Snapshot, Update
 from croupier.ledger.records import DeliveryRow, DeliveryState, DeliveryTask, MovementState
 from croupier_conformance.model_wallet import ModelWallet
 from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
@@ -393,11 +393,19 @@ def test_a_process_that_was_only_slow_keeps_what_it_settled_meanwhile(tmp_path: 
 
             async def claim_slowly(*given: object) -> object:
                 rows = await claim(*given)  # type: ignore[arg-type] # passed on as they came
-                await asyncio.gather(*playing)
+                path.ledger.look = look_slowly  # type: ignore[method-assign, assignment] # a slow process
                 return rows
 
+            async def look_slowly(what: Look) -> Snapshot:
+                path.ledger.look = look  # type: ignore[method-assign] # slow but once
+                found = await look(what)
+                await asyncio.gather(*playing)
+                return found
+
+            look = path.ledger.look
             path.ledger.claim_orphans = claim_slowly  # type: ignore[method-assign, assignment] # a slow process
             await path.deliveries.run_once()
+            assert path.ledger.look == look
             assert [type((await play).outcome) for play in playing] == [Applied, Applied]
             assert path.balance() == 9_900
             assert await owed(path) == []
@@ -539,6 +547,72 @@ def test_a_bet_that_is_sent_again_and_refused_is_told_to_the_provider_who_asks_a
             assert isinstance(again, Declined)
             assert again.reason is DeclineReason.INSUFFICIENT_FUNDS
             assert path.balance() == 5_000
+
+    simulate(story())
+
+
+def test_a_bet_that_is_rolled_back_before_it_is_sent_again_is_not_sent_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=scripted(Fault.LOST_REQUEST)) as path:
+            path.reconfigure(on_silence=OnSilence.RESENDS)
+            await path.play(bet("b1"))
+            await path.play(rollback("x", "b1"), seconds=0.1)
+            await path.drain()
+            assert (sent(path, "bet"), sent(path, "rollback")) == (0, 1)
+            assert isinstance((await path.play(rollback("x", "b1"))).outcome, Applied)
+
+    simulate(story())
+
+
+def test_a_bet_that_is_refused_when_it_is_sent_again_makes_room_in_its_round(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=scripted(Fault.LOST_REQUEST)) as path:
+            path.reconfigure(on_silence=OnSilence.RESENDS, bets_per_round=1)
+            await path.play(bet("b1", "60.00"))
+            path.wallet.balances["op-p1"] = 5_000
+            await path.drain()
+            assert isinstance((await path.play(bet("b2", "1.00"))).outcome, Applied)
+            (round_row,) = await path.ledger.rounds(OPERATOR, None, Page())
+            assert round_row.bets == 1
+
+    simulate(story())
+
+
+def test_of_two_decisions_about_held_work_one_counts_and_the_other_is_told_so(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=scripted(None, Fault.LOST_REQUEST)) as path:
+            await path.play(bet("b1"))
+            await path.play(win("w1", "3.00"))
+            path.wallet.refuse = DeclineReason.PLAYER_BLOCKED
+            await path.drain()
+            held = await the_held(path)
+            decisions = await asyncio.gather(
+                path.deliveries.resolve(OPERATOR, held.delivery, who="anna", why="x", applied=False),
+                path.deliveries.redrive(OPERATOR, held.delivery, who="ben", why="y"),
+                return_exceptions=True,
+            )
+            assert sorted(type(decision).__name__ for decision in decisions) == ["ConflictError", "DeliveryRow"]
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("task", list(DeliveryTask))
+def test_work_whose_movement_has_moved_on_is_put_away_unsent(tmp_path: Path, task: DeliveryTask) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            await path.play(bet("b1"))
+            (row,) = await path.rows()
+            left_over = DeliveryRow(
+                operator=OPERATOR, delivery="left over", movement=row.movement, task=task, due_at=0, created_at=0
+            )
+            await path.ledger.commit(Change(operator=OPERATOR, deliveries=(left_over,)))
+            calls = len(path.wallet.calls)
+            await path.deliveries.run_once()
+            assert len(path.wallet.calls) == calls
+            stored = await path.ledger.delivery(OPERATOR, "left over")
+            assert stored is not None
+            assert (stored.state, stored.detail) == (DeliveryState.DONE, "no longer owed: applied")
+            assert path.balance() == 9_900
 
     simulate(story())
 

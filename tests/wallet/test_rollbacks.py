@@ -68,6 +68,7 @@ def test_a_rollback_that_names_another_round_counts_in_the_round_of_its_bet(tmp_
             path.reconfigure(bets_per_round=1)
             await path.play(bet("b1"))
             assert isinstance((await path.play(rollback("x", "b1"), round="r2")).outcome, Applied)
+            assert len({row.round for row in await path.rows()}) == 1
             assert isinstance((await path.play(bet("b2"))).outcome, Applied)
             assert path.balance() == 9_900
 
@@ -192,6 +193,7 @@ def test_nobody_rolls_back_another_players_bet_or_a_rollback(tmp_path: Path) -> 
             await path.play(bet("b1"))
             assert reason((await path.play(rollback("x", "b1"), player="p2")).outcome) is DeclineReason.TARGET_UNKNOWN
             await path.play(rollback("y", "b1"))
+            path.reconfigure(rollback_of_win=True)
             of_rollback = Movement(
                 MovementKind.ROLLBACK,
                 keys=(MovementKey("rollback", "z"),),
@@ -261,6 +263,19 @@ def test_a_rollback_without_an_answer_is_delivered_and_only_a_silent_provider_he
             again = (await path.play(rollback("x", "b1"))).outcome
             assert isinstance(again, Applied)
             assert again.effect is AppliedEffect.REPEATED
+
+    simulate(story())
+
+
+def test_many_copies_of_one_rollback_at_once_are_one_call_to_the_wallet(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted(coming=[None, Fault.REORDER])) as path:
+            await path.play(bet("b1"))
+            results = await asyncio.gather(*(path.play(rollback(name, "b1")) for name in ("x", "x", "y", "x")))
+            assert {type(result.outcome) for result in results} == {Applied}
+            undone = [call for call in path.wallet.calls if call.get("moves", [{}])[0].get("op") == "rollback"]
+            assert len(undone) == 1
+            assert path.balance() == 10_000
 
     simulate(story())
 

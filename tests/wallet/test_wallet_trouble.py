@@ -254,6 +254,17 @@ def test_many_copies_of_one_bet_at_once_are_one_call_to_the_wallet(tmp_path: Pat
     simulate(story())
 
 
+def test_who_waits_for_a_play_is_woken_by_its_outcome(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(answer_needs_balance=False)
+            await asyncio.gather(path.play(bet("b1")), path.play(bet("b1")), path.play(win("w1", "3.00")))
+            assert path.clock.monotonic() < 0.04
+            assert path.balance() == 10_200
+
+    simulate(story())
+
+
 def test_copies_of_a_bet_that_is_still_on_its_way_are_told_to_ask_again(tmp_path: Path) -> None:
     async def story() -> None:
         slow = Scripted(coming=[Fault.REORDER])

@@ -122,6 +122,34 @@ def test_a_bet_that_is_refused_when_it_is_sent_again_takes_its_play_with_it(
     simulate(story())
 
 
+def test_after_a_refused_bet_nothing_more_of_its_play_is_sent(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", without=NO_BATCH) as path:
+            refused = await path.play(bet("b1", "500.00"), bet("b2", "1.00"), win("w1", "5.00"))
+            assert [type(item.outcome) for item in refused.movements] == [Declined] * 3
+            assert len([call for call in path.wallet.calls if call["do"] == "move"]) == 1
+            await path.drain()
+            assert path.balance() == 10_000
+
+    simulate(story())
+
+
+def test_what_comes_after_a_lost_bet_of_a_play_is_sent_when_that_has_arrived(tmp_path: Path) -> None:
+    async def story() -> None:
+        lost = scripted(None, Fault.LOST_REQUEST)
+        async with MoneyPath.open(tmp_path / "l.db", faults=lost, without=NO_BATCH) as path:
+            path.reconfigure(on_silence=OnSilence.RESENDS)
+            play = (bet("b1", "1.00"), bet("b2", "2.00"), bet("b3", "3.00"), win("w1", "9.00"))
+            assert isinstance((await path.play(*play)).outcome, Unknown)
+            await path.drain()
+            assert isinstance((await path.play(*play)).outcome, Applied)
+            assert path.balance() == 10_300
+            sent = [call["moves"][0]["amount"] for call in path.wallet.calls if call["do"] == "move"]
+            assert sent == [100, 200, 300, 900]
+
+    simulate(story())
+
+
 def test_no_bet_of_a_play_is_called_done_while_another_is_open(tmp_path: Path) -> None:
     """It may still be taken back: a provider that was told "done" would count it."""
 
