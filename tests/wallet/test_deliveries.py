@@ -1,6 +1,7 @@
 """Owed work: one that fails stops no other, what a person decides is told to all, and nothing is sent on a guess."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -8,22 +9,26 @@ from attrs import evolve
 
 from croupier.contract import (
     Applied,
+    Credentials,
     Currencies,
     Declined,
     DeclineReason,
+    HttpRequest,
     NotFoundError,
     OnSilence,
     RollbackAfterWin,
     StoreUnavailableError,
     Unknown,
     UnknownCurrencyError,
+    WalletCall,
     WalletCapability,
+    WalletMove,
     WalletPolicy,
 )
 from croupier.contract.errors import ConflictError, LedgerCorruptError
 from croupier.ledger.port import Change, DeliveryUpdate, Look, Page, Snapshot, Update
 from croupier.ledger.records import DeliveryRow, DeliveryState, DeliveryTask, MovementState
-from croupier_conformance.model_wallet import ModelWallet
+from croupier_conformance.model_wallet import ModelDialect, ModelSettings, ModelWallet
 from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
 from croupier_conformance.network import Fault, Faults, Scripted
 from croupier_conformance.virtual_time import simulate
@@ -154,8 +159,16 @@ def test_the_worker_goes_on_when_the_ledger_cannot_store_for_a_while(tmp_path: P
                     raise StoreUnavailableError("the disk is full")
                 return await commit(change)
 
+            async def unable(*given: object) -> object:
+                raise StoreUnavailableError("the disk is full")
+
+            claims = path.ledger.claim_deliveries, path.ledger.claim_orphans
+            path.ledger.claim_deliveries = unable  # type: ignore[method-assign, assignment] # the disk of this story
+            path.ledger.claim_orphans = unable  # type: ignore[method-assign, assignment] # the disk of this story
             path.ledger.commit = failing  # type: ignore[method-assign, assignment] # the disk of this story
             path.work()
+            await path.clock.sleep(10)
+            path.ledger.claim_deliveries, path.ledger.claim_orphans = claims  # type: ignore[method-assign] # it claims again
             await path.clock.sleep(300)
             assert path.working is not None
             assert not path.working.done()
@@ -620,11 +633,20 @@ def test_work_whose_movement_has_moved_on_is_put_away_unsent(tmp_path: Path, tas
 def test_the_round_is_told_to_be_closed_with_what_is_delivered_after_its_end(tmp_path: Path) -> None:
     async def story() -> None:
         async with MoneyPath.open(tmp_path / "l.db", faults=scripted(None, Fault.LOST_REQUEST)) as path:
+            told: list[bool] = []
+
+            class Listening(ModelDialect):
+                def request(self, call: WalletCall, credentials: Credentials, now: datetime) -> HttpRequest:
+                    assert isinstance(call, WalletMove)
+                    told.append(call.context.round_closed)
+                    return super().request(call, credentials, now)
+
+            operator = evolve(path.connection.operator, dialect=Listening(ModelSettings()))
+            path.connections.known = evolve(path.connection, operator=operator)
             await path.play(bet("b1"))
             await path.play(win("w1", "3.00"), closes_round=True)
-            (round_row,) = await path.ledger.rounds(OPERATOR, None, Page())
-            assert round_row.state.value == "closed"
             await path.drain()
+            assert told == [False, True, True]
             assert path.balance() == 10_200
 
     simulate(story())

@@ -333,8 +333,10 @@ def test_a_rollback_that_cannot_be_tied_to_its_bet_is_refused_rather_than_lost(
         async with MoneyPath.open(tmp_path / "l.db") as path:
             path.reconfigure(dedupe_scope=scope)
             await path.play(bet("b1"))
-            lost = await path.play(rollback("x", "b1"), player=None, round=None)
-            assert isinstance(lost.outcome, Declined)
+            known = "p1" if scope is DedupeScope.ROUND else None
+            for player in (known, None):
+                lost = await path.play(rollback("x", "b1"), player=player, round=None)
+                assert isinstance(lost.outcome, Declined)
             assert len(await path.rows()) == 1
             assert isinstance((await path.play(rollback("x", "b1"))).outcome, Applied)
             assert path.balance() == 10_000

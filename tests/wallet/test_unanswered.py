@@ -182,6 +182,37 @@ def test_a_bet_that_arrives_late_at_a_wallet_without_tombstones_is_still_taken_b
     simulate(story())
 
 
+def test_a_wallet_with_tombstones_is_believed_at_once_that_there_is_nothing_to_undo(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=LOST) as path:
+            await path.play(bet("b1"))
+            path.network.quiet = True
+            await path.deliveries.run_once()
+            assert (await path.rows())[0].state is MovementState.REVERSED
+            assert await path.deliveries.owed() == 0
+
+    simulate(story())
+
+
+def test_a_bet_that_arrived_after_its_rollback_is_undone_under_an_id_of_its_own(tmp_path: Path) -> None:
+    """The wallet may remember that there was nothing to undo under the first id."""
+    policy = WalletPolicy(retry_safe=True, tombstones=False, timeout_ms=2_000, late_window_ms=30_000)
+    late = Faults(share={Fault.LATE_DELIVERY: 1.0})
+
+    async def story() -> None:
+        wallet = ModelWallet(tombstones=False)
+        async with MoneyPath.open(tmp_path / "l.db", wallet=wallet, wallet_policy=policy, faults=late) as path:
+            await path.play(bet("b1"))
+            path.network.quiet = True
+            await path.drain()
+            rollbacks = [call["moves"][0] for call in path.wallet.calls if call["do"] == "move"]
+            ids = {move["id"] for move in rollbacks if move["op"] == "rollback"}
+            assert (len(ids), (await path.rows())[0].generation) == (2, 1)
+            assert path.balance() == 10_000
+
+    simulate(story())
+
+
 def test_an_answer_after_a_crash_is_found_by_the_process_that_follows(tmp_path: Path) -> None:
     import asyncio
 

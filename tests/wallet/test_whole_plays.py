@@ -187,7 +187,7 @@ def test_a_win_of_a_named_bet_goes_with_the_bet_of_its_own_play(tmp_path: Path) 
 @pytest.mark.parametrize("round", ["r1", None], ids=["in-a-round", "without-a-round"])
 def test_a_payout_waits_for_every_bet_of_its_play(tmp_path: Path, round: str | None) -> None:
     async def story() -> None:
-        lost = scripted(Fault.LOST_REQUEST, Fault.LOST_REQUEST, Fault.LOST_REQUEST)
+        lost = scripted(Fault.LOST_REQUEST, Fault.LOST_REQUEST)
         async with MoneyPath.open(tmp_path / "l.db", faults=lost) as path:
             path.reconfigure(on_silence=OnSilence.RESENDS)
             await path.play(win("w1", "5.00"), bet("b1", "1.00"), round=round)
@@ -437,6 +437,32 @@ def test_a_play_is_judged_whole_when_its_process_is_gone_however_few_of_it_are_c
             await path.drain()
             assert set((await states(path)).values()) == {MovementState.REVERSED}
             assert path.balance() == 10_000
+            events = await path.ledger.events_after(OPERATOR, 0, 1000)
+            assert "movement.owed" not in {stored.event.kind for stored in events}
+
+    simulate(story())
+
+
+def test_what_a_lost_process_owes_is_delivered_stakes_first(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Faults(share={Fault.LOST_REQUEST: 1.0})) as path:
+            path.reconfigure(on_silence=OnSilence.RESENDS)
+            playing = [
+                asyncio.ensure_future(
+                    path.play(win(f"w{n}", "5.00"), bet(f"b{n}", "1.00"), bet(f"c{n}", "2.00"), round=f"r{n}")
+                )
+                for n in range(6)
+            ]
+            await path.clock.sleep(1)
+            await path.crash()
+            await asyncio.gather(*playing, return_exceptions=True)
+            await path.clock.sleep(40)
+            path.network.quiet = True
+            for _ in range(40):
+                await path.deliveries.run_once()
+                await path.clock.sleep(1)
+            assert await path.deliveries.owed() == 0
+            assert path.balance() == 10_000 + 6 * 200
 
     simulate(story())
 
