@@ -190,6 +190,7 @@ def test_a_ledger_that_stops_storing_at_any_commit_loses_nothing(tmp_path: Path,
             try:
                 outcome = (await path.play(*movements)).outcome
             except StoreUnavailableError:
+                assert broken > 1
                 outcome = Unknown(cause=UnknownCause.STORE)
             if broken == 1:
                 assert outcome == Unknown(cause=UnknownCause.STORE)
