@@ -66,6 +66,9 @@ class Change:
 
     Attributes:
         operator: The operator: a change never crosses operators.
+        expects: Sessions that must still be stored at these versions, by id: what was decided on a session that was
+            read from a cache, or a moment ago, becomes true only if the session has not changed since. A session
+            that changed, or is not stored, refuses the whole change as `STALE`.
         movements: New movements.
         keys: The keys of movements, each with its movement's id; a taken key refuses the whole change.
         updates: Changed movements.
@@ -79,6 +82,7 @@ class Change:
     """
 
     operator: str
+    expects: tuple[tuple[str, int], ...] = ()
     movements: tuple[MovementRow, ...] = ()
     keys: tuple[tuple[Key, str], ...] = ()
     updates: tuple[Update, ...] = ()
