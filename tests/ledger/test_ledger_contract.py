@@ -12,7 +12,7 @@ import pytest
 
 from croupier.contract.errors import CallPersonError
 from croupier.ledger.port import Change, Committed, Ledger, Look, Refused, RefusedBecause, Snapshot, Update
-from croupier.ledger.records import ExchangeRow, MovementState, RoundState
+from croupier.ledger.records import ExchangeRow, MovementState, RoundState, SessionState
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import MakeLedger, Rows
@@ -310,3 +310,86 @@ async def test_everything_is_there_after_a_restart(make_ledger: MakeLedger, rows
         assert stored == [rows.exchange()]
     finally:
         await second.close()
+
+
+async def test_a_change_is_applied_while_the_sessions_that_it_expects_are_as_they_were(
+    ledger: Ledger, rows: Rows, store: Store
+) -> None:
+    await store(rows.change(sessions=(rows.session("s1"), rows.session("s2"))))
+    await store(rows.change(sessions=(rows.session("s2", seen_at=11, version=2),)))
+    expecting = attrs.evolve(rows.bet("m1"), expects=(("s1", 1), ("s2", 2), ("s1", 1)))
+    assert await ledger.commit(expecting) == Committed(1)
+    assert await ledger.movement(rows.operator, "m1") == rows.movement("m1")
+    # What is only expected does not change.
+    assert await ledger.session(rows.operator, "s1") == rows.session("s1")
+    assert await ledger.commit(rows.change(expects=(("s1", 1),))) == Committed(1)
+
+
+@pytest.mark.parametrize("expected", [("s1", 1), ("s1", 3), ("never", 1), ("never", 0), ("elsewhere", 1)], ids=str)
+async def test_a_change_that_expects_another_session_than_there_is_writes_nothing(
+    ledger: Ledger, rows: Rows, store: Store, expected: tuple[str, int]
+) -> None:
+    await store(rows.change(sessions=(rows.session("s1"), rows.session("right"))))
+    await store(rows.change(sessions=(rows.session("s1", seen_at=11, version=2),)))
+    elsewhere = rows.session("elsewhere", operator="other")
+    assert isinstance(await ledger.commit(Change(operator="other", sessions=(elsewhere,))), Committed)
+    before = await contents(ledger, rows)
+    refused = await ledger.commit(attrs.evolve(rows.bet("m1"), expects=(("right", 1), expected)))
+    assert refused == Refused(RefusedBecause.STALE, expected[0])
+    assert await contents(ledger, rows) == before
+    assert await ledger.movement(rows.operator, "m1") is None
+    assert await store(rows.bet("m1")) == 1  # nothing of the refused one stands in its way
+
+
+async def test_a_session_is_expected_as_it_was_before_the_change(ledger: Ledger, rows: Rows, store: Store) -> None:
+    refused = await ledger.commit(rows.change(expects=(("s1", 1),), sessions=(rows.session("s1"),)))
+    assert refused == Refused(RefusedBecause.STALE, "s1")
+    await store(rows.change(sessions=(rows.session("s1"),)))
+    seen = rows.session("s1", seen_at=11, version=2)
+    refused = await ledger.commit(rows.change(expects=(("s1", 2),), sessions=(seen,)))
+    assert refused == Refused(RefusedBecause.STALE, "s1")
+    await store(rows.change(expects=(("s1", 1),), sessions=(seen,)))
+    assert await ledger.session(rows.operator, "s1") == seen
+
+
+async def test_a_stale_session_is_told_before_a_taken_key(ledger: Ledger, rows: Rows, store: Store) -> None:
+    await store(rows.bet("m1"))
+    refused = await ledger.commit(attrs.evolve(rows.bet("m1"), expects=(("s1", 1),)))
+    assert refused == Refused(RefusedBecause.STALE, "s1")
+
+
+async def test_of_changes_at_once_those_that_expect_a_session_are_judged_in_their_order(
+    ledger: Ledger, rows: Rows, store: Store
+) -> None:
+    await store(rows.change(sessions=(rows.session("s1"), rows.session("s2"))))
+
+    def expecting(movement: str, version: int) -> Change:
+        return attrs.evolve(rows.bet(movement), expects=(("s2", 1), ("s1", version)))
+
+    ended = rows.change(sessions=(rows.session("s1", state=SessionState.ENDED, version=2),))
+    changes = [expecting("m1", 1), expecting("m2", 2), ended, expecting("m3", 1), expecting("m4", 2)]
+    results = await asyncio.gather(*map(ledger.commit, changes))
+    stale = Refused(RefusedBecause.STALE, "s1")
+    assert results == [Committed(1), stale, Committed(1), stale, Committed(2)]
+
+
+async def test_no_bet_gets_past_the_end_of_the_session_that_it_expects(
+    ledger: Ledger, rows: Rows, store: Store
+) -> None:
+    await store(rows.change(sessions=(rows.session("s1"),)))
+    ended = asyncio.Event()
+
+    async def play(player: int) -> None:
+        for number in range(20):
+            late = ended.is_set()
+            result = await ledger.commit(attrs.evolve(rows.bet(f"{player}-{number}"), expects=(("s1", 1),)))
+            assert not (late and isinstance(result, Committed))
+            await asyncio.sleep(0)
+
+    async def end() -> None:
+        await asyncio.sleep(0.005)
+        await store(rows.change(sessions=(rows.session("s1", state=SessionState.ENDED, version=2),)))
+        ended.set()
+
+    await asyncio.gather(end(), *map(play, range(10)))
+    assert ended.is_set()

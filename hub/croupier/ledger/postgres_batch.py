@@ -21,6 +21,7 @@ from croupier.ledger.postgres_arrays import Array, Integers, Texts
 from croupier.ledger.postgres_partitions import month_of
 from croupier.ledger.postgres_statements import (
     DELIVERY_UPDATES,
+    EXPECTED_SESSIONS,
     GRANT_UPDATES,
     LATER_CONFIGURATION,
     MOVEMENT_UPDATES,
@@ -52,6 +53,7 @@ class Asked:
         change: The change.
         rows: The rows of each part, without the change's place in its wave.
         touched: Everything that it writes, as (table, key ...).
+        expected: What it only looks at, likewise.
         times: When its events were.
         refused: The refusal's number, if it contradicts itself: what comes before may still refuse it first.
     """
@@ -59,6 +61,7 @@ class Asked:
     change: Change
     rows: list[tuple[Part, list[Any]]] = field(factory=list)
     touched: set[Place] = field(factory=set)
+    expected: set[Place] = field(factory=set)
     times: list[int] = field(factory=list)
     refused: int | None = None
     _judged: list[Place] = field(factory=list)
@@ -82,6 +85,14 @@ class Asked:
         self.touched.add(place)
         self.rows.append((part, [refusal, *row]))
         return True
+
+    def expects(self) -> None:
+        """Sessions that must be stored as the change expects them; they are judged before everything else."""
+        operator = self.change.operator
+        for session, version in self.change.expects:
+            refusal = self._refusal((session,), RefusedBecause.STALE)
+            self.expected.add((EXPECTED_SESSIONS.table, operator, session))
+            self.rows.append((EXPECTED_SESSIONS, [refusal, operator, session, version]))
 
     def insert(self, part: Part, table: Table[Any], row: Any) -> bool:
         """A row that must not exist yet; false if the change has had it before."""
@@ -158,6 +169,7 @@ def ask(change: Change) -> Asked:
     stay_with_operator(change)
     asked = Asked(change)
     try:
+        asked.expects()
         allowed = (
             all(asked.insert(NEW_MOVEMENTS, mapping.MOVEMENTS, row) for row in change.movements)
             and asked.keys()
@@ -178,11 +190,11 @@ def ask(change: Change) -> Asked:
 
 
 def waves(batch: Iterable[Asked]) -> Iterator[list[Asked]]:
-    """The changes of a batch in order, cut where one touches what another before it does."""
+    """The changes of a batch in order, cut where one touches or expects what another before it touches."""
     wave: list[Asked] = []
     touched: set[Place] = set()
     for asked in batch:
-        if not touched.isdisjoint(asked.touched):
+        if not (touched.isdisjoint(asked.touched) and touched.isdisjoint(asked.expected)):
             yield wave
             wave, touched = [], set()
         wave.append(asked)

@@ -34,6 +34,8 @@ class Action(Enum):
     """Their version must be one above the newest stored."""
     APPEND = "appended"
     """Nothing stands in their way."""
+    EXPECT = "expected"
+    """They must be stored at this version, and are only looked at."""
 
 
 class Part:
@@ -125,6 +127,10 @@ class Part:
                 return sql(
                     start, "LEFT JOIN LATERAL (", stored, "FOR NO KEY UPDATE) AS stored ON true WHERE", condition
                 )
+            case Action.EXPECT:
+                # No row lock: every change of what is expected holds the operator's row, as this one does.
+                stored = sql("SELECT stored.version FROM", self.table, "AS stored WHERE", self._match(self.key))
+                return sql(start, "WHERE (", stored, ") IS DISTINCT FROM given.version")
             case Action.APPEND:
                 raise ValueError("what is appended meets nothing")
             case never:
@@ -168,6 +174,13 @@ def _part(table: Table[typing.Any], action: Action, places: tuple[str, str] | No
 
 KEY_COLUMNS = ("operator", "scope", "namespace", "value")
 
+EXPECTED_SESSIONS = Part(
+    "sessions",
+    Action.EXPECT,
+    (*mapping.SESSIONS.key, "version"),
+    frozenset({"version"}),
+    key=mapping.SESSIONS.key,
+)
 NEW_MOVEMENTS = _part(mapping.MOVEMENTS, Action.INSERT)
 NEW_KEYS = Part("movement_keys", Action.INSERT, (*KEY_COLUMNS, "movement"), frozenset(), key=KEY_COLUMNS)
 MOVEMENT_UPDATES = _part(mapping.MOVEMENTS, Action.UPDATE)
@@ -186,7 +199,7 @@ NEW_EVENTS = Part(
 )
 
 PARTS = (
-    NEW_MOVEMENTS, NEW_KEYS, MOVEMENT_UPDATES, NEW_ROUNDS, ROUND_UPDATES, NEW_DELIVERIES, DELIVERY_UPDATES,
+    EXPECTED_SESSIONS, NEW_MOVEMENTS, NEW_KEYS, MOVEMENT_UPDATES, NEW_ROUNDS, ROUND_UPDATES, NEW_DELIVERIES, DELIVERY_UPDATES,
     NEW_SESSIONS, SESSION_UPDATES, NEW_GRANTS, GRANT_UPDATES, NEXT_CONFIGURATION, LATER_CONFIGURATION, NEW_EVENTS,
 )  # fmt: skip
 """Everything that a change may do, in the order in which a wave's parameters come."""
@@ -253,7 +266,7 @@ def wave(parts: tuple[Part, ...], *, first: bool) -> bytes:
                 ")",
             ),
             _JUDGED + "\n" + outcomes,
-            *(part.write() for part in parts),
+            *(part.write() for part in parts if part.action is not Action.EXPECT),
         )
     )
     return sql(text, "\nSELECT outcomes FROM verdict").encode()
