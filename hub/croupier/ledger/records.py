@@ -3,15 +3,34 @@
 Times are integers of milliseconds since 1970 (UTC); amounts are integers of minor units at the currency's registered
 scale. Every row leads with its operator. A row is changed only by a `croupier.ledger.port.Change` that names the
 version it was read at.
+
+They are kept without slots: a copy with other values, which the money path makes at every step, is then a copy of a
+dictionary (`changed`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, unique
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from attrs import field, frozen
+
+
+Row = TypeVar("Row", bound=object)
+
+
+def changed(row: Row, /, **changes: Any) -> Row:
+    """A copy of a row with other values: `attrs.evolve` at a tenth of its cost, for values that validate nothing.
+
+    Args:
+        row: An instance of a class without slots.
+        changes: Attributes, each of them known to the class.
+    """
+    copy = object.__new__(type(row))
+    copy.__dict__.update(row.__dict__)
+    copy.__dict__.update(changes)
+    return copy
 
 
 @unique
@@ -35,7 +54,7 @@ class MovementState(Enum):
     """Owed work was refused definitely: a person must decide."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class MovementRow:
     """One movement.
 
@@ -122,8 +141,7 @@ class MovementRow:
     version: int = 1
 
 
-@frozen
-class Key:
+class Key(NamedTuple):
     """What makes a repeat: unique in an operator.
 
     Attributes:
@@ -147,7 +165,7 @@ class RoundState(Enum):
     CLOSED = "closed"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class RoundRow:
     """One player's round.
 
@@ -204,7 +222,7 @@ class DeliveryState(Enum):
     """Refused definitely: waits for a person."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class DeliveryRow:
     """Work that is owed to an operator, until it is answered definitely.
 
@@ -245,7 +263,7 @@ class DeliveryRow:
     version: int = 1
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Event:
     """Something that became true, for sinks, rollups, audit and the console. No player data: surrogates only.
 
@@ -262,7 +280,7 @@ class Event:
     body: Mapping[str, Any] = field(factory=dict)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class StoredEvent:
     """An event with its place: positions follow commit order per operator, without gaps."""
 
@@ -271,7 +289,7 @@ class StoredEvent:
     event: Event
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class ExchangeRow:
     """One message pair with a provider or an operator, redacted.
 
@@ -310,7 +328,7 @@ class ExchangeRow:
     decision: Mapping[str, Any] = field(factory=dict)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class PlayerRow:
     """A line of the vault: the only place that knows the operator's id of a player."""
 
@@ -320,7 +338,7 @@ class PlayerRow:
     created_at: int
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class AliasRow:
     """How one connection's provider knows a player. Aliases never expire."""
 
@@ -340,7 +358,7 @@ class SessionState(Enum):
     ENDED = "ended"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class SessionRow:
     """A player's session with one connection. Tokens are stored hashed.
 
@@ -385,7 +403,7 @@ class SessionRow:
     version: int = 1
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class GrantRow:
     """Free rounds given to a player; provider messages about them may carry neither player nor currency.
 
@@ -422,7 +440,7 @@ class GrantRow:
     version: int = 1
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class ConfigurationRow:
     """One version of one configured thing; older versions stay.
 

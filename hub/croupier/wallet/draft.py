@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from croupier.ledger.port import Change, DeliveryUpdate, Update
 from croupier.ledger.records import (
@@ -18,6 +18,7 @@ from croupier.ledger.records import (
     MovementState,
     RoundRow,
     RoundState,
+    changed,
 )
 from croupier.wallet.identity import derived_id
 from croupier.wallet.machine import Effect, step
@@ -64,14 +65,14 @@ class Draft:
         """
         state, effects = step(before.state, happening)
         row = self.amend(before, state=state, settled_at=self.now, **changes)
-        tasks = [_TASKS[effect] for effect in effects if effect in _TASKS]
-        for task in tasks:
-            self.owe(row, task, held=Effect.HOLD in effects)
+        for effect in effects:
+            if effect in _TASKS:
+                self.owe(row, _TASKS[effect], held=Effect.HOLD in effects)
         return row
 
     def amend(self, before: MovementRow, **changes: Any) -> MovementRow:
         """Change columns of a movement."""
-        row = evolve(before, **{**changes, "version": before.version + 1})
+        row = changed(before, **{**changes, "version": before.version + 1})
         self.updates.append((before, row))
         if row.state is not before.state:
             self.events.append(movement_event(row))
@@ -108,8 +109,8 @@ class Draft:
         changes = [(None, row) for row in self.movements] + self.updates
         rounds = tallied(round_row, changes, stored=stored)
         if closes and round_row is not None and round_row.state is RoundState.OPEN:
-            base = rounds[0] if rounds else evolve(round_row, version=round_row.version + 1 if stored else 1)
-            rounds = (evolve(base, state=RoundState.CLOSED, closed_at=self.now),)
+            base = rounds[0] if rounds else changed(round_row, version=round_row.version + 1 if stored else 1)
+            rounds = (changed(base, state=RoundState.CLOSED, closed_at=self.now),)
             self.events.append(Event(kind="round.closed", subject=round_row.round, at=self.now))
         return Change(
             operator=self.operator,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Final
 
 from attrs import evolve, field, frozen
@@ -49,7 +50,13 @@ COUNTED_WINS: Final = ROUND_WINS | {MovementKind.FREE_WIN, MovementKind.TRANSFER
 """Kinds that count as a win of their round."""
 
 
-@frozen(kw_only=True)
+TAKING: Final = BETS | {MovementKind.TIP}
+"""Kinds that rules for bets apply to."""
+
+_ONE: Final = Decimal(1)
+
+
+@frozen(kw_only=True, slots=False)
 class Identity:
     """Whose play it is, and where.
 
@@ -79,7 +86,7 @@ class Identity:
     route: Route | None = None
     code: str | None = None
 
-    @property
+    @cached_property
     def round(self) -> str | None:
         """The hub's round id."""
         if self.provider_round is None or not self.player:
@@ -87,7 +94,7 @@ class Identity:
         return round_id(self.connection.operator.id, self.connection.id, self.player, self.provider_round)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Intended:
     """One movement ready for the ledger.
 
@@ -124,17 +131,17 @@ class Intended:
     refusal: DeclineReason | None = None
     net: bool = False
 
-    @property
+    @cached_property
     def takes_stake(self) -> bool:
         """Whether it takes a bet: a debit, or a net bet+win that comes out as a credit."""
         return self.direction is Direction.DEBIT or self.net
 
-    @property
+    @cached_property
     def is_bet(self) -> bool:
         """Whether it takes a stake of play that rules for bets apply to."""
-        return self.takes_stake and self.kind in BETS | {MovementKind.TIP}
+        return self.takes_stake and self.kind in TAKING
 
-    @property
+    @cached_property
     def every_key(self) -> tuple[Key, ...]:
         """All keys under which an earlier message may stand."""
         return self.keys + self.seek
@@ -278,7 +285,7 @@ def _minor(amount: WireAmount, policy: Policy, identity: Identity) -> tuple[int,
     """Minor units, or why not; a currency that is not the player's is refused."""
     if identity.currency is None:
         return 0, DeclineReason.SESSION_UNKNOWN if identity.player else DeclineReason.PLAYER_UNKNOWN
-    ratio = Decimal(1)
+    ratio = _ONE
     named = amount.currency if amount.currency is not None else identity.wire_currency
     if named is not None:
         alias = policy.wire_currency(named)

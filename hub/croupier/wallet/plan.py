@@ -29,7 +29,7 @@ from croupier.contract import (
 )
 from croupier.ledger.port import Change, Snapshot
 from croupier.ledger.records import Event as LedgerEvent
-from croupier.ledger.records import Key, MovementRow, MovementState, RoundRow, RoundState
+from croupier.ledger.records import Key, MovementRow, MovementState, RoundRow, RoundState, changed
 from croupier.wallet.draft import Draft
 from croupier.wallet.intended import BETS, COUNTED_WINS, OF_ITS_BETS, ROUND_WINS, Identity, Intended, same_content
 from croupier.wallet.machine import LIVE, UNDONE, Event
@@ -195,10 +195,10 @@ def _linked(row: MovementRow, movement: Intended, situation: Situation, intended
     if movement.target is not None:
         known = situation.snapshot.keys.get(movement.target)
         sibling = next((other.id for other in intended if movement.target in other.keys), None)
-        return evolve(row, target=known.movement if known else sibling)
+        return changed(row, target=known.movement if known else sibling)
     if not movement.takes_stake:
         bet = next((other for other in intended if other.takes_stake), None)
-        return evolve(row, target=bet.id) if bet else row
+        return changed(row, target=bet.id) if bet else row
     return row
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-
-from attrs import evolve
+from typing import Final
 
 from croupier.contract import (
     Applied,
@@ -16,32 +15,39 @@ from croupier.contract import (
     Money,
     MovementKind,
 )
-from croupier.ledger.records import Event, MovementRow, MovementState, RoundRow
+from croupier.ledger.records import Event, MovementRow, MovementState, RoundRow, changed
 from croupier.wallet.intended import BETS, COUNTED_WINS
 from croupier.wallet.machine import LIVE, Shape
 from croupier.wallet.parties import Connection
 
 
+_DEBIT: Final = Direction.DEBIT.value
+_CREDIT: Final = Direction.CREDIT.value
+_NET: Final = MovementKind.BET_AND_WIN.value
+_BETS: Final = frozenset(kind.value for kind in BETS)
+_WINS: Final = frozenset(kind.value for kind in COUNTED_WINS)
+_HAPPENED: Final = {state: f"movement.{state.value}" for state in MovementState}
+
+
 def takes_stake(row: MovementRow) -> bool:
     """Whether a movement takes a bet: a debit, or a net bet+win that came out as a credit."""
-    net = row.kind == MovementKind.BET_AND_WIN.value and row.stake is not None
-    return row.direction == Direction.DEBIT.value or net
+    return row.direction == _DEBIT or (row.kind == _NET and row.stake is not None)
 
 
 def is_bet(row: MovementRow) -> bool:
     """Whether a movement counts as a bet of its round."""
-    return MovementKind(row.kind) in BETS and takes_stake(row)
+    return row.kind in _BETS and takes_stake(row)
 
 
 def is_win(row: MovementRow) -> bool:
     """Whether a movement counts as a win of its round."""
-    return MovementKind(row.kind) in COUNTED_WINS and row.direction == Direction.CREDIT.value and not is_bet(row)
+    return row.kind in _WINS and row.direction == _CREDIT and not is_bet(row)
 
 
 def shape_of(rows: Sequence[MovementRow]) -> Shape:
     """What kind of work it is to send these movements of one play."""
     stakes = sum(takes_stake(row) for row in rows)
-    pays = any(row.direction == Direction.CREDIT.value for row in rows)
+    pays = any(row.direction == _CREDIT for row in rows)
     if stakes and pays:
         return Shape.BET_AND_WIN
     return Shape.BET if stakes else Shape.WIN
@@ -82,7 +88,7 @@ def movement_event(row: MovementRow) -> Event:
     }
     at = row.settled_at if row.settled_at is not None else row.created_at
     return Event(
-        kind=f"movement.{row.state.value}",
+        kind=_HAPPENED[row.state],
         subject=row.movement,
         at=at,
         body={name: value for name, value in body.items() if value is not None},
@@ -107,4 +113,4 @@ def tallied(
             bets += gained
         elif is_win(after):
             wins += gained
-    return (evolve(row, bets=bets, wins=wins, version=row.version + 1 if stored else 1),)
+    return (changed(row, bets=bets, wins=wins, version=row.version + 1 if stored else 1),)
