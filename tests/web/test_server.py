@@ -253,6 +253,183 @@ async def test_apps_at_one_socket_are_told_apart_by_whole_path_segments(hub: Any
     assert joined.body_limit == 5_000
 
 
+# --- what a connection promises beyond one request --------------------------------------------------------------------
+
+
+def _get(path: bytes, *fields: bytes, method: bytes = b"GET", version: bytes = b"HTTP/1.1") -> bytes:
+    return b"\r\n".join([method + b" " + path + b" " + version, b"Host: h", *fields, b"", b""])
+
+
+@mutable
+class SlowApp(KeepingApp):
+    """An app that answers with the path, once it may."""
+
+    began: asyncio.Event = field(factory=asyncio.Event)
+    gate: asyncio.Event = field(factory=asyncio.Event)
+
+    async def answer(self, incoming: Incoming) -> HttpResponse:
+        self.seen.append(incoming)
+        self.began.set()
+        await self.gate.wait()
+        return HttpResponse.text(incoming.request.url)
+
+
+async def test_requests_sent_ahead_are_answered_one_by_one_and_in_order(hub: Any) -> None:
+    app = SlowApp()
+    server = HttpServer(app, hub.log)
+    _, port = await server.listen()
+    paths = [b"/%d" % number for number in range(100)]
+    raw = b"".join(_get(path) for path in paths[:-1]) + _get(paths[-1], b"Connection: close")
+    asked = asyncio.create_task(exchange(port, raw))
+    await app.began.wait()
+    await asyncio.sleep(0.05)
+    assert [incoming.request.url for incoming in app.seen] == ["/0"]
+    app.gate.set()
+    answers = (await asked).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert [answer.partition(b"\r\n\r\n")[2] for answer in answers] == paths
+    await server.stop(1)
+
+
+async def test_what_is_no_request_behind_one_is_refused_after_the_answer_to_it(served: Served) -> None:
+    answer = await served.send(_get(b"/one") + b"nonsense\r\n\r\n")
+    first, second = answer.split(b"HTTP/1.1 ")[1:]
+    assert (first[:6], second[:15]) == (b"200 OK", b"400 Bad Request")
+    assert [incoming.request.url for incoming in served.app.seen] == ["/one"]
+
+
+async def test_a_request_that_comes_byte_by_byte_is_the_same_request(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    raw = _get(b"/a?b=1", b"X-Sign: ab", b"Content-Length: 3", b"Connection: close", method=b"POST") + b"abc"
+    for place in range(len(raw)):
+        writer.write(raw[place : place + 1])
+        await writer.drain()
+        await asyncio.sleep(0)
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
+    writer.close()
+    await writer.wait_closed()
+    (incoming,) = served.app.seen
+    assert (incoming.request.url, incoming.request.body) == ("/a?b=1", b"abc")
+    assert incoming.request.headers.get("x-sign") == "ab"
+
+
+async def test_head_is_answered_without_the_body_and_with_its_length(served: Served) -> None:
+    answer = await served.send(_get(b"/", b"Connection: close", method=b"HEAD"))
+    assert b"Content-Length: 4\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_an_answer_without_content_says_no_length(served: Served) -> None:
+    served.app.response = HttpResponse(204)
+    answer = await served.send(_get(b"/", b"Connection: close"))
+    assert answer.startswith(b"HTTP/1.1 204 No Content\r\n")
+    assert b"content-length" not in answer.lower()
+
+
+async def test_an_old_client_is_told_whether_its_connection_goes_on(served: Served) -> None:
+    kept = _get(b"/", b"Connection: keep-alive", version=b"HTTP/1.0")
+    answer = await served.send(kept + _get(b"/", version=b"HTTP/1.0"))
+    first, second = answer.split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert b"Connection: keep-alive\r\n" in first
+    assert b"Connection: close\r\n" in second
+
+
+@pytest.mark.parametrize("body", [b"", b"abc"])
+async def test_an_offer_of_another_protocol_is_passed_over(served: Served, body: bytes) -> None:
+    fields = [b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk", b"X-Sign: ab"]
+    raw = _get(b"/up", *fields, b"Content-Length: %d" % len(body), method=b"POST") + body
+    answer = await served.send(raw + _get(b"/next", b"Connection: close"))
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 2
+    offered, following = served.app.seen
+    assert (offered.request.url, offered.request.body) == ("/up", body)
+    assert offered.request.headers.get("X-Sign") == "ab"
+    assert following.request.url == "/next"
+
+
+async def test_a_tunnel_is_not_opened(served: Served) -> None:
+    answer = await served.send(_get(b"h:443", method=b"CONNECT") + _get(b"/next"))
+    assert b"Connection: close\r\n" in answer
+    assert [incoming.request.method for incoming in served.app.seen] == ["CONNECT"]
+
+
+async def test_a_field_behind_the_body_is_not_taken_for_one_before_it(served: Served) -> None:
+    await served.send(
+        _get(b"/", b"Transfer-Encoding: chunked", b"Connection: close", method=b"POST")
+        + b"3\r\nabc\r\n0\r\nX-Sign: late\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+    )
+    (incoming,) = served.app.seen
+    assert incoming.request.body == b"abc"
+    assert incoming.request.headers.get("X-Sign") is None
+    assert incoming.request.headers.get("X-Forwarded-For") is None
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"GET / HTTP/1.1\r\nX-Endless: ",
+        b"GET / HTTP/1.1\r\nHost: h\r\nX",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Endless: ",
+    ],
+)
+async def test_a_field_without_an_end_is_not_waited_for(served: Served, endless: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(endless)
+    for _ in range(40):
+        writer.write(b"x" * 500)
+        await asyncio.sleep(0.001)
+    assert b" 400 Bad Request\r\n" in (await reader.read(100))[:40]
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+    assert served.app.seen == []
+
+
+async def test_answers_that_nobody_takes_stop_further_work_on_their_connection(hub: Any) -> None:
+    app = KeepingApp(response=HttpResponse.text("x" * 5_000_000))
+    server = HttpServer(app, hub.log)
+    _, port = await server.listen()
+    _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_000)
+    writer.write(_get(b"/") * 50)
+    await asyncio.sleep(0.3)
+    assert 1 <= len(app.seen) < 10
+    writer.transport.abort()
+    assert await server.stop(1) == 0
+
+
+async def test_a_request_on_an_open_connection_is_answered_while_the_server_stops_and_ends_it(hub: Any) -> None:
+    hub.engine.gate = asyncio.Event()
+    hub.clock.is_real = True
+    server = HttpServer(hub.app, hub.log)
+    _, port = await server.listen()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    asked = asyncio.create_task(exchange(port, _ask(b"toy")))
+    await hub.engine.arrived()
+    stopping = asyncio.create_task(server.stop(5))
+    await asyncio.sleep(0.05)
+    writer.write(_get(b"/healthz"))
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"Connection: close\r\n" in answer
+    hub.engine.gate.set()
+    assert b'"moved"' in await asked
+    assert await stopping == 0
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_connection_between_two_requests_is_closed_when_it_is_idle_and_not_before(hub: Any) -> None:
+    server = HttpServer(KeepingApp(), hub.log, ServerLimits(idle_seconds=0.3))
+    _, port = await server.listen()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(3):
+        await asyncio.sleep(0.2)
+        writer.write(_get(b"/"))
+        assert (await reader.readuntil(b"done")).startswith(b"HTTP/1.1 200 OK")
+    assert await asyncio.wait_for(reader.read(), 2) == b""
+    writer.close()
+    await writer.wait_closed()
+    await server.stop(1)
+
+
 # --- TLS --------------------------------------------------------------------------------------------------------------
 
 
