@@ -64,7 +64,7 @@ class Rows:
         return attrs.evolve(row, **changed)
 
     def key(self, value: str = "k1", **changed: Any) -> Key:
-        return attrs.evolve(Key(OPERATOR, "c1", "bet", value), **changed)
+        return Key(OPERATOR, "c1", "bet", value)._replace(**changed)
 
     def round(self, round: str = "r1", **changed: Any) -> RoundRow:
         row = RoundRow(

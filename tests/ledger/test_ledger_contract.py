@@ -145,10 +145,10 @@ async def test_the_same_key_serves_other_scopes_namespaces_and_operators(
     await store(
         rows.change(
             movements=(rows.movement("m2"),),
-            keys=((attrs.evolve(taken, scope="c2"), "m2"), (attrs.evolve(taken, namespace="win"), "m2")),
+            keys=((taken._replace(scope="c2"), "m2"), (taken._replace(namespace="win"), "m2")),
         )
     )
-    other = attrs.evolve(taken, operator="other")
+    other = taken._replace(operator="other")
     elsewhere = rows.movement("m1", operator="other", amount=7)
     assert await ledger.commit(
         Change(operator="other", movements=(elsewhere,), keys=((other, "m1"),), events=(rows.event(),))
@@ -157,7 +157,7 @@ async def test_the_same_key_serves_other_scopes_namespaces_and_operators(
     assert found.keys[other].amount == 7
     assert (await ledger.look(Look(operator=rows.operator, keys=(taken, other)))).keys == {taken: rows.movement("m1")}
     assert await ledger.keys_of(rows.operator, ["m2", "m1", "m3"]) == {
-        "m2": [attrs.evolve(taken, namespace="win"), attrs.evolve(taken, scope="c2")],
+        "m2": [taken._replace(namespace="win"), taken._replace(scope="c2")],
         "m1": [taken],
         "m3": [],
     }

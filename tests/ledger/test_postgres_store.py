@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
-import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -21,9 +21,9 @@ from croupier.ledger import mapping, postgres_open
 from croupier.ledger.migrations import Migration, migrations
 from croupier.ledger.port import Change, Committed, Look, MovementFilter, Owner, Page, Refused, Update
 from croupier.ledger.postgres import PostgresLedger
-from croupier.ledger.postgres_arrays import Integers, Texts, restored, storable
 from croupier.ledger.postgres_partitions import following, month_of
 from croupier.ledger.postgres_statements import PARTS, wave
+from croupier.ledger.postgres_values import json_rows, json_texts, restored, storable
 from croupier.ledger.records import MovementState
 from croupier.ledger.sqlite_statements import sql
 from croupier_conformance.servers import postgres_server
@@ -401,8 +401,16 @@ def test_stored_texts_keep_their_order_and_meaning(texts: list[str]) -> None:
     assert not any("\x00" in storable(text) for text in texts)
 
 
-def test_columns_that_are_no_columns_are_refused_before_they_are_sent() -> None:
-    with pytest.raises(struct.error):
-        Integers([1, 2**63])
-    with pytest.raises(UnicodeEncodeError):
-        Texts(["\ud800"])
+def test_values_that_no_column_can_hold_are_refused_before_they_are_sent() -> None:
+    for rows in ([["m1", 2**64]], [["\ud800"]], [[object()]]):
+        with pytest.raises(TypeError):
+            json_rows(rows)  # type: ignore[arg-type] # what must not come
+    with pytest.raises(TypeError):
+        json_texts(["\ud800"])
+
+
+@given(st.lists(st.lists(st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.text()))))
+def test_rows_are_the_same_as_json_but_for_the_texts_that_are_replaced(rows: list[list[int | str | None]]) -> None:
+    held = [[storable(value) if isinstance(value, str) else value for value in row] for row in rows]
+    assert json.loads(json_rows(rows)) == held
+    assert b"\\u0000" not in json_rows(rows).replace(rb"\\", b"")

@@ -17,7 +17,6 @@ from croupier.ledger import mapping
 from croupier.ledger.changes import stay_with_operator
 from croupier.ledger.mapping import Table, event_values
 from croupier.ledger.port import Change, CommitResult, Committed, Refused, RefusedBecause
-from croupier.ledger.postgres_arrays import Array, Integers, Texts
 from croupier.ledger.postgres_partitions import month_of
 from croupier.ledger.postgres_statements import (
     DELIVERY_UPDATES,
@@ -39,6 +38,7 @@ from croupier.ledger.postgres_statements import (
     SESSION_UPDATES,
     Part,
 )
+from croupier.ledger.postgres_values import json_rows
 
 Place = tuple[str, ...]
 _BASE = 4
@@ -203,23 +203,18 @@ def waves(batch: Iterable[Asked]) -> Iterator[list[Asked]]:
         yield wave
 
 
-def wave_parameters(wave: Sequence[Asked]) -> tuple[tuple[Part, ...], list[Array]]:
-    """What `croupier.ledger.postgres_statements.wave` is to be made for, and its arrays.
+def wave_parameters(wave: Sequence[Asked]) -> tuple[tuple[Part, ...], list[bytes]]:
+    """What `croupier.ledger.postgres_statements.wave` is to be made for, and its parameters from the third on.
 
     Raises:
-        ValueError, TypeError, AttributeError, struct.error: A row holds what no column can.
+        TypeError: A row holds what no column can.
     """
     rows: dict[Part, list[list[Any]]] = {}
     for change, asked in enumerate(wave, 1):
         for part, values in asked.rows:
             rows.setdefault(part, []).append([change, *values])
     parts = tuple(part for part in PARTS if part in rows)
-    arrays: list[Array] = [
-        Texts([asked.change.operator for asked in wave]),
-        Integers([len(asked.change.events) for asked in wave]),
-        Integers([len(asked.change.deliveries) for asked in wave]),
-        Integers([asked.refused for asked in wave]),
+    given = [
+        [asked.change.operator, len(asked.change.events), len(asked.change.deliveries), asked.refused] for asked in wave
     ]
-    for part in parts:
-        arrays += part.arrays(rows[part])
-    return parts, arrays
+    return parts, [json_rows(given), *(json_rows(rows[part]) for part in parts)]

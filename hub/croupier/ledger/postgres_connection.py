@@ -14,9 +14,11 @@ from uuid import uuid4
 
 import psycopg
 from attrs import frozen
+from psycopg.pq import Format
 
 from croupier.ledger.postgres_open import Connection, Plans, check_settings, connect
 from croupier.ledger.postgres_partitions import Partitions
+from croupier.ledger.postgres_wire import Wire
 
 _TERMINATE = (
     b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -59,6 +61,7 @@ class WritingConnection:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: Connection | None = None
+        self._wire: Wire | None = None
         self.writer = uuid4().hex
         self.fence = 0
         self.last = LastBatch(0, ())
@@ -73,13 +76,27 @@ class WritingConnection:
             UnsafeStoreError: The server's settings are not safe (any more).
             psycopg.Error: There is no connection.
         """
+        if self._wire:
+            self._wire.rest()
         return self._connection or await self._open()
+
+    async def wire(self) -> Wire:
+        """The way of batches to the same connection, a new one if there is none.
+
+        Raises:
+            UnsafeStoreError: The server's settings are not safe (any more).
+            psycopg.Error: There is no connection.
+        """
+        if self._wire is None:
+            self._wire = Wire(self._connection or await self._open(), Format.TEXT)
+        return self._wire
 
     async def _open(self) -> Connection:
         """From now on no earlier connection of this process can write."""
         name = f"croupier-writer-{self.writer}"
         connection = await connect(self._url, name)
         try:
+            connection.prepare_threshold = None  # psycopg would forget the statements of `Wire` together with its own
             await check_settings(connection)
             await connection.execute(_TERMINATE, (name,))
             self.last = await self._take_over(connection)
@@ -107,6 +124,8 @@ class WritingConnection:
     async def roll_back(self) -> bool:
         """End the transaction of a statement that failed; false, and no connection, if that is not possible."""
         if self._connection and not self._connection.closed:
+            if self._wire:
+                self._wire.rest()
             try:
                 await self._connection.rollback()
             except psycopg.Error:
@@ -119,6 +138,9 @@ class WritingConnection:
     async def drop(self) -> None:
         """Give the connection up."""
         connection, self._connection = self._connection, None
+        wire, self._wire = self._wire, None
+        if wire:
+            wire.close()
         if connection:
             await connection.close()
 
@@ -126,5 +148,5 @@ class WritingConnection:
         """Take leave of the database."""
         if self._connection:
             with suppress(psycopg.Error):  # without it the row is forgotten later
-                await self._connection.execute(_LEAVE, (self.writer,))
+                await (await self.get()).execute(_LEAVE, (self.writer,))
         await self.drop()

@@ -13,7 +13,6 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from croupier.contract.errors import FixConfigurationError, StoreUnavailableError, UnsafeStoreError
 from croupier.ledger.migrations import Migration, migrations, pending
-from croupier.ledger.postgres_arrays import Integers, IntegersDumper, Texts, TextsDumper
 
 Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
 
@@ -91,11 +90,9 @@ def conninfo(url: str, name: str) -> str:
 
 
 async def prepare_session(connection: Connection) -> None:
-    """Settings and types of every connection of the ledger."""
+    """Settings of every connection of the ledger."""
     connection.prepare_threshold = 0
     connection.prepared_max = 1000
-    connection.adapters.register_dumper(Texts, TextsDumper)
-    connection.adapters.register_dumper(Integers, IntegersDumper)
     settings = dict(_SESSION)
     if connection.info.server_version >= 170000:
         settings["transaction_timeout"] = "60s"
@@ -110,10 +107,10 @@ class Plans:
     """
 
     def __init__(self) -> None:
-        self._made: WeakKeyDictionary[Connection, tuple[float, float]] = WeakKeyDictionary()
+        self._made: WeakKeyDictionary[object, tuple[float, float]] = WeakKeyDictionary()
 
-    def are_old(self, connection: Connection) -> bool:
-        """Whether `DISCARD_PLANS` is to be said now; it is then taken as said."""
+    def are_old(self, connection: object) -> bool:
+        """Whether `DISCARD_PLANS` is to be said to a connection now; it is then taken as said."""
         now = time.monotonic()
         made, pause = self._made.setdefault(connection, (now, 0.1))
         if now < made + pause:

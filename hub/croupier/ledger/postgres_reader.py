@@ -14,8 +14,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from croupier.ledger import mapping
 from croupier.ledger.mapping import EVENT_COLUMNS, UNFINISHED, Table, from_json, state_counts, stored_event
 from croupier.ledger.port import Look, MovementFilter, Page, Snapshot
-from croupier.ledger.postgres_arrays import Texts, restored, storable
 from croupier.ledger.postgres_open import DISCARD_PLANS, Connection, Plans, conninfo, prepare_session, unavailable
+from croupier.ledger.postgres_values import json_rows, json_texts, restored, storable
 from croupier.ledger.records import (
     ConfigurationRow,
     DeliveryRow,
@@ -48,10 +48,15 @@ def by_key(table: Table[Any]) -> str:
     return _select(table, "WHERE", " AND ".join(f'"{name}" = ${place}' for place, name in enumerate(table.key, 1)))
 
 
-_KEYS_OF = (
-    "SELECT movement, scope, namespace, value FROM movement_keys WHERE operator = $1 AND movement = ANY ($2::text[])"
-    " ORDER BY movement, scope, namespace, value"
-)
+def any_of(number: int) -> str:
+    """Any of the texts of a parameter, as `json_texts` gives them."""
+    return f"ANY (ARRAY(SELECT jsonb_array_elements_text((${number}::text)::jsonb)))"
+
+
+_KEYS_OF = sql(
+    "SELECT movement, scope, namespace, value FROM movement_keys WHERE operator = $1 AND movement =", any_of(2),
+    "ORDER BY movement, scope, namespace, value",
+)  # fmt: skip
 _EVENTS = sql(
     "SELECT", columns(EVENT_COLUMNS), "FROM events WHERE operator = $1 AND position > $2 ORDER BY position LIMIT $3"
 )
@@ -65,6 +70,7 @@ SELECT_PLAYER = _select(mapping.PLAYERS, "WHERE operator = $1 AND operator_playe
 SELECT_ALIAS = _select(mapping.ALIASES, "WHERE operator = $1 AND connection = $2 AND player = $3")
 _UNFINISHED = ", ".join(f"'{state}'" for state in UNFINISHED)
 _COUNT_MOVEMENTS = sql("SELECT state, count(*) FROM movements WHERE state IN (", _UNFINISHED, ") GROUP BY state")
+_COUNT_VERSIONS = "SELECT count(*) FROM configuration"
 _COUNT_DELIVERIES = (
     "SELECT (SELECT count(*) FROM deliveries WHERE state = 'owed'),"
     " (SELECT count(*) FROM deliveries WHERE state = 'held'),"
@@ -85,17 +91,16 @@ def _look_statement(*, keys: bool, movements: bool, round: bool, played: bool) -
         parts.append(
             sql(
                 "SELECT 0 AS found, given.place,", moved, ", NULL AS round_row",
-                "FROM unnest($2::text[], $3::text[], $4::text[])",
-                "WITH ORDINALITY AS given (scope, namespace, value, place)",
+                "FROM jsonb_array_elements(($2::text)::jsonb) WITH ORDINALITY AS given (one, place)",
                 "CROSS JOIN LATERAL (SELECT movement FROM movement_keys AS keys WHERE keys.operator = $1::text",
-                "AND keys.scope = given.scope AND keys.namespace = given.namespace AND keys.value = given.value",
+                "AND keys.scope = one->>0 AND keys.namespace = one->>1 AND keys.value = one->>2",
                 "OFFSET 0) AS keyed CROSS JOIN LATERAL (SELECT * FROM movements AS stored",
                 "WHERE stored.operator = $1::text AND stored.movement = keyed.movement OFFSET 0) AS movements",
             )
         )  # fmt: skip
-        number += 3
+        number += 1
     if movements:
-        which = f"movements.operator = $1::text AND movements.movement = ANY (${number}::text[])"
+        which = f"movements.operator = $1::text AND movements.movement = {any_of(number)}"
         parts.append(sql("SELECT 1, 0,", moved, ", NULL FROM movements WHERE", which))
         number += 1
     if played:
@@ -194,13 +199,9 @@ class PostgresReads:
         )
         parameters: list[Any] = [look.operator]
         if wanted:
-            parameters += [
-                Texts([key.scope for key in wanted]),
-                Texts([key.namespace for key in wanted]),
-                Texts([key.value for key in wanted]),
-            ]
+            parameters.append(json_rows([(key.scope, key.namespace, key.value) for key in wanted]).decode())
         if look.movements:
-            parameters.append(Texts(look.movements))
+            parameters.append(json_texts(look.movements).decode())
         if look.round is not None:
             parameters.append(look.round)
         return _snapshot(wanted, await self._read(statement, parameters))
@@ -222,7 +223,7 @@ class PostgresReads:
 
     async def keys_of(self, operator: str, movements: Sequence[str]) -> Mapping[str, Sequence[Key]]:
         keys: dict[str, list[Key]] = {movement: [] for movement in movements}
-        for movement, *key in await self._read(_KEYS_OF, (operator, Texts(movements))):
+        for movement, *key in await self._read(_KEYS_OF, (operator, json_texts(movements).decode())):
             keys[movement].append(Key(operator, *key))
         return keys
 
@@ -313,6 +314,10 @@ class PostgresReads:
     async def configuration_history(self, operator: str, kind: str, name: str) -> Sequence[ConfigurationRow]:
         statement = _select(mapping.CONFIGURATION, "WHERE operator = $1 AND kind = $2 AND name = $3 ORDER BY version")
         return mapping.CONFIGURATION.rows(await self._read(statement, (operator, kind, name)))
+
+    async def configuration_versions(self) -> int:
+        ((count,),) = await self._read(_COUNT_VERSIONS)
+        return int(count)
 
     async def count_states(self) -> Mapping[str, int]:
         movements: dict[str, int] = dict(await self._read(_COUNT_MOVEMENTS))

@@ -9,17 +9,14 @@ large the tables were when it was prepared.
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from enum import Enum, unique
 from functools import lru_cache
 
 from croupier.ledger import mapping
 from croupier.ledger.mapping import Table
 from croupier.ledger.port import RefusedBecause
-from croupier.ledger.postgres_arrays import Array, Integers, Texts
 from croupier.ledger.sqlite_statements import columns, sql
-
-Kind = type[Integers] | type[Texts]
 
 
 @unique
@@ -77,31 +74,16 @@ class Part:
         self.epochs = epochs
         self._places = places
         self._kept = {*key, *assigned}
-        own: list[tuple[str, Kind]] = [("change", Integers)]
+        own = ["change"]
         if self.guarded:
-            own.append(("refusal", Integers))
+            own.append("refusal")
         if epochs:
-            own.append(("under", Integers))
-        own += [(column, Integers if column in integers else Texts) for column in columns]
-        self._given = own
+            own.append("under")
+        self._given = given_columns([*own, *columns], {*own, *integers})
 
-    @property
-    def parameters(self) -> int:
-        """How many arrays it is given as."""
-        return len(self._given)
-
-    def arrays(self, rows: Iterable[Sequence[typing.Any]]) -> list[Array]:
-        """Its rows, each after the change's place, refusal and epoch as far as it has these, as arrays."""
-        return [kind(values) for (_, kind), values in zip(self._given, zip(*rows, strict=True), strict=True)]
-
-    def given(self, first: int) -> str:
-        """The common table of its rows, from the parameter `first` on."""
-        arrays = unnest((kind for _, kind in self._given), first)
-        return sql(self.name, "AS MATERIALIZED (SELECT * FROM", arrays, "AS given (", columns(self._names), "))")
-
-    @property
-    def _names(self) -> list[str]:
-        return [name for name, _ in self._given]
+    def given(self, number: int) -> str:
+        """The common table of its rows, which are parameter `number`."""
+        return sql(self.name, "AS MATERIALIZED (SELECT", self._given, "FROM", elements(number), ")")
 
     def _match(self, key: Iterable[str]) -> str:
         return " AND ".join(f'stored."{column}" = given."{column}"' for column in key)
@@ -152,11 +134,17 @@ class Part:
         return sql(f"write_{self.name}", "AS (", statement, ")")
 
 
-def unnest(kinds: Iterable[Kind], first: int) -> str:
-    """Arrays side by side, as parameters from `first` on."""
-    types = {Integers: "int8", Texts: "text"}
-    arrays = (f"${number}::{types[kind]}[]" for number, kind in enumerate(kinds, first))
-    return f"unnest({', '.join(arrays)})"
+def elements(number: int) -> str:
+    """The rows of a parameter, as `croupier.ledger.postgres_values.json_rows` gives them."""
+    return f"jsonb_array_elements(${number}::jsonb) AS one"
+
+
+def given_columns(names: Iterable[str], integers: Collection[str]) -> str:
+    """The columns of `elements`, in the order in which each row has them."""
+    return ", ".join(
+        f'(one->>{place})::int8 AS "{name}"' if name in integers else f'one->>{place} AS "{name}"'
+        for place, name in enumerate(names)
+    )
 
 
 def _part(table: Table[typing.Any], action: Action, places: tuple[str, str] | None = None) -> Part:
@@ -199,12 +187,13 @@ NEW_EVENTS = Part(
 )
 
 PARTS = (
-    EXPECTED_SESSIONS, NEW_MOVEMENTS, NEW_KEYS, MOVEMENT_UPDATES, NEW_ROUNDS, ROUND_UPDATES, NEW_DELIVERIES, DELIVERY_UPDATES,
-    NEW_SESSIONS, SESSION_UPDATES, NEW_GRANTS, GRANT_UPDATES, NEXT_CONFIGURATION, LATER_CONFIGURATION, NEW_EVENTS,
+    EXPECTED_SESSIONS, NEW_MOVEMENTS, NEW_KEYS, MOVEMENT_UPDATES, NEW_ROUNDS, ROUND_UPDATES, NEW_DELIVERIES,
+    DELIVERY_UPDATES, NEW_SESSIONS, SESSION_UPDATES, NEW_GRANTS, GRANT_UPDATES, NEXT_CONFIGURATION,
+    LATER_CONFIGURATION, NEW_EVENTS,
 )  # fmt: skip
 """Everything that a change may do, in the order in which a wave's parameters come."""
 
-_GIVEN = (Texts, Integers, Integers, Integers)
+_GIVEN = given_columns(("operator", "events", "deliveries", "refusal"), {"events", "deliveries", "refusal"})
 _JUDGED = """judged AS MATERIALIZED (
   SELECT change, operator, events, deliveries,
     (SELECT min(refusals.refusal) FROM refusals WHERE refusals.change = given.change) AS refusal
@@ -233,19 +222,16 @@ moved AS (
 def wave(parts: tuple[Part, ...], *, first: bool) -> bytes:
     """The statement that judges and writes changes that do not touch each other.
 
-    Its parameters: the writer's name, the batch's number; of each change, in order, its operator, how many events and
-    deliveries it has, and the refusal that it met before it was sent (NULL if none); then the arrays of `parts`.
-    It gives one row with one column: what became of each change, as `croupier.ledger.postgres_batch.outcome` reads it.
+    Its parameters: the writer's name; the batch's number; a row for each change, in order, of its operator, how many
+    events and deliveries it has, and the refusal that it met before it was sent (NULL if none); then the rows of each
+    of `parts`, which begin with the change's place (from 1), refusal and epoch, as far as the part has these.
+    It gives one row with one column: what became of each change, as `croupier.ledger.postgres_batch` reads it.
 
     Args:
         parts: What the changes do, in the order of `PARTS`.
         first: Whether this is the batch's first wave.
     """
-    number = 3 + len(_GIVEN)
-    given = []
-    for part in parts:
-        given.append(part.given(number))
-        number += part.parameters
+    given = [part.given(number) for number, part in enumerate(parts, 4)]
     told = "verdict.outcomes" if first else "writers.outcomes || verdict.outcomes"
     outcomes = sql(
         "told AS (UPDATE writers SET batch = $2::int8, seen_at = now(), outcomes =", told,
@@ -255,9 +241,9 @@ def wave(parts: tuple[Part, ...], *, first: bool) -> bytes:
     text = ",\n".join(
         (
             sql(
-                "WITH given AS MATERIALIZED (SELECT * FROM",
-                unnest(_GIVEN, 3),
-                "WITH ORDINALITY AS given (operator, events, deliveries, refusal, change))",
+                "WITH given AS MATERIALIZED (SELECT change,",
+                _GIVEN,
+                "FROM jsonb_array_elements($3::jsonb) WITH ORDINALITY AS given (one, change))",
             ),
             *given,
             sql(
@@ -275,29 +261,26 @@ def wave(parts: tuple[Part, ...], *, first: bool) -> bytes:
 REFUSAL_CODES = {RefusedBecause.TAKEN: 1, RefusedBecause.STALE: 2}
 """The low part of a refusal's number; the high part is the place of what refused it."""
 
-ENSURE_OPERATORS = (
-    b"INSERT INTO operator_positions (operator, position, sequence)"
-    b" SELECT operator, 0, 0 FROM unnest($1::text[]) AS given (operator) ON CONFLICT (operator) DO NOTHING"
-)
-LOCK_OPERATORS = (
-    b"SELECT position FROM operator_positions WHERE operator = ANY ($1::text[]) ORDER BY operator FOR NO KEY UPDATE"
-)
+_OPERATORS = "jsonb_array_elements_text($1::jsonb)"
+ENSURE_OPERATORS = sql(
+    "INSERT INTO operator_positions (operator, position, sequence)",
+    "SELECT operator, 0, 0 FROM", _OPERATORS, "AS given (operator) ON CONFLICT (operator) DO NOTHING",
+).encode()  # fmt: skip
+LOCK_OPERATORS = sql(
+    "SELECT FROM operator_positions WHERE operator = ANY (ARRAY(SELECT", _OPERATORS, "))",
+    "ORDER BY operator FOR NO KEY UPDATE",
+).encode()  # fmt: skip
 LOCK_WRITER = (
     b"SELECT 1 / count(*) FROM ("
     b"SELECT FROM writers WHERE writer = $1::text AND fence = $2::int8 FOR NO KEY UPDATE) AS own"
 )
 """Fails, and with it everything that follows, if the connection was given up."""
 
-_EXCHANGE_KINDS = [Integers if column in mapping.EXCHANGES.integers else Texts for column in mapping.EXCHANGES.columns]
 INSERT_EXCHANGES = sql(
-    "INSERT INTO exchanges (", columns(mapping.EXCHANGES.columns), ") SELECT * FROM", unnest(_EXCHANGE_KINDS, 1),
+    "INSERT INTO exchanges (", columns(mapping.EXCHANGES.columns), ") SELECT",
+    given_columns(mapping.EXCHANGES.columns, mapping.EXCHANGES.integers), "FROM", elements(1),
     "ON CONFLICT (operator, exchange, started_at) DO NOTHING",
 ).encode()  # fmt: skip
-
-
-def exchange_arrays(rows: Iterable[Sequence[typing.Any]]) -> list[Array]:
-    """The parameters of `INSERT_EXCHANGES`."""
-    return [kind(values) for kind, values in zip(_EXCHANGE_KINDS, zip(*rows, strict=True), strict=True)]
 
 
 def _claim(table: Table[typing.Any], name: str, which: str, order: str) -> bytes:

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import orjson
 import psycopg
 from attrs import define
+from psycopg.pq.abc import PGresult
 
 from croupier.contract.errors import CroupierError, LedgerCorruptError
 from croupier.ledger.mapping import EXCHANGES, Value
 from croupier.ledger.port import CommitResult
-from croupier.ledger.postgres_arrays import Texts
 from croupier.ledger.postgres_batch import Asked, wave_parameters, waves
 from croupier.ledger.postgres_connection import WritingConnection
-from croupier.ledger.postgres_open import DISCARD_PLANS, Connection
+from croupier.ledger.postgres_open import DISCARD_PLANS
 from croupier.ledger.postgres_statements import (
     ENSURE_OPERATORS,
     INSERT_EXCHANGES,
     LOCK_OPERATORS,
     LOCK_WRITER,
-    exchange_arrays,
     wave,
 )
+from croupier.ledger.postgres_values import json_rows, json_texts
+from croupier.ledger.postgres_wire import Step, Wire
 
 Outcome = CommitResult | CroupierError
 
-UNHELD = (struct.error, TypeError, ValueError, AttributeError)
+UNHELD = (TypeError, ValueError)
 """What a value raises that no column can hold, before it is sent."""
 
 _STARTED_AT = EXCHANGES.columns.index("started_at")
@@ -75,22 +76,28 @@ class Batch:
         """The times for which there must be partitions."""
         return {at for asked in self.changes for at in asked.times} | {row[_STARTED_AT] for row in self.exchanges}
 
-    async def store(self, connection: Connection, writing: WritingConnection) -> Sequence[Outcome]:
+    async def store(self, wire: Wire, writing: WritingConnection) -> Sequence[Outcome]:
         """Store it; returns after the commit.
 
         Args:
-            connection: In autocommit mode.
-            writing: What the connection belongs to.
+            wire: To the server.
+            writing: What it belongs to.
 
         Raises:
             psycopg.Error: It was not stored, or the connection was lost and nobody knows.
-            ValueError, TypeError, AttributeError, struct.error: A change holds what no column can.
+            TypeError, ValueError: A change holds what no column can.
         """
         operators = sorted({asked.change.operator for asked in self.changes})
         new = [operator for operator in operators if operator not in writing.operators]
         self._known = None
-        store = self._store_apart if self.apart else self._store_together
-        outcomes = await store(connection, writing, operators, new)
+        locks = _locks(writing, operators, new)
+        own = (writing.writer.encode(), b"%d" % self.number)
+        if self.apart:
+            outcomes = await self._store_apart(wire, locks, own)
+        else:
+            if writing.plans.are_old(wire):
+                locks.insert(0, (DISCARD_PLANS, ()))
+            outcomes = await self._store_together(wire, locks, own)
         writing.operators.update(new)
         return outcomes
 
@@ -104,50 +111,37 @@ class Batch:
             return self._known
         return [asked.outcome(number) for asked, number in zip(self.changes, told, strict=True)]
 
-    async def _store_together(
-        self, connection: Connection, writing: WritingConnection, operators: list[str], new: list[str]
-    ) -> Sequence[Outcome]:
-        """Everything in one go, with one answer to wait for."""
-        ready = [wave_parameters(changes) for changes in waves(self.changes)]
-        exchanges = self._exchange_arrays()
-        own = (writing.writer, self.number)
-        cursors = []
-        async with connection.pipeline():
-            await connection.execute(b"BEGIN")
-            if writing.plans.are_old(connection):
-                await connection.execute(DISCARD_PLANS)
-            await _lock(connection, writing, operators, new)
-            for place, (parts, arrays) in enumerate(ready):
-                cursor = connection.cursor(binary=True)
-                await cursor.execute(wave(parts, first=place == 0), [*own, *arrays])
-                cursors.append(cursor)
-            if exchanges:
-                await connection.execute(INSERT_EXCHANGES, exchanges)
-            await connection.execute(b"COMMIT")
-        told = [number for cursor in cursors for number in (await cursor.fetchall())[0][0]]
+    async def _store_together(self, wire: Wire, locks: list[Step], own: tuple[bytes, bytes]) -> Sequence[Outcome]:
+        """Everything in one go, which is one transaction with one answer to wait for."""
+        steps = list(locks)
+        for changes in waves(self.changes):
+            parts, rows = wave_parameters(changes)
+            steps.append((wave(parts, first=len(steps) == len(locks)), (*own, *rows)))
+        end = len(steps)
+        if exchanges := self._exchange_rows():
+            steps.append((INSERT_EXCHANGES, (exchanges,)))
+        results = await wire.run(steps)
+        told = [number for result in results[len(locks) : end] for number in _outcomes(result)]
         return [asked.outcome(number) for asked, number in zip(self.changes, told, strict=True)]
 
-    def _exchange_arrays(self) -> Sequence[Any]:
+    def _exchange_rows(self) -> bytes | None:
         if not self.exchanges:
-            return ()
+            return None
         try:
-            return exchange_arrays(self.exchanges)
+            return json_rows(self.exchanges)
         except UNHELD:
             held = [row for row in self.exchanges if _can_be_held(row)]
             self.dropped = len(self.exchanges) - len(held)
-            return exchange_arrays(held) if held else ()
+            return json_rows(held) if held else None
 
-    async def _store_apart(
-        self, connection: Connection, writing: WritingConnection, operators: list[str], new: list[str]
-    ) -> Sequence[Outcome]:
+    async def _store_apart(self, wire: Wire, locks: list[Step], own: tuple[bytes, bytes]) -> Sequence[Outcome]:
         """Each change for itself, so that the one at fault fails alone."""
-        await connection.execute(b"BEGIN")
-        await _lock(connection, writing, operators, new)
+        await wire.run([(b"BEGIN", ()), *locks])
         outcomes: list[Outcome] = []
         first = True
         for asked in self.changes:
             try:
-                outcome = await self._store_one(connection, writing, asked, first=first)
+                outcome = await _store_one(wire, asked, own, first=first)
                 first = False
             except LedgerCorruptError as error:
                 outcome = error
@@ -155,59 +149,60 @@ class Batch:
         self.dropped = 0
         for row in self.exchanges:
             try:
-                await _under_savepoint(connection, INSERT_EXCHANGES, exchange_arrays([row]))
+                await _under_savepoint(wire, (INSERT_EXCHANGES, (json_rows([row]),)))
             except (psycopg.Error, *UNHELD) as error:
                 if not is_fault(error):
                     raise
                 self.dropped += 1
         self._known = outcomes
-        await connection.execute(b"COMMIT")
+        await wire.run([(b"COMMIT", ())])
         return outcomes
 
-    async def _store_one(
-        self, connection: Connection, writing: WritingConnection, asked: Asked, *, first: bool
-    ) -> Outcome:
-        fault: Exception | None = None
-        for _ in range(2):  # what another writer has just stored without the operator's lock is seen the second time
-            try:
-                parts, arrays = wave_parameters([asked])
-                parameters = [writing.writer, self.number, *arrays]
-                found = await _under_savepoint(connection, wave(parts, first=first), parameters)
-                return asked.outcome(found[0][0][0])
-            except (psycopg.Error, *UNHELD) as error:
-                if not is_fault(error):
-                    raise
-                fault = error
-        code = fault.sqlstate if isinstance(fault, psycopg.Error) else type(fault).__name__
-        raise LedgerCorruptError(f"the ledger refuses a write that it should hold: {code}") from fault
+
+async def _store_one(wire: Wire, asked: Asked, own: tuple[bytes, bytes], *, first: bool) -> Outcome:
+    fault: Exception | None = None
+    for _ in range(2):  # what another writer has just stored without the operator's lock is seen the second time
+        try:
+            parts, rows = wave_parameters([asked])
+            (number,) = _outcomes(await _under_savepoint(wire, (wave(parts, first=first), (*own, *rows))))
+            return asked.outcome(number)
+        except (psycopg.Error, *UNHELD) as error:
+            if not is_fault(error):
+                raise
+            fault = error
+    code = fault.sqlstate if isinstance(fault, psycopg.Error) else type(fault).__name__
+    raise LedgerCorruptError(f"the ledger refuses a write that it should hold: {code}") from fault
 
 
-async def _lock(connection: Connection, writing: WritingConnection, operators: list[str], new: list[str]) -> None:
+def _locks(writing: WritingConnection, operators: list[str], new: list[str]) -> list[Step]:
     """Lock the writer's row, then those of the operators, in order."""
-    await connection.execute(LOCK_WRITER, (writing.writer, writing.fence))
+    steps: list[Step] = [(LOCK_WRITER, (writing.writer.encode(), b"%d" % writing.fence))]
     if new:
-        await connection.execute(ENSURE_OPERATORS, (Texts(new),))
+        steps.append((ENSURE_OPERATORS, (json_texts(new),)))
     if operators:
-        await connection.execute(LOCK_OPERATORS, (Texts(operators),))
+        steps.append((LOCK_OPERATORS, (json_texts(operators),)))
+    return steps
 
 
-async def _under_savepoint(connection: Connection, statement: bytes, parameters: Sequence[Any]) -> list[Any]:
-    await connection.execute(b"SAVEPOINT one")
+async def _under_savepoint(wire: Wire, step: Step) -> PGresult:
     try:
-        cursor = connection.cursor(binary=True)
-        await cursor.execute(statement, parameters)
-        found = await cursor.fetchall() if cursor.description else []
+        _, result, _ = await wire.run([(b"SAVEPOINT one", ()), step, (b"RELEASE one", ())])
     except BaseException:
         with suppress(psycopg.Error):
-            await connection.execute(b"ROLLBACK TO one")
+            await wire.run([(b"ROLLBACK TO one", ())])
         raise
-    await connection.execute(b"RELEASE one")
-    return found
+    return result
 
 
-def _can_be_held(row: Iterable[Any]) -> bool:
+def _outcomes(result: PGresult) -> list[int]:
+    """The numbers of the array that a wave's statement gives."""
+    numbers: list[int] = orjson.loads(b"[%s]" % (result.get_value(0, 0) or b"{}")[1:-1])
+    return numbers
+
+
+def _can_be_held(row: Sequence[Value]) -> bool:
     try:
-        exchange_arrays([list(row)])
+        json_rows([row])
     except UNHELD:
         return False
     return True

@@ -210,13 +210,13 @@ class GroupWriter:
         sent = False
         for attempt in count(1):
             try:
-                connection = await self._connection.get()
+                wire = await self._connection.wire()
                 if sent and self._connection.last.number == batch.number:
                     return batch.recall(self._connection.last.outcomes)
                 if missing := self._connection.partitions.missing(batch.times):
-                    await self._connection.partitions.make(connection, missing)
+                    await self._connection.partitions.make(await self._connection.get(), missing)
                 sent = True
-                return await batch.store(connection, self._connection)
+                return await batch.store(wire, self._connection)
             except FixConfigurationError as error:  # the settings of the server that was found now
                 raise unavailable(error) from error
             except (psycopg.Error, OSError, *UNHELD) as error:
