@@ -1,4 +1,4 @@
-"""The client against real sockets that behave badly."""
+"""Both clients against real sockets that behave badly: they keep the same promises."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from croupier.contract import Headers, HttpRequest, HttpResponse, SettingsError, TransportError, TransportProblem
-from croupier.net import ClientLimits, ClientTls, Guard, HttpClient
+from croupier.net import ClientLimits, ClientTls, Guard, HttpClient, WalletClient
 
+Client = type[HttpClient] | type[WalletClient]
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 NOT_SENT = TransportProblem.NOT_SENT
 NO_ANSWER = TransportProblem.NO_ANSWER
@@ -76,34 +77,41 @@ async def serving(
         await asyncio.sleep(0.01)
 
 
-def client(limits: ClientLimits | None = None) -> HttpClient:
-    return HttpClient(guard=Guard.development(), limits=limits)
+@pytest.fixture(params=[HttpClient, WalletClient])
+def client(request: pytest.FixtureRequest) -> Client:
+    kind: Client = request.param
+    return kind
+
+
+def made(client: Client, limits: ClientLimits | None = None) -> HttpClient | WalletClient:
+    return client(guard=Guard.development(), limits=limits)
 
 
 async def ask(
+    client: Client,
     answer: bytes | Handler,
     *,
     seconds: float = 2.0,
     request: HttpRequest | None = None,
     limits: ClientLimits | None = None,
 ) -> HttpResponse:
-    async with serving(answer) as server, client(limits) as send:
+    async with serving(answer) as server, made(client, limits) as send:
         sample = request or HttpRequest("POST", "/bet", body=b"{}")
         return await send(HttpRequest(sample.method, server.url + sample.url, sample.headers, sample.body), seconds)
 
 
 async def problem_of(
-    answer: bytes | Handler, *, seconds: float = 2.0, limits: ClientLimits | None = None
+    client: Client, answer: bytes | Handler, *, seconds: float = 2.0, limits: ClientLimits | None = None
 ) -> TransportError:
     with pytest.raises(TransportError) as caught:
-        await ask(answer, seconds=seconds, limits=limits)
+        await ask(client, answer, seconds=seconds, limits=limits)
     return caught.value
 
 
-async def test_a_request_arrives_byte_for_byte_and_the_answer_comes_back() -> None:
+async def test_a_request_arrives_byte_for_byte_and_the_answer_comes_back(client: Client) -> None:
     async with (
         serving(b"HTTP/1.1 409 Conflict\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 5\r\n\r\nhello") as server,
-        client() as send,
+        made(client) as send,
     ):
         response = await send(
             HttpRequest("POST", f"{server.url}/a%2Fb?x=%C3%A4&y=1%202", Headers.of({"X-Sign": "ab=="}), b'{"a":1.00}'),
@@ -119,8 +127,8 @@ async def test_a_request_arrives_byte_for_byte_and_the_answer_comes_back() -> No
     assert body == b'{"a":1.00}'
 
 
-async def test_a_connection_is_used_again() -> None:
-    async with serving(HELLO, keep_open=True) as server, client() as send:
+async def test_a_connection_is_used_again(client: Client) -> None:
+    async with serving(HELLO, keep_open=True) as server, made(client) as send:
         for _ in range(3):
             assert (await send(HttpRequest("GET", server.url), 2.0)).body == b"hello"
     assert (server.connections, len(server.requests)) == (1, 3)
@@ -133,25 +141,25 @@ async def test_the_trace_of_the_work_at_hand_is_passed_on() -> None:
     assert f"traceparent: {trace}".encode() in server.requests[0]
 
 
-async def test_a_refused_connection_is_not_sent() -> None:
+async def test_a_refused_connection_is_not_sent(client: Client) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        async with client() as send:
+        async with made(client) as send:
             with pytest.raises(TransportError) as caught:
                 await send(HttpRequest("POST", f"http://127.0.0.1:{port}/"), 2.0)
     assert caught.value.problem is NOT_SENT
 
 
-async def test_a_name_that_does_not_exist_is_not_sent() -> None:
-    async with client() as send:
+async def test_a_name_that_does_not_exist_is_not_sent(client: Client) -> None:
+    async with made(client) as send:
         with pytest.raises(TransportError) as caught:
             await send(HttpRequest("POST", "http://no-such-host.invalid/secret-token"), 5.0)
     assert caught.value.problem is NOT_SENT
     assert "secret-token" not in str(caught.value)
 
 
-async def test_a_server_that_never_accepts_is_not_sent() -> None:
+async def test_a_server_that_never_accepts_is_not_sent(client: Client) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -160,7 +168,7 @@ async def test_a_server_that_never_accepts_is_not_sent() -> None:
         for filler in fillers:  # until the queue of the listener is full
             filler.setblocking(False)
             filler.connect_ex(address)
-        async with client(ClientLimits(connect_seconds=0.2)) as send:
+        async with made(client, ClientLimits(connect_seconds=0.2)) as send:
             with pytest.raises(TransportError) as caught:
                 await send(HttpRequest("POST", f"http://127.0.0.1:{address[1]}/"), 2.0)
         for filler in fillers:
@@ -213,8 +221,8 @@ async def _drips(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 @pytest.mark.parametrize(
     "handler", [_silent, _drops, _resets, _half_answer, _half_head, _half_chunk, _half_closes, _drips]
 )
-async def test_what_was_sent_and_got_no_whole_answer_is_unknown(handler: Handler) -> None:
-    assert (await problem_of(handler, seconds=0.3)).problem is NO_ANSWER
+async def test_what_was_sent_and_got_no_whole_answer_is_unknown(client: Client, handler: Handler) -> None:
+    assert (await problem_of(client, handler, seconds=0.3)).problem is NO_ANSWER
 
 
 @pytest.mark.parametrize(
@@ -229,19 +237,21 @@ async def test_what_was_sent_and_got_no_whole_answer_is_unknown(handler: Handler
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
     ],
 )
-async def test_an_answer_that_is_no_http_is_unknown(garbage: bytes) -> None:
-    assert (await problem_of(garbage)).problem is NO_ANSWER
+async def test_an_answer_that_is_no_http_is_unknown(client: Client, garbage: bytes) -> None:
+    assert (await problem_of(client, garbage)).problem is NO_ANSWER
 
 
-async def test_an_answer_that_announces_too_much_is_refused_unread() -> None:
+async def test_an_answer_that_announces_too_much_is_refused_unread(client: Client) -> None:
     error = await problem_of(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1001, limits=ClientLimits(response_bytes=1000)
+        client,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1001,
+        limits=ClientLimits(response_bytes=1000),
     )
     assert error.problem is NO_ANSWER
     assert error.message == "the answer is longer than 1000 bytes"
 
 
-async def test_an_answer_that_grows_too_long_is_cut_off() -> None:
+async def test_an_answer_that_grows_too_long_is_cut_off(client: Client) -> None:
     written: list[int] = []
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -251,36 +261,38 @@ async def test_an_answer_that_grows_too_long_is_cut_off() -> None:
             await writer.drain()
             written.append(4096)
 
-    error = await problem_of(endless, limits=ClientLimits(response_bytes=100_000))
+    error = await problem_of(client, endless, limits=ClientLimits(response_bytes=100_000))
     assert error.message == "the answer is longer than 100000 bytes"
     assert sum(written) < 50_000_000
 
 
-async def test_an_answer_of_exactly_the_limit_is_accepted() -> None:
+async def test_an_answer_of_exactly_the_limit_is_accepted(client: Client) -> None:
     response = await ask(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000, limits=ClientLimits(response_bytes=1000)
+        client,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000,
+        limits=ClientLimits(response_bytes=1000),
     )
     assert len(response.body) == 1000
 
 
-async def test_a_redirect_is_an_answer_and_not_followed() -> None:
+async def test_a_redirect_is_an_answer_and_not_followed(client: Client) -> None:
     async with serving(HELLO) as target:
         response = await ask(
-            b"HTTP/1.1 302 Found\r\nLocation: " + target.url.encode() + b"/\r\nContent-Length: 0\r\n\r\n"
+            client, b"HTTP/1.1 302 Found\r\nLocation: " + target.url.encode() + b"/\r\nContent-Length: 0\r\n\r\n"
         )
     assert response.status == 302
     assert target.requests == []
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
-async def test_nothing_is_sent_twice_when_a_kept_connection_breaks(method: str) -> None:
+async def test_nothing_is_sent_twice_when_a_kept_connection_breaks(client: Client, method: str) -> None:
     async def once_then_drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(HELLO)
         await writer.drain()
         server.requests.append(await read_request(reader))
         writer.close()
 
-    async with serving(once_then_drop) as server, client() as send:
+    async with serving(once_then_drop) as server, made(client) as send:
         assert (await send(HttpRequest("GET", server.url), 2.0)).status == 200
         with pytest.raises(TransportError) as caught:
             await send(HttpRequest(method, server.url), 2.0)
@@ -299,14 +311,14 @@ async def test_nothing_is_sent_twice_when_a_kept_connection_breaks(method: str) 
         HttpRequest("GET", "/", Headers.of({"X-A": "\u20ac"})),
     ],
 )
-async def test_what_would_be_another_request_on_the_wire_is_not_sent(request_: HttpRequest) -> None:
+async def test_what_would_be_another_request_on_the_wire_is_not_sent(client: Client, request_: HttpRequest) -> None:
     with pytest.raises(TransportError) as caught:
-        await ask(HELLO, request=request_)
+        await ask(client, HELLO, request=request_)
     assert caught.value.problem is NOT_SENT
 
 
-async def test_a_full_pool_is_not_sent() -> None:
-    async with serving(_silent) as server, client(ClientLimits(connections=1, connect_seconds=0.1)) as send:
+async def test_a_full_pool_is_not_sent(client: Client) -> None:
+    async with serving(_silent) as server, made(client, ClientLimits(connections=1, connect_seconds=0.1)) as send:
         first = asyncio.ensure_future(send(HttpRequest("POST", server.url), 0.4))
         await asyncio.sleep(0.05)
         with pytest.raises(TransportError) as caught:
@@ -402,47 +414,49 @@ async def quiet_handshakes() -> AsyncIterator[None]:
         loop.set_exception_handler(None)
 
 
-async def call(server: Server, tls: ClientTls | None) -> HttpResponse:
-    async with HttpClient(guard=Guard.development(), tls=tls) as send:
+async def call(client: Client, server: Server, tls: ClientTls | None) -> HttpResponse:
+    async with client(guard=Guard.development(), tls=tls) as send:
         return await send(HttpRequest("POST", server.url, body=b"{}"), 2.0)
 
 
-async def test_a_server_of_a_trusted_authority_is_called(tmp_path: Path) -> None:
+async def test_a_server_of_a_trusted_authority_is_called(client: Client, tmp_path: Path) -> None:
     authority = Authority(tmp_path, "test-ca")
     async with serving(HELLO, context=server_context(authority.issue("server", "127.0.0.1"))) as server:
-        assert (await call(server, ClientTls(ca=authority.file))).body == b"hello"
+        assert (await call(client, server, ClientTls(ca=authority.file))).body == b"hello"
 
 
 @pytest.mark.parametrize("fault", ["unknown authority", "another host", "system authorities"])
-async def test_a_server_that_cannot_prove_who_it_is_gets_nothing(tmp_path: Path, fault: str) -> None:
+async def test_a_server_that_cannot_prove_who_it_is_gets_nothing(client: Client, tmp_path: Path, fault: str) -> None:
     authority = Authority(tmp_path, "test-ca")
     trusted = Authority(tmp_path, "other-ca") if fault == "unknown authority" else authority
     files = authority.issue("server", "other.example" if fault == "another host" else "127.0.0.1")
     tls = None if fault == "system authorities" else ClientTls(ca=trusted.file)
     async with quiet_handshakes(), serving(HELLO, context=server_context(files)) as server:
         with pytest.raises(TransportError, match="certificate") as caught:
-            await call(server, tls)
+            await call(client, server, tls)
     assert caught.value.problem is NOT_SENT
     assert server.requests == []
 
 
-async def test_a_server_that_speaks_no_tls_gets_nothing() -> None:
+async def test_a_server_that_speaks_no_tls_gets_nothing(client: Client) -> None:
     async with quiet_handshakes(), serving(HELLO) as server:
         server.url = server.url.replace("http:", "https:")
         with pytest.raises(TransportError) as caught:
-            await call(server, None)
+            await call(client, server, None)
     assert caught.value.problem is NOT_SENT
     assert server.requests == []
 
 
-async def test_the_hub_shows_its_client_certificate(tmp_path: Path) -> None:
+async def test_the_hub_shows_its_client_certificate(client: Client, tmp_path: Path) -> None:
     authority = Authority(tmp_path, "test-ca")
     context = server_context(authority.issue("server", "127.0.0.1"), client_ca=authority.file)
     certificate, key = authority.issue("hub", "hub.example")
     async with quiet_handshakes(), serving(HELLO, context=context) as server:
-        assert (await call(server, ClientTls(ca=authority.file, certificate=certificate, key=key))).status == 200
+        assert (
+            await call(client, server, ClientTls(ca=authority.file, certificate=certificate, key=key))
+        ).status == 200
         with pytest.raises(TransportError):
-            await call(server, ClientTls(ca=authority.file))
+            await call(client, server, ClientTls(ca=authority.file))
     assert len(server.requests) == 1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from croupier.contract import HttpRequest, TransportError, TransportProblem
-from croupier.net import Guard, HttpClient
+from croupier.net import Guard, HttpClient, WalletClient
 from croupier.net.resolver import guarded_resolver
 
 INTERNAL = [
@@ -121,8 +121,9 @@ async def test_the_connection_goes_to_the_addresses_that_were_checked() -> None:
         await resolver.resolve("wallet.example", 443)
 
 
+@pytest.mark.parametrize("client", [HttpClient, WalletClient])
 @pytest.mark.parametrize("host", ["localhost", "2130706433", "0x7f000001", "127.1", "0177.0.0.1", "127.0.0.1"])
-async def test_no_spelling_of_loopback_reaches_a_server(host: str) -> None:
+async def test_no_spelling_of_loopback_reaches_a_server(host: str, client: type[HttpClient | WalletClient]) -> None:
     reached: list[int] = []
 
     async def accept(_reader: Any, writer: Any) -> None:
@@ -133,7 +134,7 @@ async def test_no_spelling_of_loopback_reaches_a_server(host: str) -> None:
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, HttpClient(guard=Guard(plain_http=True)) as send:
+    async with server, client(guard=Guard(plain_http=True)) as send:
         with pytest.raises(TransportError) as caught:
             await send(HttpRequest("GET", f"http://{host}:{port}/"), 2.0)
     assert caught.value.problem is TransportProblem.NOT_SENT

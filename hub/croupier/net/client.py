@@ -1,4 +1,4 @@
-"""One HTTP client for everything the hub calls: operators' wallets and providers.
+"""The HTTP client for everything the hub calls beside operators' wallets, which have `WalletClient`.
 
 What matters here is the border between `NOT_SENT` and `NO_ANSWER`. As long as no connection (TLS included) was handed
 to the request, nothing can have reached the other side. From then on everything that is not a whole answer is unknown.
@@ -7,25 +7,21 @@ to the request, nothing can have reached the other side. From then on everything
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, frozen
 
 from croupier import __version__
 from croupier.contract import Headers, HttpRequest, HttpResponse, SettingsError, TransportError, TransportProblem
+from croupier.net import wire
 from croupier.net.guard import Guard
 
 if TYPE_CHECKING:
     import aiohttp
-
-_URL: Final = re.compile(r"https?://[\x21-\x7e]+")
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 @frozen(kw_only=True)
@@ -229,10 +225,10 @@ def _trace() -> aiohttp.TraceConfig:
 
 def _check(request: HttpRequest) -> None:
     """Refuse what would be read as another request on the wire."""
-    if not _URL.fullmatch(request.url):
+    if not wire.URL.fullmatch(request.url):
         raise TransportError("the URL has characters that may not stand in one", problem=TransportProblem.NOT_SENT)
     for name, value in request.headers:
-        if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+        if not (wire.HEADER_NAME.fullmatch(name) and wire.HEADER_VALUE.fullmatch(value)):
             raise TransportError("a header has characters that may not stand in one", problem=TransportProblem.NOT_SENT)
 
 
