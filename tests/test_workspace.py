@@ -148,8 +148,8 @@ def test_imports_run_in_one_direction() -> None:
     assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == EXIT_STATUS_SUCCESS
 
 
-def test_the_contract_imports_the_standard_library_and_attrs_only() -> None:
-    allowed = sys.stdlib_module_names | {"attr", "attrs"}
+def test_the_contract_imports_the_standard_library_attrs_and_two_json_packages_only() -> None:
+    allowed = sys.stdlib_module_names | {"attr", "attrs", "msgspec", "orjson"}
     strangers = {
         f"{path.relative_to(ROOT)}: {name}"
         for path in (ROOT / "hub/croupier/contract").rglob("*.py")

@@ -5,73 +5,52 @@ Source: `reference/protocols/softswiss.md`, sections "Wallet callbacks", "Idempo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from attrs import evolve
 
-from croupier.contract import (
-    MINOR,
-    Adapter,
-    AdapterSpec,
-    Applied,
-    AuthenticateResult,
-    Balance,
+from croupier.contract.adapter import Adapter, AdapterSpec, Proof, Route, Verified
+from croupier.contract.calls import (
     BalanceQuery,
-    BalanceResult,
     Calls,
-    Capability,
     CloseRound,
-    CloseRoundResult,
-    Credentials,
-    CroupierError,
-    Declined,
-    Flow,
-    FreeRoundsCredit,
-    FreeRoundsIssued,
-    FreeRoundsQuery,
-    GameListing,
-    Headers,
-    HttpRequest,
-    HttpResponse,
-    LateOriginal,
-    Launched,
-    LaunchQuery,
-    MalformedRequestError,
     Movement,
     MovementKey,
     MovementKind,
     Notice,
-    NoticeResult,
-    OnSilence,
-    Outcome,
     Play,
-    PlayResult,
+    RoundFacts,
+    Target,
+)
+from croupier.contract.capabilities import Capability
+from croupier.contract.errors import CroupierError, MalformedRequestError, UnsupportedOperationError
+from croupier.contract.fields import Fields
+from croupier.contract.flows import Flow, FreeRoundsIssued, FreeRoundsQuery, GameListing, Launched, LaunchQuery
+from croupier.contract.http import Headers, HttpRequest, HttpResponse
+from croupier.contract.money import Balance
+from croupier.contract.outcomes import Applied, Declined, NoticeResult, Outcome, PlayResult, Result, Unknown
+from croupier.contract.policy import (
+    FreeRoundsCredit,
+    LateOriginal,
+    OnSilence,
     Policies,
     Policy,
-    Proof,
-    QueryResult,
-    Result,
     RollbackAfterWin,
     RolledBackRepeat,
     RoundEnd,
-    RoundFacts,
-    Route,
-    SecretField,
-    Target,
-    Unknown,
     UnknownRollback,
-    UnsupportedOperationError,
-    Verified,
     WinWithoutBet,
-    read_json_object,
 )
+from croupier.contract.redaction import safe_json
+from croupier.contract.secrets import Credentials, SecretField
+from croupier.contract.strict_json import read_json_object, write_json
+from croupier.contract.times import iso_utc
 from croupier_softswiss import outbound
 from croupier_softswiss.mapping import DECLINES, UNKNOWNS, ErrorCode, code_of_error
 from croupier_softswiss.settings import SoftswissSettings
-from croupier_softswiss.wire import AUTH_TOKEN, Fields, encode, prove, timestamp
+from croupier_softswiss.wire import AUTH_TOKEN, prove
 
 PLAY: Final = "play"
 """A `/play` with at least one bet: without an answer the provider takes it back."""
@@ -87,7 +66,9 @@ ACTION_KEYS: Final = "action"
 ISSUE_KEYS: Final = "issue"
 """The namespace of `issue_id`: one total is paid for each."""
 
-_MOVES: Final[Mapping[str, MovementKind]] = {"bet": MovementKind.BET, "win": MovementKind.WIN}
+_BET: Final = MovementKind.BET
+_MOVES: Final[Mapping[str, MovementKind]] = {"bet": _BET, "win": MovementKind.WIN}
+_NOTED: Final = HttpResponse.json(b"{}")
 
 _POLICY: Final = Policy(
     on_silence=OnSilence.RESENDS,
@@ -105,23 +86,11 @@ _POLICY: Final = Policy(
 POLICIES: Final = Policies(_POLICY, {PLAY: evolve(_POLICY, on_silence=OnSilence.CANCELS)})
 """How SOFTSWISS behaves; each knob's source is in the README."""
 
-CAPABILITIES: Final = frozenset(
-    {
-        Capability.BALANCE,
-        Capability.BET,
-        Capability.WIN,
-        Capability.BET_AND_WIN,
-        Capability.BATCH,
-        Capability.ROLLBACK_BET,
-        Capability.ROLLBACK_WIN,
-        Capability.CLOSE_ROUND,
-        Capability.BONUS_WIN,
-        Capability.LAUNCH,
-        Capability.LAUNCH_DEMO,
-        Capability.GAME_LIST,
-        Capability.FREE_ROUNDS_ISSUE,
-        Capability.FREE_ROUNDS_CANCEL,
-    }
+CAPABILITIES: Final = Capability.of(
+    """
+    balance bet win bet_and_win batch rollback_bet rollback_win close_round bonus_win launch launch_demo game_list
+    free_rounds_issue free_rounds_cancel
+    """
 )
 
 
@@ -140,41 +109,40 @@ class SoftswissAdapter(Adapter):
         self.spec = SPEC
         self.policies = POLICIES
         self.settings = settings
+        readers: dict[str, Callable[[Fields], Calls]] = {
+            PLAY: self._play,
+            ROLLBACK: self._rollback,
+            FREESPINS: self._freespins,
+        }
+        self._routes = tuple([Route("POST", f"{settings.callback_prefix}/{name}", name) for name in readers])
+        self._readers = {route.path: readers[route.operation] for route in self._routes}
+        self._paths = self._readers.keys() | outbound.paths(settings)
 
     def routes(self) -> Sequence[Route]:
-        prefix = self.settings.callback_prefix
-        return tuple(Route("POST", f"{prefix}/{name}", name) for name in (PLAY, ROLLBACK, FREESPINS))
+        return self._routes
 
     def verify(self, request: HttpRequest, credentials: Credentials, now: datetime) -> Verified:
         prove(request, credentials)
         return Verified(request)
 
     def parse(self, verified: Verified) -> Calls:
-        readers: Mapping[str, Callable[[Fields], Calls]] = {
-            PLAY: self._play,
-            ROLLBACK: self._rollback,
-            FREESPINS: self._freespins,
-        }
-        path = verified.request.path.rstrip("/")
-        for route in self.routes():
-            if (route.method, route.path) == (verified.request.method, path):
-                return readers[route.operation](Fields(read_json_object(verified.request.body)))
-        raise UnsupportedOperationError("expected POST of play, rollback or freespins", where="path")
+        request = verified.request
+        reader = self._readers.get(request.path.rstrip("/"))
+        if reader is None or request.method != "POST":
+            raise UnsupportedOperationError("expected POST of play, rollback or freespins", where="path")
+        return reader(Fields(read_json_object(request.body)))
 
     def render(
         self, calls: Calls, results: Sequence[Result], credentials: Credentials, now: datetime, nonce: str
     ) -> HttpResponse:
         result = results[0]
-        match result:
-            case PlayResult():
-                outcomes = tuple(movement.outcome for movement in result.movements)
-                return self._answer(calls, (result.outcome, *outcomes), result.balance, now)
-            case AuthenticateResult() | BalanceResult() | CloseRoundResult() | QueryResult():
-                return self._answer(calls, (result.outcome,), result.balance, now)
-            case NoticeResult(outcome=Applied()):
-                return HttpResponse.json(b"{}")
-            case NoticeResult():
-                return self._answer(calls, (result.outcome,), None, now)
+        if isinstance(result, PlayResult):
+            outcomes = [movement.outcome for movement in result.movements]
+            return self._answer(calls, (result.outcome, *outcomes), result.balance, now)
+        if isinstance(result, NoticeResult):
+            applied = isinstance(result.outcome, Applied)
+            return _NOTED if applied else self._answer(calls, (result.outcome,), None, now)
+        return self._answer(calls, (result.outcome,), result.balance, now)
 
     def render_error(self, request: HttpRequest, error: CroupierError) -> HttpResponse:
         code = code_of_error(error)
@@ -182,11 +150,11 @@ class SoftswissAdapter(Adapter):
 
     def redact(self, request: HttpRequest) -> HttpRequest:
         path = request.path.rstrip("/")
-        known = {route.path for route in self.routes()} | outbound.paths(self.settings)
         content_type = request.headers.get("Content-Type")
         headers = Headers((("Content-Type", content_type),)) if content_type else Headers()
         # A catalogue's address may be a secret of its own, so paths that are not the protocol's are not kept.
-        return evolve(request, url=path if path in known else "/", headers=headers, body=_redacted(request.body))
+        url = path if path in self._paths else "/"
+        return HttpRequest(request.method, url, headers, safe_json(request.body, _SAFE_FIELDS), request.effect)
 
     def launch(self, query: LaunchQuery, credentials: Credentials, now: datetime, nonce: str) -> Flow[Launched]:
         return outbound.launch(self.settings, query, credentials)
@@ -203,12 +171,12 @@ class SoftswissAdapter(Adapter):
         return outbound.cancel_free_rounds(self.settings, grant, credentials)
 
     def _play(self, fields: Fields) -> Calls:
-        actions = fields.objects("actions")
+        actions = fields.optional_objects("actions")
         if not actions:
             return self._without_actions(fields)
         currency = fields.text("currency")
-        movements = tuple(self._move(action, currency) for action in actions)
-        staked = any(movement.kind is MovementKind.BET for movement in movements)
+        movements = tuple([self._move(action, currency) for action in actions])
+        staked = any(movement.kind is _BET for movement in movements)
         return self._movements(PLAY if staked else WIN, fields, movements)
 
     def _without_actions(self, fields: Fields) -> Calls:
@@ -226,18 +194,18 @@ class SoftswissAdapter(Adapter):
         if kind is None:
             raise MalformedRequestError("expected bet or win", where=f"{action.path}.action")
         unit = self.settings.unit(currency)
-        contribution = action.fraction("jackpot_contribution", unit, currency)
-        jackpot = action.fraction("jackpot_win", unit, currency)
+        contribution = action.optional_amount("jackpot_contribution", unit, currency)
+        jackpot = action.optional_amount("jackpot_win", unit, currency)
         facts = RoundFacts(jackpot_contribution=contribution, jackpot_win=jackpot) if contribution or jackpot else None
         return Movement(
             kind,
             keys=(MovementKey(ACTION_KEYS, action.text("action_id")),),
-            amount=action.subunits("amount", unit, currency),
+            amount=action.steps("amount", unit, currency),
             facts=facts,
         )
 
     def _rollback(self, fields: Fields) -> Calls:
-        actions = fields.objects("actions")
+        actions = fields.optional_objects("actions")
         if actions:
             return self._movements(ROLLBACK, fields, tuple(_undo(action) for action in actions))
         if not fields.flag("finished"):
@@ -247,8 +215,7 @@ class SoftswissAdapter(Adapter):
     def _movements(self, operation: str, fields: Fields, movements: tuple[Movement, ...]) -> Calls:
         # session_id is the provider's own and tells nothing more: the player is found by user_id.
         fields.optional_text("session_id")
-        references = [movement.reference for movement in movements]
-        if len(set(references)) != len(references):
+        if len({movement.reference for movement in movements}) != len(movements):
             raise MalformedRequestError("an action stands twice in one request", where="actions")
         round_id = fields.text("game_id")
         play = Play(
@@ -265,7 +232,7 @@ class SoftswissAdapter(Adapter):
     def _freespins(self, fields: Fields) -> Calls:
         issue, status = fields.text("issue_id"), fields.text("status")
         # Free rounds are issued only where the subunit is the hub's own (see outbound), so no currency is needed.
-        total = fields.subunits("total_amount", MINOR, None)
+        total = fields.steps("total_amount")
         if self.settings.is_ongoing(status):
             facts = {"status": status, "total_amount": str(total.value)}
             return Calls((Notice(operation=FREESPINS, subject="free_rounds", reference=issue, facts=facts),))
@@ -277,33 +244,27 @@ class SoftswissAdapter(Adapter):
     def _answer(
         self, calls: Calls, outcomes: Sequence[Outcome], balance: Balance | None, now: datetime
     ) -> HttpResponse:
-        shown = None if balance is None else self._displayed(balance)
+        shown = None if balance is None else balance.whole(self.settings.unit(balance.code))
         for outcome in outcomes:
-            match outcome:
-                case Declined(reason=reason, message=message):
-                    return _refusal(DECLINES[reason], message, shown)
-                case Unknown(cause=cause):
-                    return _refusal(UNKNOWNS[cause], None, shown)
-                case Applied():
-                    pass
+            if isinstance(outcome, Declined):
+                return _refusal(DECLINES[outcome.reason], outcome.message, shown)
+            if isinstance(outcome, Unknown):
+                return _refusal(UNKNOWNS[outcome.cause], None, shown)
         if shown is None:
             return _refusal(ErrorCode.EXTERNAL)
         call = calls.items[0]
         body: dict[str, Any] = {"balance": shown, **calls.echo}
         if isinstance(call, Play) and call.round is not None:
-            applied = (outcome for outcome in outcomes[1:] if isinstance(outcome, Applied))
+            applied = [outcome for outcome in outcomes[1:] if isinstance(outcome, Applied)]
             body["transactions"] = [
                 self._transaction(movement.reference, outcome, now)
                 for movement, outcome in zip(call.movements, applied, strict=False)
             ]
-        return HttpResponse.json(encode(body))
+        return HttpResponse.json(write_json(body))
 
     def _transaction(self, action: str, outcome: Applied, now: datetime) -> Mapping[str, str]:
-        at = timestamp(outcome.at or now, self.settings.processed_at_digits)
+        at = iso_utc(outcome.at or now, self.settings.processed_at_digits)
         return {"action_id": action, "tx_id": outcome.transaction, "processed_at": at}
-
-    def _displayed(self, balance: Balance) -> int:
-        return int(balance.display(self.settings.unit(balance.code), digits=0))
 
 
 def _undo(action: Fields) -> Movement:
@@ -320,7 +281,7 @@ def _refusal(code: ErrorCode, message: str | None = None, balance: int | None = 
     body: dict[str, Any] = {"code": int(code), "message": message or code.text}
     if balance is not None:
         body["balance"] = balance
-    return HttpResponse.json(encode(body), code.status)
+    return HttpResponse.json(write_json(body), code.status)
 
 
 _SAFE_FIELDS: Final = frozenset(
@@ -330,25 +291,6 @@ _SAFE_FIELDS: Final = frozenset(
     valid_until
     """.split()
 )
-
-
-def _redacted(body: bytes) -> bytes:
-    try:
-        fields = read_json_object(body)
-    except CroupierError:
-        return b""
-    return json.dumps(_safe(fields), separators=(",", ":"), default=str).encode("ascii")
-
-
-def _safe(fields: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: _safe_value(value) for name, value in fields.items() if name in _SAFE_FIELDS}
-    return {name: value for name, value in kept.items() if value is not None}
-
-
-def _safe_value(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_safe(item) if isinstance(item, dict) else _safe_value(item) for item in value]
-    return None if isinstance(value, dict) else value
 
 
 SPEC: Final = AdapterSpec(

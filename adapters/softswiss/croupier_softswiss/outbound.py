@@ -9,30 +9,25 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from croupier.contract import (
-    Balance,
-    Credentials,
+from croupier.contract.errors import ProviderRefusedError, SettingsError, UnsupportedOperationError, UpstreamError
+from croupier.contract.fields import Told, is_address, told_by
+from croupier.contract.flows import (
     Device,
-    Effect,
     Flow,
     FreeRoundsIssued,
     FreeRoundsQuery,
     GameListing,
-    HttpRequest,
-    HttpResponse,
     Launched,
     LaunchQuery,
-    MalformedRequestError,
-    ProviderRefusedError,
-    SettingsError,
-    UnsupportedOperationError,
-    UpstreamError,
-    read_json_object,
 )
+from croupier.contract.http import Effect, HttpRequest, HttpResponse
+from croupier.contract.money import Balance
+from croupier.contract.secrets import Credentials
+from croupier.contract.times import iso_utc
 from croupier_softswiss.catalogue import read_catalogue
 from croupier_softswiss.mapping import PROVIDER_REFUSALS, TRANSIENT
 from croupier_softswiss.settings import SoftswissSettings
-from croupier_softswiss.wire import AUTH_TOKEN, signed_request, timestamp
+from croupier_softswiss.wire import AUTH_TOKEN, signed_request
 
 SESSIONS: Final = "/sessions"
 DEMO: Final = "/demo"
@@ -79,8 +74,7 @@ def launch(settings: SoftswissSettings, query: LaunchQuery, credentials: Credent
         body["user"] = _user(query.player, query.person, query.country)
     response = yield _request(settings, DEMO if query.demo else SESSIONS, body, credentials, Effect.ONCE)
     answer = _success(response)
-    session = answer.get("session_id")
-    return Launched(url=_game_url(answer, query.device), session=session if isinstance(session, str) else None)
+    return Launched(url=_game_url(answer, query.device), session=answer.word("session_id"))
 
 
 def game_list(settings: SoftswissSettings) -> Flow[tuple[GameListing, ...]]:
@@ -125,7 +119,7 @@ def issue_free_rounds(
         "games": list(query.games),
         "freespins_quantity": query.rounds,
         "bet_level": query.bet_level,
-        "valid_until": timestamp(query.valid_until, 0),
+        "valid_until": iso_utc(query.valid_until, 0),
         "user": _user(query.player, query.person, None),
     }
     _success((yield _request(settings, ISSUE, body, credentials, Effect.IDEMPOTENT)))
@@ -166,16 +160,13 @@ def _balance(settings: SoftswissSettings, query: LaunchQuery) -> int | None:
     # Under a provider's own currency code a ratio may apply, which a launch does not tell: then none is sent.
     if query.balance is None or query.balance.currency.code != query.currency:
         return None
-    return int(Balance(query.balance).display(settings.unit(query.currency), digits=0))
+    return Balance(query.balance).whole(settings.unit(query.currency))
 
 
-def _success(response: HttpResponse) -> Mapping[str, Any]:
+def _success(response: HttpResponse) -> Told:
     """The answer's fields; a refusal is known by its `code`, whatever the HTTP status."""
-    try:
-        answer = read_json_object(response.body) if response.body.strip() else {}
-    except MalformedRequestError:
-        raise UpstreamError(f"HTTP {response.status} without readable JSON") from None
-    code = answer.get("code")
+    answer = told_by(response) if response.body.strip() else Told({})
+    code = answer.values.get("code")
     if type(code) is int and (code in PROVIDER_REFUSALS or (code not in TRANSIENT and response.status < 500)):
         raise ProviderRefusedError(
             PROVIDER_REFUSALS.get(code, "refused for a reason that is not documented"), provider_code=str(code)
@@ -185,13 +176,13 @@ def _success(response: HttpResponse) -> Mapping[str, Any]:
     return answer
 
 
-def _game_url(answer: Mapping[str, Any], device: Device) -> str:
-    options = answer.get("launch_options")
+def _game_url(answer: Told, device: Device) -> str:
+    options = answer.values.get("launch_options")
     if not isinstance(options, dict):
         raise UpstreamError("the answer has no launch options", where="launch_options")
     by_device = ("mobile_url", "desktop_url") if device is Device.MOBILE else ("desktop_url", "mobile_url")
     for name in ("game_url", *by_device):
         url = options.get(name)
-        if isinstance(url, str) and url.startswith(("https://", "http://")):
+        if isinstance(url, str) and is_address(url):
             return url
     raise UpstreamError("the answer has no address of the game", where="launch_options")

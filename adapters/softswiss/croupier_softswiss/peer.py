@@ -5,7 +5,6 @@ Source: `reference/protocols/softswiss.md`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Decimal, localcontext
@@ -40,12 +39,13 @@ from croupier.contract import (
     UnsupportedOperationError,
     Verdict,
     read_json_object,
+    write_json,
 )
 from croupier_softswiss import outbound
 from croupier_softswiss.adapter import CAPABILITIES
 from croupier_softswiss.mapping import TRANSIENT, ErrorCode
 from croupier_softswiss.settings import SoftswissSettings
-from croupier_softswiss.wire import AUTH_TOKEN, encode, prove, signed_request
+from croupier_softswiss.wire import AUTH_TOKEN, prove, signed_request
 
 FINISHED: Final = "finished"
 CANCELED: Final = "canceled"
@@ -268,7 +268,7 @@ class SoftswissPeer(Peer):
             player=player, token="", game=game, currency=str(body["currency"]), session=session
         )
         options = {"game_url": url, "strategy": "iframe"}
-        return HttpResponse.json(encode({"launch_options": options, "session_id": session}))
+        return HttpResponse.json(write_json({"launch_options": options, "session_id": session}))
 
     def _issue(self, body: Mapping[str, Any], now: datetime) -> HttpResponse:
         issue = str(body["issue_id"])
@@ -303,7 +303,7 @@ class SoftswissPeer(Peer):
         return HttpResponse.json(b"{}")
 
     def _catalogue(self) -> bytes:
-        return json.dumps([_entry(game) for game in self.games.values()]).encode("ascii")
+        return write_json([_entry(game) for game in self.games.values()])
 
 
 def _entry(game: PeerGame) -> Mapping[str, Any]:
@@ -354,4 +354,4 @@ def _refused(code: int) -> ProviderRefusedError:
 
 def _error(code: int) -> HttpResponse:
     status = next((known.status for known in ErrorCode if known == code), 412)
-    return HttpResponse.json(encode({"code": int(code), "message": "refused"}), status)
+    return HttpResponse.json(write_json({"code": int(code), "message": "refused"}), status)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum, unique
 from typing import Final
-from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from croupier.contract import MINOR, SettingsError, Unit
+from croupier.contract.errors import SettingsError
+from croupier.contract.fields import is_address
+from croupier.contract.money import MINOR, Unit
 
 MAX_SUBUNIT_DIGITS: Final = 18
 MAX_TIMESTAMP_DIGITS: Final = 6
@@ -56,9 +57,10 @@ class SoftswissSettings:
         Raises:
             SettingsError: `where` is the setting's path.
         """
-        _check_address(self.api_url, "settings.api_url")
-        for index, address in enumerate(self.catalogue_urls):
-            _check_address(address, f"settings.catalogue_urls[{index}]")
+        addresses = {f"catalogue_urls[{index}]": address for index, address in enumerate(self.catalogue_urls)}
+        for name, address in {"api_url": self.api_url, **addresses}.items():
+            if not is_address(address):
+                raise SettingsError("expected an address that begins with https://", where=f"settings.{name}")
         if not self.casino_id:
             raise SettingsError("the provider must have named the casino", where="settings.casino_id")
         prefix = self.callback_prefix
@@ -85,12 +87,3 @@ class SoftswissSettings:
     def is_ongoing(self, status: str) -> bool:
         """Whether free rounds with this status go on."""
         return status.lower() in {word.lower() for word in self.ongoing_statuses}
-
-
-def _check_address(address: str, where: str) -> None:
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        raise SettingsError("this is no address", where=where) from None
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise SettingsError("expected an address that begins with https://", where=where)

@@ -147,7 +147,7 @@ def test_of_a_play_the_money_and_its_ids_are_kept_and_the_player_is_not() -> Non
         "game": "acceptance:test",
         "game_id": "r-1",
         "finished": True,
-        "actions": [{"action": "bet", "amount": 100, "action_id": "a1", "jackpot_win": "0.5"}],
+        "actions": [{"action": "bet", "amount": 100, "action_id": "a1", "jackpot_win": 0.5}],
     }
 
 

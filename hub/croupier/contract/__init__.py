@@ -1,6 +1,6 @@
 """What adapters, wallet dialects and plugins are written against: values and protocols, nothing that runs a hub.
 
-This package imports the standard library and attrs alone. Read in this order:
+This package imports the standard library, attrs, and msgspec and orjson for JSON; nothing else. Read in this order:
 
 1. `croupier.contract.adapter`: what an adapter is, and the way of one request.
 2. `croupier.contract.calls` and `croupier.contract.outcomes`: what goes in and what comes out.
@@ -10,6 +10,9 @@ This package imports the standard library and attrs alone. Read in this order:
 6. `croupier.contract.peer`: the simulated provider that every adapter ships.
 7. `croupier.contract.wallet`: the same for the operator's side.
 8. `croupier.contract.errors`: what may be raised.
+
+What most protocols need beside that: `strict_json` and `forms` read and write messages, `fields` takes them apart,
+`secrets` proves them, `times` writes moments, `redaction` keeps what may be logged.
 """
 
 from croupier.contract.adapter import (
@@ -73,6 +76,13 @@ from croupier.contract.errors import (
     UnsupportedOperationError,
     UpstreamError,
 )
+from croupier.contract.fields import (
+    MAX_ID,
+    Fields,
+    Told,
+    is_address,
+    told_by,
+)
 from croupier.contract.flows import (
     BetScale,
     Device,
@@ -87,7 +97,12 @@ from croupier.contract.flows import (
     LogQuery,
     ReplayQuery,
 )
+from croupier.contract.forms import (
+    read_form,
+)
 from croupier.contract.http import (
+    FORM_HEADERS,
+    JSON_HEADERS,
     Effect,
     Headers,
     HttpRequest,
@@ -106,6 +121,7 @@ from croupier.contract.money import (
     WireAmount,
     WireCurrency,
     minor_to_decimal,
+    minor_to_text,
 )
 from croupier.contract.outcomes import (
     Applied,
@@ -158,6 +174,10 @@ from croupier.contract.policy import (
     WinWithoutBet,
     override,
 )
+from croupier.contract.redaction import (
+    safe_form,
+    safe_json,
+)
 from croupier.contract.secrets import (
     Credentials,
     SecretField,
@@ -171,6 +191,14 @@ from croupier.contract.strict_json import (
     MAX_NUMBER,
     read_json,
     read_json_object,
+    write_json,
+)
+from croupier.contract.times import (
+    EPOCH,
+    epoch_ms,
+    epoch_seconds,
+    from_epoch_ms,
+    iso_utc,
 )
 from croupier.contract.wallet import (
     Dialect,
@@ -195,9 +223,13 @@ from croupier.contract.wallet import (
 
 __all__ = [
     "ADAPTER_API",
+    "EPOCH",
+    "FORM_HEADERS",
+    "JSON_HEADERS",
     "MAJOR",
     "MAX_DEPTH",
     "MAX_DIGITS",
+    "MAX_ID",
     "MAX_MINOR",
     "MAX_NUMBER",
     "MINOR",
@@ -235,6 +267,7 @@ __all__ = [
     "DialectSpec",
     "Direction",
     "Effect",
+    "Fields",
     "FixConfigurationError",
     "FixRequestError",
     "Flow",
@@ -308,6 +341,7 @@ __all__ = [
     "SettingsError",
     "StoreUnavailableError",
     "Target",
+    "Told",
     "TransactionState",
     "TransportError",
     "TransportProblem",
@@ -341,11 +375,22 @@ __all__ = [
     "WireAmount",
     "WireCurrency",
     "digest_hex",
+    "epoch_ms",
+    "epoch_seconds",
+    "from_epoch_ms",
     "hmac_hex",
+    "is_address",
+    "iso_utc",
     "minor_to_decimal",
+    "minor_to_text",
     "override",
+    "read_form",
     "read_json",
     "read_json_object",
     "require_proof",
+    "safe_form",
+    "safe_json",
     "same_secret",
+    "told_by",
+    "write_json",
 ]

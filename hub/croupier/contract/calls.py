@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum, unique
+from typing import Final
 
 from attrs import field, frozen
 
@@ -58,6 +59,22 @@ class Direction(Enum):
     DEBIT = "debit"
     CREDIT = "credit"
     REVERSAL = "reversal"
+
+
+# By name once: in a class of members every lookup costs, and every movement asks.
+_ROLLBACK: Final = MovementKind.ROLLBACK
+_ADJUSTMENT: Final = MovementKind.ADJUSTMENT
+_BET_AND_WIN: Final = MovementKind.BET_AND_WIN
+_DEBITS: Final = (
+    MovementKind.BET,
+    MovementKind.BET_AND_WIN,
+    MovementKind.FREE_BET,
+    MovementKind.TIP,
+    MovementKind.TRANSFER_OUT,
+)
+_DEBIT: Final = Direction.DEBIT
+_CREDIT: Final = Direction.CREDIT
+_REVERSAL: Final = Direction.REVERSAL
 
 
 @unique
@@ -181,45 +198,39 @@ class Movement:
     facts: RoundFacts | None = field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        kind, amount = self.kind, self.amount
         if not self.keys:
-            raise MalformedRequestError("a movement needs at least one key", where=self.kind.value)
+            raise MalformedRequestError("a movement needs at least one key", where=kind.value)
         if not self.reference:
             object.__setattr__(self, "reference", self.keys[0].value)
-        if self.kind is MovementKind.ROLLBACK:
+        if kind is _ROLLBACK:
             if self.target is None:
                 raise MalformedRequestError("a rollback names its target", where=self.reference)
-        elif self.amount is None:
+        elif amount is None:
             raise MalformedRequestError("the amount is missing", where=self.reference)
-        if (self.win_amount is not None) is not (self.kind is MovementKind.BET_AND_WIN):
+        if (self.win_amount is not None) is not (kind is _BET_AND_WIN):
             raise MalformedRequestError("win_amount belongs to bet_and_win alone", where=self.reference)
-        for name in ("amount", "win_amount", "stake", "funds_required"):
-            value = getattr(self, name)
-            if (
-                isinstance(value, WireAmount)
-                and value.is_negative
-                and not (name == "amount" and self.kind is MovementKind.ADJUSTMENT)
-            ):
+        if kind is not _ADJUSTMENT and isinstance(amount, WireAmount) and amount.value < 0:
+            raise MalformedRequestError("amount must not be negative", where=self.reference)
+        if self.win_amount is not None or self.stake is not None or self.funds_required is not None:
+            self._check_other_amounts()
+
+    def _check_other_amounts(self) -> None:
+        for name in ("win_amount", "stake", "funds_required"):
+            value: WireAmount | None = getattr(self, name)
+            if value is not None and value.is_negative:
                 raise MalformedRequestError(f"{name} must not be negative", where=self.reference)
 
     @property
     def direction(self) -> Direction:
         """Which way the money moves; of a `BET_AND_WIN` the stake's."""
-        match self.kind:
-            case MovementKind.ROLLBACK:
-                return Direction.REVERSAL
-            case MovementKind.ADJUSTMENT:
-                below = isinstance(self.amount, WireAmount) and self.amount.is_negative
-                return Direction.DEBIT if below else Direction.CREDIT
-            case (
-                MovementKind.BET
-                | MovementKind.BET_AND_WIN
-                | MovementKind.FREE_BET
-                | MovementKind.TIP
-                | MovementKind.TRANSFER_OUT
-            ):
-                return Direction.DEBIT
-            case _:
-                return Direction.CREDIT
+        kind = self.kind
+        if kind is _ADJUSTMENT:
+            below = isinstance(self.amount, WireAmount) and self.amount.value < 0
+            return _DEBIT if below else _CREDIT
+        if kind is _ROLLBACK:
+            return _REVERSAL
+        return _DEBIT if kind in _DEBITS else _CREDIT
 
 
 @frozen(kw_only=True)

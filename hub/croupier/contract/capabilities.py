@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, unique
+from typing import Self
 
 
 @unique
@@ -57,6 +58,15 @@ class Capability(Enum):
     """A log with a row a round."""
     END_SESSION = "end_session"
     CANCEL_ROUND = "cancel_round"
+
+    @classmethod
+    def of(cls, words: str) -> frozenset[Self]:
+        """Several by their values, parted by white space: `Capability.of("bet win rollback_bet")`.
+
+        Raises:
+            ValueError: A word is no capability.
+        """
+        return frozenset(map(cls, words.split()))
 
 
 @unique

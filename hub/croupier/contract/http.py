@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, unique
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from attrs import frozen
@@ -29,15 +30,24 @@ class Headers:
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of a field, or `default`."""
         wanted = name.lower()
-        return next((value for key, value in self.items if key.lower() == wanted), default)
+        for key, value in self.items:
+            if key.lower() == wanted:
+                return value
+        return default
 
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of a field, in order."""
         wanted = name.lower()
-        return tuple(value for key, value in self.items if key.lower() == wanted)
+        return tuple([value for key, value in self.items if key.lower() == wanted])
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.items)
+
+
+JSON_HEADERS: Final = Headers((("Content-Type", "application/json"),))
+"""The header fields of a JSON body."""
+FORM_HEADERS: Final = Headers((("Content-Type", "application/x-www-form-urlencoded"),))
+"""The header fields of a form."""
 
 
 @unique
@@ -98,8 +108,7 @@ class HttpResponse:
     @classmethod
     def json(cls, body: bytes | str, status: int = 200) -> HttpResponse:
         """A JSON answer from text that is already written."""
-        raw = body.encode() if isinstance(body, str) else body
-        return cls(status, Headers((("Content-Type", "application/json"),)), raw)
+        return cls(status, JSON_HEADERS, body.encode() if isinstance(body, str) else body)
 
     @classmethod
     def text(cls, body: str, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> HttpResponse:
