@@ -48,7 +48,7 @@ from croupier.ledger.sqlite import SqliteLedger
 from croupier.registry import Registry
 from croupier.runtime.ids import SeededIds
 from croupier.web.apps import Incoming
-from croupier.web.tracing import continue_trace
+from croupier.web.tracing import trace_of
 from croupier_conformance.ledger_dump import dump_ledger
 from croupier_conformance.network import Faults, Network
 from croupier_conformance.simulated_process import LogBook, Process, World, start_process
@@ -279,7 +279,7 @@ class SimulatedHub:
                 source=source,
                 forwarded=request.headers,
                 client_certificate=None,
-                trace=continue_trace(request.headers, self.ids),
+                trace=trace_of(request.headers, self.ids),
             )
         )
         return await process.life.unless_over(work) or GONE

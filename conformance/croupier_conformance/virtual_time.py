@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -72,6 +72,10 @@ class LoopClock:
     async def sleep(self, seconds: float) -> None:
         """Let virtual time pass."""
         await asyncio.sleep(seconds)
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        """Call something once so much virtual time has passed, unless it is cancelled before."""
+        return asyncio.get_running_loop().call_later(seconds, callback)
 
 
 def simulate(main: Coroutine[Any, Any, T]) -> T:

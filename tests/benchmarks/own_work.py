@@ -36,7 +36,7 @@ from croupier.wallet.channel import Channel
 from croupier.wallet.engine import Engine
 from croupier.wallet.watch import Bell
 from croupier.web.gateway import Gateway
-from croupier.web.tracing import continue_trace
+from croupier.web.tracing import trace_of
 from croupier_conformance.simulated_hub import OPERATOR, SimulatedHub, SimulatedOperator, SimulatedProvider
 from croupier_softswiss.peer import SoftswissPeer
 from croupier_softswiss.settings import SoftswissSettings
@@ -177,7 +177,7 @@ async def ask(gateway: Gateway, requests: Sequence[HttpRequest]) -> float:
             source="198.51.100.7",
             forwarded=request.headers,
             client_certificate=None,
-            trace=continue_trace(request.headers, ids),
+            trace=trace_of(request.headers, ids),
         )
         if response.status != 200:
             raise SystemExit(f"answered with {response.status}: {response.body!r}")

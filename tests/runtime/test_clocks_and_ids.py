@@ -70,6 +70,28 @@ async def test_a_virtual_clock_wakes_sleepers_in_order_of_time() -> None:
     await asyncio.gather(*tasks)
 
 
+async def test_a_virtual_clock_calls_what_is_due_unless_it_was_cancelled() -> None:
+    clock, called = VirtualClock(), list[str]()
+    clock.call_later(2.0, lambda: called.append("late"))
+    clock.call_later(1.0, lambda: called.append("early"))
+    clock.call_later(1.5, lambda: called.append("never")).cancel()
+    clock.call_later(-1.0, lambda: called.append("at once"))
+    await clock.advance(1.7)
+    assert called == ["at once", "early"]
+    await clock.advance(1.0)
+    assert called == ["at once", "early", "late"]
+
+
+async def test_the_system_clock_calls_later_for_real() -> None:
+    clock, called = SystemClock(), asyncio.Event()
+    clock.call_later(0.01, called.set)
+    never = clock.call_later(0.0, lambda: pytest.fail("it was cancelled"))
+    never.cancel()
+    before = clock.monotonic()
+    await asyncio.wait_for(called.wait(), 5)
+    assert clock.monotonic() - before >= 0.009
+
+
 async def test_the_system_clock_sleeps_for_real() -> None:
     clock = SystemClock()
     before = clock.monotonic()

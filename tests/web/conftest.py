@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
@@ -74,6 +74,7 @@ from croupier.registry import Registry
 from croupier.runtime.ids import SeededIds
 from croupier.sessions.service import SessionService, SessionSettings
 from croupier.wallet.parties import Connection, Operator
+from croupier.wallet.ports import Timer
 from croupier.web.admin_api import make_admin_app
 from croupier.web.apps import Incoming, Probes, ProviderApp
 from croupier.web.gateway import Gateway, GatewayLimits
@@ -204,6 +205,13 @@ class StandingClock:
             await asyncio.sleep(0)
         self.seconds += seconds
 
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        async def wait() -> None:
+            await self.sleep(max(seconds, 0.0))
+            callback()
+
+        return cast("Timer", asyncio.ensure_future(wait()))
+
 
 class CountedIds:
     """Ids in a row."""
@@ -266,8 +274,12 @@ class KeptExchanges:
     """The one method of the ledger that the gateway calls."""
 
     rows: list[ExchangeRow] = field(factory=list)
+    fault: Exception | None = None
 
     def note(self, exchange: ExchangeRow) -> None:
+        fault, self.fault = self.fault, None
+        if fault is not None:
+            raise fault
         self.rows.append(exchange)
 
 

@@ -6,7 +6,10 @@ import asyncio
 import heapq
 import itertools
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+
+from croupier.wallet.ports import Timer
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,11 +33,28 @@ class SystemClock:
         """Let others run for at least this long."""
         await asyncio.sleep(seconds)
 
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call something after this long, unless it is cancelled before."""
+        return asyncio.get_running_loop().call_later(seconds, callback)
+
+
+class _VirtualTimer:
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self._callback: Callable[[], object] | None = callback
+
+    def cancel(self) -> None:
+        self._callback = None
+
+    def fire(self) -> None:
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
+
 
 class VirtualClock:
     """A clock that stands still until it is moved; implements `croupier.wallet.ports.Clock`.
 
-    Who sleeps is woken by `advance`, in order of time.
+    Who sleeps is woken by `advance`, and what is to be called later is called by it, in order of time.
 
     Args:
         start: What it shows at first (aware).
@@ -44,7 +64,7 @@ class VirtualClock:
         self._start_ms = (start - _EPOCH) // timedelta(milliseconds=1)
         self._elapsed = 0.0
         self._order = itertools.count()
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._timers: list[tuple[float, int, _VirtualTimer]] = []
 
     def now(self) -> datetime:
         """What it shows: aware, UTC, in whole milliseconds."""
@@ -64,18 +84,26 @@ class VirtualClock:
             await asyncio.sleep(0)
             return
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._elapsed + seconds, next(self._order), woken))
-        await woken
+        timer = self.call_later(seconds, lambda: woken.set_result(None))
+        try:
+            await woken
+        finally:
+            timer.cancel()
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call something when the clock was moved by this much, unless it is cancelled before."""
+        timer = _VirtualTimer(callback)
+        heapq.heappush(self._timers, (self._elapsed + max(seconds, 0.0), next(self._order), timer))
+        return timer
 
     async def advance(self, seconds: float) -> None:
         """Move the clock on, waking who sleeps one after the other, and let each run as far as it comes."""
         target = self._elapsed + seconds
         await _settle()
-        while self._sleepers and self._sleepers[0][0] <= target:
-            at, _, woken = heapq.heappop(self._sleepers)
+        while self._timers and self._timers[0][0] <= target:
+            at, _, timer = heapq.heappop(self._timers)
             self._elapsed = max(self._elapsed, at)
-            if not woken.done():
-                woken.set_result(None)
+            timer.fire()
             await _settle()
         self._elapsed = target
 

@@ -6,10 +6,18 @@ and seeded ids, so a run with the same seed leaves the same ledger.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
 from croupier.contract import HttpRequest, HttpResponse
+
+
+class Timer(Protocol):
+    """Something that will be called."""
+
+    def cancel(self) -> None:
+        """Do not call it; without effect once it was called."""
 
 
 class Clock(Protocol):
@@ -26,6 +34,9 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Let others run for at least this long."""
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call something after this long, from the event loop, unless it is cancelled before."""
 
 
 class Ids(Protocol):

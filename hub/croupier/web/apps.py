@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from croupier.contract import Headers, HttpRequest, HttpResponse
 from croupier.wallet.ports import Ids
 from croupier.web.addresses import PresentedCertificate
 from croupier.web.gateway import NO_SUCH_ADDRESS, Gateway
-from croupier.web.tracing import continue_trace
+from croupier.web.tracing import trace_of
 
 _PROVIDERS: Final = "providers"
 
@@ -117,11 +117,11 @@ class ProviderApp:
         return await self.gateway.handle(
             operator,
             connection,
-            evolve(request, url=below),
+            HttpRequest(request.method, below, request.headers, request.body),
             source=incoming.source,
             forwarded=request.headers,
             client_certificate=incoming.client_certificate,
-            trace=continue_trace(request.headers, self.ids),
+            trace=trace_of(request.headers, self.ids),
         )
 
     async def drain(self, seconds: float) -> int:

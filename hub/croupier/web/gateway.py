@@ -11,12 +11,13 @@ import asyncio
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import PurePath
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from croupier.configuration.directory import Directory
+from croupier.configuration.directory import Directory, LiveConnection
 from croupier.configuration.documents import ClientCertificate
 from croupier.contract import (
     AuthenticationError,
@@ -27,8 +28,8 @@ from croupier.contract import (
     Headers,
     HttpRequest,
     HttpResponse,
-    NotFoundError,
     OverloadedError,
+    Policy,
     Result,
     RetryLaterError,
     Route,
@@ -40,12 +41,10 @@ from croupier.contract import (
 from croupier.ledger.port import Ledger
 from croupier.wallet.ports import Clock, Ids
 from croupier.web.addresses import PresentedCertificate, client_address, is_in
+from croupier.web.entrance import Budget, Entrance, Entrances, MethodError
 from croupier.web.ports import Engine, GatewayMetrics, Log
 from croupier.web.provider_record import Answer, Arrival, ProviderRecord
 from croupier.web.results import may_be_shed, not_known_yet, verdict_of
-from croupier.web.tracing import TraceContext
-
-T = TypeVar("T")
 
 NO_SUCH_ADDRESS: Final = HttpResponse.text("404: Not Found", 404)
 """The answer where there is no connection: the same for an unknown operator and for an unknown connection."""
@@ -96,7 +95,7 @@ class Gateway:
         metrics: GatewayMetrics,
         limits: GatewayLimits = GatewayLimits(),
     ) -> None:
-        self._directory = directory
+        self._entrances = Entrances(directory)
         self._engine = engine
         self._clock = clock
         self._ids = ids
@@ -104,7 +103,7 @@ class Gateway:
         self._metrics = metrics
         self._record = ProviderRecord(ledger, clock, ids, log, metrics)
         self._under_way: Counter[str] = Counter()
-        self._work: set[asyncio.Task[tuple[Result, ...]]] = set()
+        self._work: set[asyncio.Task[None]] = set()
         self.limits = limits
 
     async def handle(
@@ -116,7 +115,7 @@ class Gateway:
         source: str,
         forwarded: Headers,
         client_certificate: PresentedCertificate | None,
-        trace: TraceContext,
+        trace: str,
     ) -> HttpResponse:
         """Answer one request of a provider. Raises nothing, but for its own cancellation.
 
@@ -127,25 +126,20 @@ class Gateway:
             source: The address of the socket's other end.
             forwarded: Where `X-Forwarded-For` is read, as far as the connection trusts the proxies.
             client_certificate: The client's certificate, once TLS has checked it.
-            trace: The trace that the request belongs to.
+            trace: The id of the trace that the request belongs to.
         """
-        directory = self._directory()
-        live = directory.connection_by_name(operator, connection)
-        if live is None:
-            is_down = directory.down_by_name(operator, connection) is not None
+        entrance = self._entrances.find(operator, connection)
+        if entrance is None:
+            is_down = self._entrances.is_down(operator, connection)
             return self._nowhere(DOWN if is_down else NO_SUCH_ADDRESS, trace)
-        arrival = Arrival(
-            live=live,
-            request=request,
-            trace=trace,
-            at=self._clock.now_ms(),
-            monotonic=self._clock.monotonic(),
-        )
+        arrival = Arrival(entrance.live, request, trace, self._clock.now_ms(), self._clock.monotonic())
         route: Route | None = None
         try:
-            self._admit(arrival, source, forwarded, client_certificate)
-            route = self._route(arrival)
-            answer = await self._answer(arrival, route)
+            if entrance.is_guarded:
+                _admit(entrance.live, source, forwarded, client_certificate)
+            _measure(request, self.limits.body_bytes)
+            route = entrance.route(request.method, request.url)
+            answer = await self._answer(entrance, arrival, route)
         except CroupierError as error:
             answer = self._refused(arrival, error, route)
         except Exception as error:  # noqa: BLE001 - whatever fails, the provider gets an answer in its protocol
@@ -157,106 +151,88 @@ class Gateway:
     async def drain(self, seconds: float) -> int:
         """Wait for the work that was begun; returns how much of it is still under way after that time."""
         if self._work:
-            await self._first_of(asyncio.gather(*self._work, return_exceptions=True), seconds)
+            over: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            timer = self._clock.call_later(seconds, partial(_give_up, over))
+            work = asyncio.gather(*self._work, return_exceptions=True)
+            try:
+                await asyncio.wait((work, over), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                timer.cancel()
+        self._record.write()
         return len(self._work)
 
-    def _nowhere(self, response: HttpResponse, trace: TraceContext) -> HttpResponse:
+    def _nowhere(self, response: HttpResponse, trace: str) -> HttpResponse:
         self._metrics.provider_call(operator="", connection="", operation="", verdict="error", seconds=0.0)
-        self._log.info("provider_call_nowhere", trace=trace.trace, status=response.status)
+        self._log.info("provider_call_nowhere", trace=trace, status=response.status)
         return response
 
-    def _admit(
-        self, arrival: Arrival, source: str, forwarded: Headers, client_certificate: PresentedCertificate | None
-    ) -> None:
-        """Check what can be known without the adapter."""
-        live = arrival.live
-        if live.networks:
-            address = client_address(source, forwarded, live.proxies)
-            if address is None or not is_in(address, live.networks):
-                raise ForbiddenError("the address is not on the connection's list")
-        wanted = live.document.require_client_certificate
-        if wanted is not None and not _is_wanted(wanted, client_certificate):
-            raise AuthenticationError("the connection asks for a client certificate that it knows")
-        if len(arrival.request.body) > self.limits.body_bytes:
-            raise BodyTooLargeError("the body is too large", hint=f"at most {self.limits.body_bytes} bytes")
-
-    def _route(self, arrival: Arrival) -> Route:
-        """The adapter's entrance that a request names."""
-        path = _plain_path(arrival.request.url)
-        here = [route for route in arrival.live.adapter.routes() if _plain_path(route.path) == path]
-        if not here:
-            raise NotFoundError("the connection has no such address")
-        for route in here:
-            if route.method == arrival.request.method:
-                return route
-        raise _MethodError(sorted({route.method for route in here}))
-
-    async def _answer(self, arrival: Arrival, route: Route) -> Answer:
+    async def _answer(self, entrance: Entrance, arrival: Arrival, route: Route) -> Answer:
         live, request = arrival.live, arrival.request
-        verified = live.adapter.verify(request, live.credentials, self._clock.now())
-        unread = Answer(response=None, verdict="error", reason="", operation=route.operation, proven=True)
+        adapter = live.adapter
+        verified = adapter.verify(request, live.credentials, self._clock.now())
         try:
-            calls = live.adapter.parse(verified)
+            calls = adapter.parse(verified)
         except CroupierError as error:
-            return self._rendered_error(arrival, error, unread)
+            return self._rendered_error(arrival, error, route.operation, proven=True)
         operation = calls.items[0].operation if calls.items else route.operation
-        policy = live.connection.policies.of(operation)
-        read = evolve(unread, operation=operation, policy=policy)
-        deadline = arrival.monotonic + policy.operator_budget_ms / 1000
-        patience = (policy.operator_budget_ms + policy.timeout_margin_ms / 2) / 1000
+        budget = entrance.budget(operation)
         try:
-            results = await self._results(arrival, calls, deadline, patience)
+            results = await self._results(arrival, calls, budget)
         except OverloadedError as error:
-            return self._rendered_error(arrival, error, read)
+            return self._rendered_error(arrival, error, operation, proven=True, policy=budget.policy)
         except asyncio.CancelledError:
-            self._record.keep(arrival, evolve(read, verdict="unknown", reason="hung_up"))
+            gone = Answer(None, "unknown", "hung_up", operation, proven=True, policy=budget.policy)
+            self._record.keep(arrival, gone)
             raise
-        verdict, reason = verdict_of(results)
-        read = evolve(read, verdict=verdict, reason=reason, results=results)
         try:
-            response = live.adapter.render(calls, results, live.credentials, self._clock.now(), self._ids.nonce())
+            response = adapter.render(calls, results, live.credentials, self._clock.now(), self._ids.nonce())
         except Exception as error:  # noqa: BLE001 - money may have moved: the provider must ask again
             self._complain(arrival, error)
-            return self._rendered_error(arrival, RetryLaterError("the answer could not be written"), read)
-        return evolve(read, response=response)
+            again = RetryLaterError("the answer could not be written")
+            return self._rendered_error(arrival, again, operation, proven=True, policy=budget.policy, results=results)
+        verdict, reason = verdict_of(results)
+        return Answer(response, verdict, reason, operation, proven=True, policy=budget.policy, results=results)
 
-    async def _results(self, arrival: Arrival, calls: Calls, deadline: float, patience: float) -> tuple[Result, ...]:
-        """Drive the engine; where it fails or takes too long, money may have moved: nothing definite is said."""
+    async def _results(self, arrival: Arrival, calls: Calls, budget: Budget) -> tuple[Result, ...]:
+        """Drive the engine; where it fails or takes too long, money may have moved: nothing definite is said.
+
+        The engine works in a task of its own, which nobody cancels: it goes on if the provider hangs up or was answered
+        without it, and `drain` waits for it.
+        """
         operator = arrival.live.connection.operator.id
         if self._under_way[operator] >= self.limits.under_way and may_be_shed(calls):
             raise OverloadedError("too many requests are under way")
-        work = asyncio.create_task(
-            self._engine.handle(arrival.live.connection, calls, trace=arrival.trace.trace, deadline=deadline)
-        )
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[tuple[Result, ...] | None] = loop.create_future()
+        work = loop.create_task(self._drive(arrival, calls, arrival.monotonic + budget.work, waiter))
         self._begin(operator, work)
+        left = arrival.monotonic + budget.patience - self._clock.monotonic()
+        timer = self._clock.call_later(left, partial(_give_up, waiter))
         try:
-            await self._first_of(work, arrival.monotonic + patience - self._clock.monotonic())
-        except asyncio.CancelledError:
-            work.add_done_callback(lambda done: self._complain_late(arrival, done))
-            raise
-        if not work.done():
-            work.add_done_callback(lambda done: self._complain_late(arrival, done))
-            self._log.warning("provider_call_overdue", trace=arrival.trace.trace, operator=operator)
-            return not_known_yet(calls, UnknownCause.IN_PROGRESS)
-        try:
-            return work.result()
-        except StoreUnavailableError:
-            return not_known_yet(calls, UnknownCause.STORE)
-        except Exception as error:  # noqa: BLE001 - the engine's own fault is no evidence that nothing moved
-            self._complain(arrival, error)
-            return not_known_yet(calls, UnknownCause.IN_PROGRESS)
-
-    async def _first_of(self, work: asyncio.Future[T], seconds: float) -> None:
-        """Wait for work, but no longer than this; the work itself is never cancelled."""
-        timer = asyncio.ensure_future(self._clock.sleep(max(seconds, 0.0)))
-        both: set[asyncio.Future[Any]] = {work, timer}
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            results = await waiter
         finally:
             timer.cancel()
+        if results is None:
+            self._log.warning("provider_call_overdue", trace=arrival.trace, operator=operator)
+            return not_known_yet(calls, UnknownCause.IN_PROGRESS)
+        return results
 
-    def _begin(self, operator: str, work: asyncio.Task[tuple[Result, ...]]) -> None:
-        def end(done: asyncio.Task[tuple[Result, ...]]) -> None:
+    async def _drive(
+        self, arrival: Arrival, calls: Calls, deadline: float, waiter: asyncio.Future[tuple[Result, ...] | None]
+    ) -> None:
+        """Have the engine work, and tell who waits for it, if somebody still does."""
+        try:
+            results = await self._engine.handle(arrival.live.connection, calls, trace=arrival.trace, deadline=deadline)
+        except Exception as error:  # noqa: BLE001 - the engine's own fault is no evidence that nothing moved
+            is_store = isinstance(error, StoreUnavailableError)
+            if not is_store or waiter.done():
+                self._complain(arrival, error)
+            results = not_known_yet(calls, UnknownCause.STORE if is_store else UnknownCause.IN_PROGRESS)
+        if not waiter.done():
+            waiter.set_result(results)
+
+    def _begin(self, operator: str, work: asyncio.Task[None]) -> None:
+        def end(done: asyncio.Task[None]) -> None:
             self._work.discard(done)
             self._count(operator, -1)
 
@@ -265,29 +241,32 @@ class Gateway:
         work.add_done_callback(end)
 
     def _count(self, operator: str, change: int) -> None:
-        self._under_way[operator] += change
-        self._metrics.provider_calls_under_way(operator=operator, count=self._under_way[operator])
+        count = self._under_way[operator] + change
+        self._under_way[operator] = count
+        self._metrics.provider_calls_under_way(operator=operator, count=count)
 
     def _refused(self, arrival: Arrival, error: CroupierError, route: Route | None) -> Answer:
-        operation = route.operation if route else ""
-        return self._rendered_error(
-            arrival, error, Answer(response=None, verdict="error", reason="", operation=operation)
-        )
+        return self._rendered_error(arrival, error, route.operation if route else "", proven=False)
 
-    def _rendered_error(self, arrival: Arrival, error: CroupierError, answer: Answer) -> Answer:
+    def _rendered_error(
+        self,
+        arrival: Arrival,
+        error: CroupierError,
+        operation: str,
+        *,
+        proven: bool,
+        policy: Policy | None = None,
+        results: tuple[Result, ...] = (),
+    ) -> Answer:
         try:
             response = arrival.live.adapter.render_error(arrival.request, error)
         except Exception as failure:  # noqa: BLE001 - an adapter that cannot even refuse is answered for
             self._complain(arrival, failure)
             response = HttpResponse.text("500: Internal Server Error", 500)
-        if isinstance(error, _MethodError) and response.status == UnsupportedOperationError.status:
+        if isinstance(error, MethodError) and response.status == UnsupportedOperationError.status:
             allow = ("Allow", ", ".join(error.methods))
-            response = evolve(response, status=405, headers=Headers((*response.headers, allow)))
-        return evolve(answer, response=response, verdict="error", reason=error.code)
-
-    def _complain_late(self, arrival: Arrival, done: asyncio.Task[tuple[Result, ...]]) -> None:
-        if not done.cancelled() and (error := done.exception()) is not None:
-            self._complain(arrival, error)
+            response = HttpResponse(405, Headers((*response.headers, allow)), response.body)
+        return Answer(response, "error", error.code, operation, proven=proven, policy=policy, results=results)
 
     def _complain(self, arrival: Arrival, error: BaseException) -> None:
         """Log a fault by its type and place: the text of an exception may hold what a log must not."""
@@ -296,23 +275,33 @@ class Gateway:
             "provider_call_failed",
             operator=arrival.live.connection.operator.id,
             connection=arrival.live.connection.name,
-            trace=arrival.trace.trace,
+            trace=arrival.trace,
             fault=type(error).__name__,
             places=[f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames[-8:]],
         )
 
 
-class _MethodError(UnsupportedOperationError):
-    """The address exists, the method does not."""
+def _admit(
+    live: LiveConnection, source: str, forwarded: Headers, client_certificate: PresentedCertificate | None
+) -> None:
+    """Check what can be known without the adapter."""
+    if live.networks:
+        address = client_address(source, forwarded, live.proxies)
+        if address is None or not is_in(address, live.networks):
+            raise ForbiddenError("the address is not on the connection's list")
+    wanted = live.document.require_client_certificate
+    if wanted is not None and not _is_wanted(wanted, client_certificate):
+        raise AuthenticationError("the connection asks for a client certificate that it knows")
 
-    def __init__(self, methods: list[str]) -> None:
-        super().__init__("the address has no such method", hint=f"it has {', '.join(methods)}")
-        self.methods = methods
+
+def _measure(request: HttpRequest, limit: int) -> None:
+    if len(request.body) > limit:
+        raise BodyTooLargeError("the body is too large", hint=f"at most {limit} bytes")
 
 
-def _plain_path(url: str) -> str:
-    """The path as it was sent, without query and trailing slash."""
-    return url.partition("?")[0].rstrip("/") or "/"
+def _give_up(waiter: asyncio.Future[Any]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _is_wanted(wanted: ClientCertificate, given: PresentedCertificate | None) -> bool:

@@ -6,10 +6,11 @@ kept. Of answers only status, type, size and digest are kept: they carry tokens 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import field, fields, frozen
+from attrs import define, field, fields, frozen
 
 from croupier.configuration.directory import LiveConnection
 from croupier.contract import Headers, HttpRequest, HttpResponse, Policy, Result, WireCurrency, digest_hex
@@ -18,34 +19,35 @@ from croupier.ledger.records import ExchangeRow
 from croupier.wallet.ports import Clock, Ids
 from croupier.web.ports import GatewayMetrics, Log
 from croupier.web.results import transaction_of
-from croupier.web.tracing import TraceContext
 
 _SHOWN_PATH: Final = 200
 _SHOWN_MESSAGE: Final = 16_384
 _DEFAULT_POLICY: Final = Policy()
+_NOTHING: Final[Mapping[str, Any]] = {}
+_KNOWN_POLICIES: Final = 1_000
 _KNOBS: Final = tuple(attribute.name for attribute in fields(Policy))
 
 
-@frozen(kw_only=True)
+@frozen
 class Arrival:
     """What is known of a request from the beginning.
 
     Attributes:
         live: The connection it came to.
         request: The request.
-        trace: Its trace.
+        trace: The id of its trace.
         at: When it came (milliseconds since 1970).
         monotonic: The same by the clock that deadlines are counted on.
     """
 
     live: LiveConnection
     request: HttpRequest
-    trace: TraceContext
+    trace: str
     at: int
     monotonic: float
 
 
-@frozen(kw_only=True)
+@frozen
 class Answer:
     """An answer, and what the record shall say of it.
 
@@ -55,22 +57,24 @@ class Answer:
         reason: The decline reason, the cause, or the error's code.
         operation: The adapter's name of the operation, as far as it was found out.
         proven: Whether the origin was proven.
-        results: What the engine said.
         policy: The policy that decided, where it was looked up.
+        results: What the engine said.
     """
 
     response: HttpResponse | None
     verdict: str
     reason: str
-    operation: str = ""
-    proven: bool = False
-    results: tuple[Result, ...] = ()
-    policy: Policy | None = None
+    operation: str
+    proven: bool = field(kw_only=True)
+    policy: Policy | None = field(default=None, kw_only=True)
+    results: tuple[Result, ...] = field(default=(), kw_only=True)
 
 
-@frozen
+@define(eq=False)
 class ProviderRecord:
-    """Writes the record.
+    """Writes the record, once the answers are on their way: nobody waits for it.
+
+    What a process had not written when it was killed is lost, as an exchange may be (`Ledger.note`).
 
     Attributes:
         ledger: Keeps the exchanges.
@@ -85,33 +89,57 @@ class ProviderRecord:
     ids: Ids = field(repr=False)
     log: Log = field(repr=False)
     metrics: GatewayMetrics = field(repr=False)
+    _waiting: list[tuple[Arrival, Answer, float]] = field(factory=list, init=False)
+    _decisions: dict[int, tuple[Policy, Mapping[str, Any]]] = field(factory=dict, init=False)
 
     def keep(self, arrival: Arrival, answer: Answer) -> None:
-        """Keep one request and its answer."""
-        seconds = self.clock.monotonic() - arrival.monotonic
-        connection = arrival.live.connection
-        response = answer.response
-        operation = answer.operation[:64]
+        """Keep one request and its answer; it is written when the event loop comes to it."""
+        self._waiting.append((arrival, answer, self.clock.monotonic() - arrival.monotonic))
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self.write)
+
+    def write(self) -> None:
+        """Write what is kept."""
+        waiting, self._waiting = self._waiting, []
+        for arrival, answer, seconds in waiting:
+            try:
+                self._write(arrival, answer, seconds)
+            except Exception as error:  # noqa: BLE001 - the other requests are to be written all the same
+                self._complain(arrival, error)
+
+    def _complain(self, arrival: Arrival, error: Exception) -> None:
+        self.log.error(
+            "provider_call_not_kept",
+            operator=arrival.live.connection.operator.id,
+            trace=arrival.trace,
+            fault=type(error).__name__,
+        )
+
+    def _write(self, arrival: Arrival, answer: Answer, seconds: float) -> None:
+        connection, response = arrival.live.connection, answer.response
+        operator, operation = connection.operator.id, answer.operation[:64]
+        status = response.status if response else None
+        duration_us = round(seconds * 1_000_000)
         self.ledger.note(
             ExchangeRow(
-                operator=connection.operator.id,
+                operator=operator,
                 exchange=self.ids.new_id(),
                 side="provider_in",
                 operation=operation,
                 connection=connection.id,
-                trace=arrival.trace.trace,
+                trace=arrival.trace,
                 movement=transaction_of(answer.results),
                 request=shown_request(arrival, proven=answer.proven),
                 response=shown_response(response) if response else "",
-                status=response.status if response else None,
+                status=status,
                 verdict=f"{answer.verdict}:{answer.reason}" if answer.reason else answer.verdict,
-                decision=decision_of(answer.policy),
+                decision=self._decision(answer.policy),
                 started_at=arrival.at,
-                duration_us=round(seconds * 1_000_000),
+                duration_us=duration_us,
             )
         )
         self.metrics.provider_call(
-            operator=connection.operator.id,
+            operator=operator,
             connection=connection.name,
             operation=operation,
             verdict=answer.verdict,
@@ -119,17 +147,28 @@ class ProviderRecord:
         )
         self.log.info(
             "provider_call",
-            operator=connection.operator.id,
+            operator=operator,
             connection=connection.name,
             operation=operation,
             verdict=answer.verdict,
             reason=answer.reason,
-            status=response.status if response else None,
-            duration_us=round(seconds * 1_000_000),
-            trace=arrival.trace.trace,
+            status=status,
+            duration_us=duration_us,
+            trace=arrival.trace,
             request_bytes=len(arrival.request.body),
             response_bytes=len(response.body) if response else 0,
         )
+
+    def _decision(self, policy: Policy | None) -> Mapping[str, Any]:
+        """`decision_of`, worked out once for every policy in force."""
+        if policy is None:
+            return _NOTHING
+        found = self._decisions.get(id(policy))  # a policy has no hash; it is kept here, so its id stays its own
+        if found is None:
+            if len(self._decisions) >= _KNOWN_POLICIES:
+                self._decisions.clear()
+            found = self._decisions[id(policy)] = policy, decision_of(policy)
+        return found[1]
 
 
 def shown_request(arrival: Arrival, *, proven: bool) -> str:
@@ -154,10 +193,8 @@ def shown_response(response: HttpResponse) -> str:
     return f"{response.status}\nContent-Type: {kind}\n\n{len(response.body)} bytes, SHA-256 {digest_hex(response.body)}"
 
 
-def decision_of(policy: Policy | None) -> Mapping[str, Any]:
+def decision_of(policy: Policy) -> dict[str, Any]:
     """The knobs of a policy that differ from the contract's defaults, JSON-ready."""
-    if policy is None:
-        return {}
     return {
         name: plain_value(value)
         for name in _KNOBS

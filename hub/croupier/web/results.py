@@ -57,25 +57,28 @@ def _unknown(call: Call, outcome: Unknown) -> Result:
 
 def verdict_of(results: tuple[Result, ...]) -> tuple[str, str]:
     """The word and the reason that sum results up: those of the first call that is not applied."""
+    effect = ""
     for result in results:
         match result.outcome:
-            case Applied():
-                pass
+            case Applied() as applied:
+                effect = effect or applied.effect.value
             case Declined(reason=reason):
                 return "declined", reason.value
             case Unknown(cause=cause):
                 return "unknown", cause.value
             case _:
                 assert_never(result.outcome)
-    effects = (result.outcome.effect.value for result in results if isinstance(result.outcome, Applied))
-    return "applied", next(effects, "")
+    return "applied", effect
 
 
 def transaction_of(results: tuple[Result, ...]) -> str | None:
     """The hub's id of the first movement among results, to tie a message to it."""
-    plays = (result for result in results if isinstance(result, PlayResult))
-    outcomes = (movement.outcome for play in plays for movement in play.movements)
-    return next((outcome.transaction for outcome in outcomes if outcome.transaction), None)
+    for result in results:
+        if isinstance(result, PlayResult):
+            for movement in result.movements:
+                if movement.outcome.transaction:
+                    return movement.outcome.transaction
+    return None
 
 
 def may_be_shed(calls: Calls) -> bool:

@@ -45,14 +45,29 @@ def continue_trace(headers: Headers, ids: Ids) -> TraceContext:
     version `00`, anything behind the flags make the field invalid; then `tracestate` is dropped too.
     """
     span = ids.nonce()[:16]
-    given = headers.all("traceparent")
-    found = _TRACEPARENT.fullmatch(given[0].strip()) if len(given) == 1 else None
-    if found is None:
+    told = _told(headers)
+    if told is None:
         return TraceContext(trace=ids.nonce(), span=span)
-    version, trace, parent, flags, rest = found.groups()
-    if version == "ff" or (version == "00" and rest) or not trace.strip("0") or not parent.strip("0"):
-        return TraceContext(trace=ids.nonce(), span=span)
+    trace, parent, flags = told
     state = ",".join(value.strip() for value in headers.all("tracestate"))
     return TraceContext(
         trace=trace, span=span, parent=parent, flags=flags, state=state if len(state) <= _MAX_TRACESTATE else ""
     )
+
+
+def trace_of(headers: Headers, ids: Ids) -> str:
+    """The id of the caller's trace, or a new one: for work that tells nobody else of its own part."""
+    told = _told(headers)
+    return told[0] if told else ids.nonce()
+
+
+def _told(headers: Headers) -> tuple[str, str, str] | None:
+    """Trace, parent and flags as the caller told them, if they are valid."""
+    given = headers.all("traceparent")
+    found = _TRACEPARENT.fullmatch(given[0].strip()) if len(given) == 1 else None
+    if found is None:
+        return None
+    version, trace, parent, flags, rest = found.groups()
+    if version == "ff" or (version == "00" and rest) or not trace.strip("0") or not parent.strip("0"):
+        return None
+    return trace, parent, flags
