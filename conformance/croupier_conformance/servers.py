@@ -11,6 +11,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -81,6 +82,11 @@ class _Process:
                 self.stop(signal.SIGKILL)
                 raise FixConfigurationError(f"the server does not start: {log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.01)
+
+    def send(self, what: signal.Signals) -> None:
+        """Send it a signal."""
+        if self._server is not None:
+            self._server.send_signal(what)
 
     def stop(self, how: signal.Signals) -> None:
         server, guard = self._server, self._guard
@@ -260,26 +266,116 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copy2(source, target)
 
 
+@define(eq=False)
+class ValkeyServer:
+    """A Valkey (or Redis) server for tests. What it holds is lost with it, unless it was told to save.
+
+    Attributes:
+        address: Its URL.
+    """
+
+    address: str
+    _process: _Process | None = None
+    _socket: Path | None = None
+
+    def kill(self) -> None:
+        """End it at once.
+
+        Raises:
+            FixConfigurationError: It is not ours.
+        """
+        self._own().stop(signal.SIGKILL)
+        if self._socket is not None:
+            self._socket.unlink(missing_ok=True)
+
+    def start(self) -> None:
+        """Start it again after `kill`, with what it saved last.
+
+        Raises:
+            FixConfigurationError: It is not ours, or does not start.
+        """
+        self._own().start(self._is_ready)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Takes connections and answers nothing meanwhile.
+
+        Raises:
+            FixConfigurationError: It is not ours.
+        """
+        self._own().send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._own().send(signal.SIGCONT)
+
+    def _own(self) -> _Process:
+        if self._process is None:
+            raise FixConfigurationError("this server was not started here")
+        return self._process
+
+    def _is_ready(self) -> bool:
+        from redis import Redis
+        from redis.exceptions import RedisError
+
+        with suppress(RedisError, OSError), Redis.from_url(self.address) as client:
+            return bool(client.ping())
+        return False
+
+
 @contextmanager
-def valkey_server() -> Iterator[str]:
-    """The address of a Valkey (or Redis) server that keeps nothing on disk.
+def valkey_server(*, own: bool = False, cluster: bool = False) -> Iterator[ValkeyServer]:
+    """A Valkey (or Redis) server that saves to disk only when it is told to.
+
+    Args:
+        own: Whether it must be one of our own, whatever the environment names.
+        cluster: Whether it is a cluster of one node, at a port of this machine; always our own.
 
     Raises:
         ServerMissingError: There is none.
         FixConfigurationError: It does not start.
     """
-    if address := os.environ.get("CROUPIER_TEST_VALKEY"):
-        yield address
+    if not (own or cluster) and (address := os.environ.get("CROUPIER_TEST_VALKEY")):
+        yield ValkeyServer(address)
         return
     with _folder("valkey", None) as folder:
-        socket = folder / "valkey.sock"
-        options = ["--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--save", "", "--dir", "."]
-        process = _Process([str(_valkey_program()), *options, "--appendonly", "no"], folder)
-        process.start(socket.exists)
+        place = folder / "valkey.sock"
+        options = ["--save", "", "--appendonly", "no", "--dir", "."]
+        if cluster:
+            port = _free_port()
+            options += ["--bind", "127.0.0.1", "--port", str(port), "--cluster-enabled", "yes"]
+            server = ValkeyServer(f"redis://127.0.0.1:{port}")
+        else:
+            options += ["--port", "0", "--unixsocket", str(place), "--unixsocketperm", "700"]
+            server = ValkeyServer(f"unix://{place}", socket=place)
+        server._process = process = _Process([str(_valkey_program()), *options], folder)  # noqa: SLF001 # it is made here
+        server.start()
         try:
-            yield f"unix://{socket}"
+            if cluster:
+                _take_every_slot(server.address)
+            yield server
         finally:
             process.stop(signal.SIGTERM)
+
+
+def _free_port() -> int:
+    """A port of this machine that is free, as is the one for the cluster's own talk, 10,000 above."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = int(taken.getsockname()[1])
+    return port if port + 10_000 < 65_536 else port - 10_000
+
+
+def _take_every_slot(address: str) -> None:
+    from redis import Redis
+
+    with Redis.from_url(address) as client:
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
+            if time.monotonic() > deadline:
+                raise FixConfigurationError("the cluster does not come up")
+            time.sleep(0.05)
 
 
 def _valkey_program() -> Path:

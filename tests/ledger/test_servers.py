@@ -60,13 +60,28 @@ def test_a_server_ends_with_the_process_that_was_killed() -> None:
 
 def test_a_valkey_server_answers_and_is_gone_afterwards() -> None:
     try:
-        with valkey_server() as address:
-            with redis.Redis.from_url(address) as client:
+        with valkey_server() as server:
+            with redis.Redis.from_url(server.address) as client:
                 assert client.set("key", "value")
                 assert client.get("key") == b"value"
-            if address.startswith("unix://"):
-                assert Path(address.removeprefix("unix://")).is_socket()
+            if server.address.startswith("unix://"):
+                assert Path(server.address.removeprefix("unix://")).is_socket()
     except ServerMissingError as missing:
         pytest.skip(str(missing))
-    if address.startswith("unix://"):
-        assert not Path(address.removeprefix("unix://")).parent.exists()
+    if server.address.startswith("unix://"):
+        assert not Path(server.address.removeprefix("unix://")).parent.exists()
+
+
+def test_a_valkey_server_can_be_killed_and_come_back_with_what_it_saved() -> None:
+    try:
+        with valkey_server(own=True) as server, redis.Redis.from_url(server.address) as client:
+            assert client.set("key", "saved")
+            assert client.save()
+            assert client.set("key", "not saved")
+            server.kill()
+            with pytest.raises(redis.ConnectionError):
+                client.get("key")
+            server.start()
+            assert client.get("key") == b"saved"
+    except ServerMissingError as missing:
+        pytest.skip(str(missing))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from croupier.configuration.changes import Draft
 from croupier.configuration.checks import game_id, route_id, slug
@@ -23,6 +24,9 @@ LARGEST_PAGE: Final = 500
 
 _BATCH: Final = 200
 """How many listings are stored in one commit."""
+
+_QUERIES_KEPT: Final = 64
+"""Of so many queries of an operator the games are kept until its configuration changes."""
 
 _RTP: Final = re.compile(r"\d{1,3}(?:\.\d{1,4})?")
 
@@ -112,6 +116,7 @@ class CatalogueService:
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
+        self._shelves: dict[str, _Shelf] = {}
 
     def games(self, operator: str, query: GameQuery | None = None) -> GamePage:
         """One page of an operator's games.
@@ -128,17 +133,23 @@ class CatalogueService:
             raise FixRequestError(f"expected 1 to {LARGEST_PAGE}", where="limit")
         directory = self._configuration.directory
         owner = _owner(directory, operator)
-        served = _served(owner, query.connection)
-        matching = sorted((view for view in _views(owner) if _matches(view, query, served)), key=_place)
         after = _read_cursor(query.cursor)
-        rest = [view for view in matching if after is None or _place(view) > after]
-        page = tuple(rest[: query.limit])
+        found = self._shelf(owner).find(query)
+        begin = 0 if after is None else bisect_right(found.games, after, key=_place)
+        page = found.games[begin : begin + query.limit]
         return GamePage(
             games=page,
-            total=len(matching),
-            next_cursor=_write_cursor(page[-1]) if len(rest) > len(page) else None,
-            facets=_facets(matching),
+            total=len(found.games),
+            next_cursor=_write_cursor(page[-1]) if begin + len(page) < len(found.games) else None,
+            facets=found.facets,
         )
+
+    def _shelf(self, owner: LiveOperator) -> _Shelf:
+        """The games of an operator as it is configured now; what was found before that is forgotten."""
+        shelf = self._shelves.get(owner.id)
+        if shelf is None or shelf.owner is not owner:
+            shelf = self._shelves[owner.id] = _Shelf(owner)
+        return shelf
 
     def game(self, operator: str, game: str) -> GameView:
         """One game.
@@ -204,6 +215,35 @@ class CatalogueService:
                 )
             ),
         )
+
+
+@frozen(kw_only=True, eq=False)
+class _Found:
+    """Every game that a query asks for, in order, and what they are counted by."""
+
+    games: tuple[GameView, ...]
+    facets: Mapping[str, Mapping[str, int]]
+
+
+class _Shelf:
+    """The games of an operator in one state of its configuration, and what was found among them of late."""
+
+    def __init__(self, owner: LiveOperator) -> None:
+        self.owner = owner
+        self._views = sorted(_views(owner), key=_place)
+        self._found: dict[GameQuery, _Found] = {}
+
+    def find(self, query: GameQuery) -> _Found:
+        asked = evolve(query, limit=1, cursor=None)
+        found = self._found.get(asked)
+        if found is None:
+            served = _served(self.owner, query.connection)
+            games = tuple(view for view in self._views if _matches(view, query, served))
+            found = _Found(games=games, facets=_facets(games))
+            if len(self._found) >= _QUERIES_KEPT:
+                del self._found[next(iter(self._found))]
+            self._found[asked] = found
+        return found
 
 
 def _owner(directory: Directory, operator: str) -> LiveOperator:

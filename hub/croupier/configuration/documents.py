@@ -28,6 +28,9 @@ HUB_SCOPE: Final = "hub"
 VALID_AT_ONCE: Final = 2
 """How many values of a secret, and how many bearer keys of one holder, may be valid at once: enough to rotate."""
 
+MOST_PER_SECOND: Final = 1_000_000
+"""The highest rate of requests."""
+
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 _CURRENCY: Final = re.compile(r"[A-Z0-9]{2,12}")
 _RTP: Final = re.compile(r"\d{1,3}(?:\.\d{1,4})?")
@@ -90,6 +93,11 @@ def _amounts(_instance: object, attribute: Attribute[Any], value: Mapping[str, i
             raise SettingsError("expected an amount from 0, in minor units", where=f"{attribute.name}.{code}")
 
 
+def _rate(_instance: object, attribute: Attribute[Any], value: int | None) -> None:
+    if value is not None and not 1 <= value <= MOST_PER_SECOND:
+        raise SettingsError(f"expected 1 to {MOST_PER_SECOND} requests a second", where=attribute.name)
+
+
 def _secret_values(_instance: object, attribute: Attribute[Any], value: Mapping[str, tuple[str, ...]]) -> None:
     for name, values in value.items():
         if not 1 <= len(values) <= VALID_AT_ONCE or not all(values):
@@ -119,9 +127,12 @@ class LimitsDocument:
 
     Attributes:
         max_bet_minor: The largest bet by currency code, in minor units.
+        api_requests_per_second: How many requests the operator may send to its API, in place of the setting
+            `rates.operator_api`.
     """
 
     max_bet_minor: Mapping[str, int] = field(factory=dict, validator=_amounts)
+    api_requests_per_second: int | None = field(default=None, validator=_rate)
 
 
 @frozen(kw_only=True)
@@ -193,6 +204,8 @@ class ConnectionDocument:
         trusted_proxies: The networks whose forwarded client addresses are believed.
         require_client_certificate: The certificate that the provider must present, if it must.
         priority: Where several connections serve a game, the lower number comes first.
+        requests_per_second: How many requests of its provider are taken, in place of the setting `rates.connection`.
+            Beyond it the hub refuses what may be repeated without harm; wins and rollbacks are always taken.
     """
 
     name: str = field(validator=_URL_NAME)
@@ -205,6 +218,7 @@ class ConnectionDocument:
     trusted_proxies: tuple[str, ...] = field(default=(), validator=_cidrs)
     require_client_certificate: ClientCertificate | None = None
     priority: int = 100
+    requests_per_second: int | None = field(default=None, validator=_rate)
 
     @property
     def credentials(self) -> Credentials:

@@ -67,9 +67,11 @@ class Configuration:
 
     Attributes:
         directory: The live values now; read the attribute anew for each request.
+        on_change: Told, after each change that this instance has stored.
     """
 
     def __init__(self, ledger: Ledger, packages: Packages, box: SecretBox, clock: Clock, ids: Ids) -> None:
+        self.on_change: Callable[[], None] | None = None
         self.directory = Directory()
         self._ledger = ledger
         self._packages = packages
@@ -80,13 +82,16 @@ class Configuration:
         self._scopes: dict[str, dict[tuple[Kind, str], Entry]] = {}
         self._resolved: dict[str, tuple[LiveOperator, tuple[Fault, ...]]] = {}
         self._lock = asyncio.Lock()
+        self._versions = -1
 
     # --- reading
 
     async def load(self) -> Directory:
         """Read everything from the ledger and resolve all of it anew, as after a rescan of packages."""
         async with self._lock:
+            versions = await self._ledger.configuration_versions()
             self._take(await self._ledger.configuration())
+            self._versions = versions
             self._resolve(self._scopes)
         return self.directory
 
@@ -318,6 +323,8 @@ class Configuration:
                 )
                 if not isinstance(answer, Refused):
                     self._resolve(self._take(step.row for step in changed))
+                    if self.on_change is not None:
+                        self.on_change()
                     return tuple(shown(step.row) for step in made)
                 await self._catch_up()
                 if not again:
@@ -335,7 +342,11 @@ class Configuration:
         )
 
     async def _catch_up(self) -> None:
-        self._resolve(self._take(await self._ledger.configuration()))
+        versions = await self._ledger.configuration_versions()
+        if versions != self._versions:
+            changed = self._take(await self._ledger.configuration())
+            self._versions = versions  # what is stored from here on raises the count again
+            self._resolve(changed)
 
     def _take(self, rows: Iterable[ConfigurationRow]) -> set[str]:
         """Read the rows that are new; returns whose they are."""

@@ -15,6 +15,7 @@ An error has a stable `code`; `hub/docs/errors.md` has a section for each. Messa
 from __future__ import annotations
 
 from enum import Enum, unique
+from math import ceil
 from typing import ClassVar
 
 
@@ -59,6 +60,23 @@ class OverloadedError(RetryLaterError):
     """The hub refuses work to stay within its limits; nothing was started."""
 
     code = "overloaded"
+
+
+class RateLimitedError(OverloadedError):
+    """The caller sends more than it may; nothing was started. Never what brings a player money or undoes a movement.
+
+    Attributes:
+        retry_after: In how many whole seconds there is room again, from 1.
+    """
+
+    code = "rate_limited"
+    status = 429
+
+    def __init__(
+        self, message: str, *, retry_after: float = 1.0, where: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.retry_after = max(1, ceil(retry_after))
 
 
 @unique

@@ -334,6 +334,9 @@ class Ledger(Protocol):
     async def configuration_history(self, operator: str, kind: str, name: str) -> Sequence[ConfigurationRow]:
         """Every version of one configured thing, oldest first."""
 
+    async def configuration_versions(self) -> int:
+        """How many versions of configured things were ever stored: it rises with every change, and is cheap to ask."""
+
     async def count_states(self) -> Mapping[str, int]:
         """How many movements are in each state that is not final, and deliveries in each state, for metrics.
 

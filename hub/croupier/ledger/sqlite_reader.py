@@ -62,6 +62,7 @@ _LATEST_SESSION = sql(
 )
 _UNFINISHED = ", ".join(f"'{state}'" for state in UNFINISHED)
 COUNT_MOVEMENTS = sql("SELECT state, count(*) FROM movements WHERE state IN (", _UNFINISHED, ") GROUP BY state")
+_COUNT_VERSIONS = "SELECT count(*) FROM configuration"
 _COUNT_DELIVERIES = (
     "SELECT (SELECT count(*) FROM deliveries WHERE state = 'owed'),"
     " (SELECT count(*) FROM deliveries WHERE state = 'held'),"
@@ -248,6 +249,10 @@ class SqliteReads:
     async def configuration_history(self, operator: str, kind: str, name: str) -> Sequence[ConfigurationRow]:
         statement = sql(CONFIGURATION.select, "WHERE operator = ? AND kind = ? AND name = ? ORDER BY version")
         return CONFIGURATION.table.rows(self._read(statement, (operator, kind, name)))
+
+    async def configuration_versions(self) -> int:
+        ((count,),) = self._read(_COUNT_VERSIONS)
+        return int(count)
 
     async def count_states(self) -> Mapping[str, int]:
         movements = dict(self._read(COUNT_MOVEMENTS))

@@ -20,6 +20,7 @@ from croupier.net.client import HttpClient
 from croupier.net.driver import FlowLimits
 from croupier.net.outbound import OutboundDriver
 from croupier.registry import Registry
+from croupier.runtime.acceleration import Acceleration, accelerate
 from croupier.runtime.clocks import SystemClock
 from croupier.runtime.ids import SystemIds
 from croupier.runtime.logs import Log, make_log
@@ -62,6 +63,7 @@ class Hub:
         outbound: Calls to providers.
         client: The way out.
         owner: This process, as the ledger registered it.
+        acceleration: What is kept at hand, and the server for what may be lost.
         draining: Whether it takes no more work.
     """
 
@@ -81,6 +83,7 @@ class Hub:
     outbound: OutboundDriver
     client: HttpClient
     owner: Owner
+    acceleration: Acceleration
     draining: bool = False
     _tasks: list[asyncio.Task[None]] = field(factory=list)
     _delivering: asyncio.Task[None] | None = None
@@ -91,7 +94,8 @@ class Hub:
         return ("draining",) if self.draining else ()
 
     def begin(self) -> None:
-        """Start the workers: deliveries, configuration of other processes, gauges."""
+        """Start the workers: deliveries, configuration of other processes, gauges, the accelerator."""
+        self.acceleration.begin()
         self._delivering = self._work("deliveries", self.deliveries.run)
         others = self._work("configuration", self._catch_up), self._work("gauges", self._gauges)
         self._tasks += [self._delivering, *others]
@@ -141,6 +145,7 @@ class Hub:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.engine.drain()
+        await self.acceleration.close()
         await self.client.close()
         await self.ledger.close()
 
@@ -193,12 +198,19 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
     clock, ids = SystemClock(), SystemIds()
     configuration, registry, token_key = await open_configuration(settings, environ, ledger, clock, ids)
     owner: Owner = await ledger.register(f"{settings.owner}-{ids.nonce()[:12]}")
+    acceleration = accelerate(settings, token_key, clock, ids, log)
     metrics = Metrics()
+    metrics.watch(acceleration)
     client = HttpClient(limits=settings.outgoing.limits(), guard=settings.outgoing.guard(), tls=settings.outgoing.tls())
     sessions = SessionService(
-        ledger, clock, ids, SessionSettings(token_key=token_key), lambda slug: registry.adapter(slug).aliases
+        ledger,
+        clock,
+        ids,
+        SessionSettings(token_key=token_key),
+        lambda slug: registry.adapter(slug).aliases,
+        cache=acceleration.sessions,
     )
-    bell = Bell(clock)
+    bell = Bell(clock, acceleration.bells)
     channel = Channel(ledger, client, clock, ids, metrics)
     engine = Engine(
         ledger=ledger,
@@ -232,8 +244,9 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         log=log,
         metrics=metrics,
         limits=GatewayLimits(body_bytes=settings.limits.body_bytes),
+        rates=acceleration.rates,
     )
-    return Hub(
+    hub = Hub(
         settings=settings,
         clock=clock,
         ids=ids,
@@ -250,4 +263,9 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         outbound=OutboundDriver(client, ledger, clock, ids, FlowLimits(total_seconds=settings.limits.request_seconds)),
         client=client,
         owner=owner,
+        acceleration=acceleration,
     )
+    bell.wake = deliveries.wake
+    acceleration.connect(hub.look_for_changes, deliveries.wake, bell)
+    configuration.on_change = acceleration.tell_configuration
+    return hub

@@ -5,13 +5,64 @@ Every label has a bounded set of values: names of configuration, routes, verdict
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from croupier.accelerator.client import State
+
+if TYPE_CHECKING:
+    from croupier.runtime.acceleration import Acceleration
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class _Accelerated(Collector):
+    """Reads counts that are plain numbers, so that counting costs a request nothing."""
+
+    def __init__(self, acceleration: Acceleration) -> None:
+        self._acceleration = acceleration
+
+    def describe(self) -> Iterable[Metric]:
+        return self.collect()
+
+    def collect(self) -> Iterator[Metric]:
+        reads = self._acceleration.sessions.reads
+        told = CounterMetricFamily(
+            "croupier_session_reads", "Sessions of plays, by where they were.", labels=("place",)
+        )
+        for place, count in (("process", reads.near), ("accelerator", reads.shared), ("ledger", reads.ledger)):
+            told.add_metric((place,), count)
+        yield told
+        refused = CounterMetricFamily("croupier_rate_limited", "Requests over a rate, by whose it is.", labels=("of",))
+        for subject, count in self._acceleration.rates.refused.items():
+            refused.add_metric((subject,), count)
+        yield refused
+        accelerator, news = self._acceleration.accelerator, self._acceleration.news
+        if accelerator is None or news is None:
+            return
+        up = accelerator.state is State.UP
+        yield GaugeMetricFamily("croupier_accelerator_up", "Whether the accelerator answers.", value=up)
+        counts = accelerator.counts
+        calls = CounterMetricFamily(
+            "croupier_accelerator_commands", "Commands to the accelerator.", labels=("outcome",)
+        )
+        for outcome, count in (
+            ("answered", counts.answered), ("refused", counts.refused), ("failed", counts.failed)
+        ):  # fmt: skip
+            calls.add_metric((outcome,), count)
+        yield calls
+        yield CounterMetricFamily(
+            "croupier_accelerator_losses", "How often the accelerator went away.", value=counts.lost
+        )
+        heard = CounterMetricFamily("croupier_accelerator_news", "News of other processes.", labels=("outcome",))
+        heard.add_metric(("heard",), news.heard)
+        heard.add_metric(("unclear",), news.unclear)
+        yield heard
 
 
 class Metrics:
@@ -103,6 +154,10 @@ class Metrics:
             for name, count in counts.items():
                 if name.startswith(prefix):
                     gauge.labels(name.removeprefix(prefix)).set(count)
+
+    def watch(self, acceleration: Acceleration) -> None:
+        """Show what is kept at hand and what was refused by a rate, counted where it happens."""
+        self._registry.register(_Accelerated(acceleration))
 
     def render(self) -> tuple[str, bytes]:
         """The media type and the text of all of it."""

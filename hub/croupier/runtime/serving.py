@@ -25,7 +25,7 @@ Tell = Callable[[str, str, int], None]
 
 def provider_app(hub: Hub) -> App:
     """What providers call."""
-    return make_provider_app(hub.gateway, hub.ids, Probes(obstacles=hub.obstacles))
+    return make_provider_app(hub.gateway, hub.ids, _probes(hub))
 
 
 def operator_app(hub: Hub) -> App:
@@ -40,8 +40,9 @@ def operator_app(hub: Hub) -> App:
         ids=hub.ids,
         log=hub.log,
         metrics=hub.metrics,
-        probes=Probes(obstacles=hub.obstacles),
+        probes=_probes(hub),
         dialects=hub.registry.dialects(),
+        rates=hub.acceleration.rates,
     )
 
 
@@ -62,7 +63,11 @@ def admin_app(hub: Hub) -> App:
 
 
 def _admin_probes(hub: Hub) -> Probes:
-    return Probes(obstacles=hub.obstacles, metrics=hub.metrics.render if hub.settings.telemetry.metrics else None)
+    return evolve(_probes(hub), metrics=hub.metrics.render if hub.settings.telemetry.metrics else None)
+
+
+def _probes(hub: Hub) -> Probes:
+    return Probes(obstacles=hub.obstacles, remarks=hub.acceleration.remarks)
 
 
 def _joined(parts: Mapping[str, App], probes: App) -> App:

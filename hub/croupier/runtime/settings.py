@@ -34,6 +34,12 @@ networks = ["10.20.0.0/16"]
 [deliveries]
 scale = 1.0
 
+[accelerator]
+url = "rediss://croupier@valkey.internal:6379/0"
+
+[rates]
+operator_api = 200
+
 [telemetry]
 level = "info"
 format = "json"
@@ -55,7 +61,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from attrs import Attribute, evolve, field, frozen, has
+from attrs.validators import optional
 
+from croupier.accelerator.opening import check_address
+from croupier.configuration.documents import MOST_PER_SECOND
 from croupier.contract import SettingsError
 from croupier.net import ClientLimits, ClientTls, Guard
 from croupier.registry import AllowList, Problem, problems, structure
@@ -236,6 +245,43 @@ class Deliveries:
 
 
 @frozen(kw_only=True)
+class AcceleratorSettings:
+    """A Redis or Valkey server beside the ledger. It may be lost, emptied or slow at any time: that costs latency.
+
+    Attributes:
+        url: `redis://`, `rediss://` (TLS), `unix://`, or the first two with `+cluster`; without it there is none.
+        timeout_ms: How long a request may wait for it.
+        ca: The authorities to trust in place of the system's (PEM), for TLS.
+    """
+
+    url: str | None = field(default=None, repr=False)
+    timeout_ms: int = field(default=50, validator=_between(1, 1000))
+    ca: Path | None = None
+
+    @url.validator
+    def _is_known(self, _attribute: Attribute[str | None], value: str | None) -> None:
+        if value is not None:
+            check_address(value)
+
+
+@frozen(kw_only=True)
+class RateSettings:
+    """How many requests are taken a second; none is limited unless it is named.
+
+    Attributes:
+        operator_api: Of one operator to its API. An operator's `limits.api_requests_per_second` goes before it.
+        operator_api_address: From one address to the operator API, with a valid key or without. Behind a proxy all
+            requests have the proxy's address.
+        connection: Of one connection's provider. A connection's `requests_per_second` goes before it. Wins and
+            rollbacks are counted, but never refused.
+    """
+
+    operator_api: float | None = field(default=None, validator=optional(_between(0.01, MOST_PER_SECOND)))
+    operator_api_address: float | None = field(default=None, validator=optional(_between(0.01, MOST_PER_SECOND)))
+    connection: float | None = field(default=None, validator=optional(_between(0.01, MOST_PER_SECOND)))
+
+
+@frozen(kw_only=True)
 class Telemetry:
     """What the process tells of itself.
 
@@ -329,6 +375,8 @@ class Settings:
         limits: What requests may take.
         outgoing: Calls to others.
         deliveries: Work that is owed.
+        accelerator: A server for what may be lost.
+        rates: How many requests are taken.
         telemetry: Logs and metrics.
         packages: Which adapters and plugins may be imported.
     """
@@ -340,6 +388,8 @@ class Settings:
     limits: Limits = Limits()
     outgoing: Outgoing = Outgoing()
     deliveries: Deliveries = Deliveries()
+    accelerator: AcceleratorSettings = AcceleratorSettings()
+    rates: RateSettings = RateSettings()
     telemetry: Telemetry = Telemetry()
     packages: Packages = Packages()
 

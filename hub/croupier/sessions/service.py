@@ -43,6 +43,7 @@ from croupier.contract import (
 )
 from croupier.ledger.port import Change, Ledger, Refused
 from croupier.ledger.records import AliasRow, Event, PlayerRow, SessionRow, SessionState
+from croupier.sessions.cache import SessionCache
 from croupier.sessions.players import check_operator_player, draw_alias
 from croupier.wallet.parties import Admission, Connection
 from croupier.wallet.ports import Clock, Ids
@@ -54,6 +55,9 @@ _ATTEMPTS: Final = 8
 """How often a decision is made again on a newer version, and a name is drawn again that is taken."""
 
 _MIN_KEY_BYTES: Final = 32
+
+_NAMES_KEPT: Final = 50_000
+"""So many players' names are kept in a process."""
 
 
 @frozen(kw_only=True)
@@ -105,16 +109,26 @@ class SessionService:
         ids: Tokens, ids and names.
         settings: How long tokens live.
         alias_rule: The rule for players' names of an adapter, by its slug (`registry.adapter(slug).aliases`).
+        cache: Keeps sessions at hand; without it they are read from the ledger every time.
     """
 
     def __init__(
-        self, ledger: Ledger, clock: Clock, ids: Ids, settings: SessionSettings, alias_rule: Callable[[str], AliasRule]
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        ids: Ids,
+        settings: SessionSettings,
+        alias_rule: Callable[[str], AliasRule],
+        *,
+        cache: SessionCache | None = None,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._ids = ids
         self._settings = settings
         self._alias_rule = alias_rule
+        self._cache = cache
+        self._surrogates: dict[tuple[str, str], str] = {}
 
     async def launch(
         self,
@@ -199,6 +213,7 @@ class SessionService:
             ended = evolve(row, state=SessionState.ENDED, version=row.version + 1)
             answer = await self._ledger.commit(_change(ended, "session.ended", self._clock.now_ms()))
             if not isinstance(answer, Refused):
+                self._forget(ended)
                 return ended
         raise _kept_changing()
 
@@ -228,14 +243,28 @@ class SessionService:
                 return decided
             change = _change(decided.session, "session.activated", self._clock.now_ms())
             if not isinstance(await self._ledger.commit(change), Refused):
+                self._forget(decided.session)
                 return decided
         raise _kept_changing()
 
-    async def by_token(self, connection: Connection, token: str) -> SessionRow | None:
-        """The session of a launch or session token, whatever its state; `None` for an empty token."""
+    async def by_token(self, connection: Connection, token: str, *, fresh: bool = True) -> SessionRow | None:
+        """The session of a launch or session token, whatever its state; `None` for an empty token.
+
+        Unless it must be `fresh` it may be as it was a while ago: see `croupier.sessions.cache`.
+        """
         if not token:
             return None
-        return await self._ledger.session_by_hash(connection.operator.id, connection.id, token_hash(token))
+        hashed, cache = token_hash(token), self._cache
+        if cache is not None and not fresh:
+            row = cache.near(connection, hashed)
+            if row is None:
+                row = await cache.far(connection, hashed)
+            if row is not None:
+                return row
+        row = await self._ledger.session_by_hash(connection.operator.id, connection.id, hashed)
+        if cache is not None and row is not None:
+            cache.keep(row, hashed)
+        return row
 
     async def latest(self, connection: Connection, player: str) -> SessionRow | None:
         """The player's newest session with the connection, whatever its state."""
@@ -269,10 +298,21 @@ class SessionService:
         raise CallPersonError("no free player name was found", where=f"{connection.provider}.aliases")
 
     async def player(self, connection: Connection, alias: str) -> str | None:
-        """The surrogate behind a provider's name of a player."""
-        return await self._ledger.player_by_alias(connection.operator.id, connection.id, alias)
+        """The surrogate behind a provider's name of a player; that never changes, so it is read once."""
+        known = self._surrogates.get((connection.id, alias))
+        if known is None:
+            known = await self._ledger.player_by_alias(connection.operator.id, connection.id, alias)
+            if known is not None:
+                if len(self._surrogates) >= _NAMES_KEPT:
+                    del self._surrogates[next(iter(self._surrogates))]
+                self._surrogates[connection.id, alias] = known
+        return known
 
     # --- inside
+
+    def _forget(self, changed: SessionRow) -> None:
+        if self._cache is not None:
+            self._cache.forget(changed)
 
     def _decide(self, row: SessionRow, token: str, *, rotate: bool) -> Admission | DeclineReason:
         """What a token opens; the admission's session is the row itself where nothing changes."""

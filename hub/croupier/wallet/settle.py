@@ -43,11 +43,21 @@ class Happening:
 class Settler:
     """Applies happenings to movements."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, notify: Callable[[str], None]) -> None:
-        """`notify` is told the id of every movement that changed, after it is durable."""
+    def __init__(
+        self, ledger: Ledger, clock: Clock, notify: Callable[[str], None], owed: Callable[[], None] | None = None
+    ) -> None:
+        """Everything the settler needs is handed in.
+
+        Args:
+            ledger: The durable record.
+            clock: Time.
+            notify: Told the id of every movement that changed, after it is durable.
+            owed: Told that there is new work that is owed, after it is durable.
+        """
         self._ledger = ledger
         self._clock = clock
         self._notify = notify
+        self._owed = owed
 
     async def settle(
         self,
@@ -92,6 +102,8 @@ class Settler:
                 if is_empty(change) or isinstance(await self._ledger.commit(change), Committed):
                     for _before, row in draft.updates:
                         self._notify(row.movement)
+                    if draft.deliveries and self._owed is not None:
+                        self._owed()
                     return {**{row.movement: row for _before, row in draft.updates}, **after}
                 await self._check(delivery)
             snapshot = None

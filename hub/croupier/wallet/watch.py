@@ -1,17 +1,21 @@
-"""Waiting inside one process: locks by name, and a bell for movements that change."""
+"""Waiting: locks by name inside one process, and a bell for movements that change, here or in another process."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from croupier.wallet.ports import Clock
 
 POLL_SECONDS: Final = 0.05
 """How often a waiter looks by itself: another process may have made the change."""
+
+
+_ASKED_KEPT: Final = 10_000
+"""Of so many movements it is remembered that another process waits for them."""
 
 
 class KeyedLocks:
@@ -39,18 +43,58 @@ class KeyedLocks:
                 self._locks[name] = (lock, users - 1)
 
 
-class Bell:
-    """Wakes those who wait for a movement to change."""
+class Elsewhere(Protocol):
+    """The bells of other processes. What is told them may be lost: every waiter also looks by itself."""
 
-    def __init__(self, clock: Clock) -> None:
-        """`clock` measures deadlines."""
+    def ask(self, movement: str) -> None:
+        """Ask the others to ring when a movement changes."""
+
+    def ring(self, movement: str) -> None:
+        """Tell the others that a movement changed that one of them asked about."""
+
+    def owed(self) -> None:
+        """Tell the others that there is more work than before."""
+
+
+class Bell:
+    """Wakes those who wait for a movement to change, or for work that is owed.
+
+    Attributes:
+        wake: Wakes this process's worker for owed work, once there is one.
+    """
+
+    def __init__(self, clock: Clock, elsewhere: Elsewhere | None = None) -> None:
+        """`clock` measures deadlines; `elsewhere` are the other processes, where there is a quick way to them."""
+        self.wake: Callable[[], None] | None = None
         self._clock = clock
+        self._elsewhere = elsewhere
+        self._asked: dict[str, None] = {}
         self._waiting: dict[str, dict[asyncio.Event, None]] = {}  # in order: a set would wake by memory address
 
     def ring(self, movement: str) -> None:
         """Say that a movement changed."""
+        self.heard(movement)
+        if self._asked and self._elsewhere is not None and movement in self._asked:
+            del self._asked[movement]
+            self._elsewhere.ring(movement)
+
+    def heard(self, movement: str) -> None:
+        """Another process says that a movement changed."""
         for event in self._waiting.pop(movement, ()):
             event.set()
+
+    def asked(self, movement: str) -> None:
+        """Another process waits for a movement: it is told when that changes here."""
+        if len(self._asked) >= _ASKED_KEPT:
+            del self._asked[next(iter(self._asked))]
+        self._asked[movement] = None
+
+    def owed(self) -> None:
+        """Say that there is more work that is owed."""
+        if self.wake is not None:
+            self.wake()
+        if self._elsewhere is not None:
+            self._elsewhere.owed()
 
     async def wait(self, movement: str, deadline: float) -> bool:
         """Wait until a movement probably changed; `False` once the deadline has passed."""
@@ -59,6 +103,8 @@ class Bell:
             return False
         event = asyncio.Event()
         self._waiting.setdefault(movement, {})[event] = None
+        if self._elsewhere is not None:
+            self._elsewhere.ask(movement)
         try:
             async with asyncio.timeout(min(left, POLL_SECONDS)):
                 await event.wait()

@@ -182,6 +182,8 @@ class JsonApi(Generic[CallerT]):
         metrics: Counts.
         probes: The probes, where this listener answers them.
         body_limit: The largest body.
+        check_address: Raises `RateLimitedError` for the address of a caller that sends too much.
+        check_caller: Raises `RateLimitedError` for a caller that sends too much.
     """
 
     name: str
@@ -196,6 +198,8 @@ class JsonApi(Generic[CallerT]):
     metrics: ApiMetrics
     probes: Probes | None = None
     body_limit: int = 262_144
+    check_address: Callable[[str], None] | None = None
+    check_caller: Callable[[CallerT], None] | None = None
 
     async def answer(self, incoming: Incoming) -> HttpResponse:
         """Answer one request."""
@@ -209,7 +213,7 @@ class JsonApi(Generic[CallerT]):
         trace = continue_trace(request.headers, self.ids)
         seen = _Seen()
         try:
-            response = await self._serve(request, trace, seen)
+            response = await self._serve(incoming, trace, seen)
         except CroupierError as error:
             seen.code = error.code
             response = self._refused(error)
@@ -238,9 +242,14 @@ class JsonApi(Generic[CallerT]):
         """Nothing outlives its request."""
         return 0
 
-    async def _serve(self, request: HttpRequest, trace: TraceContext, seen: _Seen) -> HttpResponse:
+    async def _serve(self, incoming: Incoming, trace: TraceContext, seen: _Seen) -> HttpResponse:
+        request = incoming.request
+        if self.check_address is not None:
+            self.check_address(incoming.source)
         caller = self.admit(request)
         seen.caller = self.label(caller)
+        if self.check_caller is not None:
+            self.check_caller(caller)
         if len(request.body) > self.body_limit:
             raise BodyTooLargeError("the body is too large", hint=f"at most {self.body_limit} bytes")
         endpoint, path = self.table.find(request)

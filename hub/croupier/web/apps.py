@@ -56,10 +56,12 @@ class Probes:
     Attributes:
         obstacles: Why requests should go elsewhere now (`draining`, `ledger`, `directory`); empty when ready.
         metrics: The media type and the text of the metrics, or `None` where this listener does not show them.
+        remarks: What else somebody may want to know who finds it ready.
     """
 
     obstacles: Callable[[], Sequence[str]]
     metrics: Callable[[], tuple[str, bytes]] | None = None
+    remarks: Callable[[], Sequence[str]] = tuple
 
     def answer(self, request: HttpRequest) -> HttpResponse | None:
         """The answer to a probe, or `None` if the request is none."""
@@ -70,7 +72,8 @@ class Probes:
                 return HttpResponse.text("ok\n")
             case "/readyz":
                 obstacles = self.obstacles()
-                return HttpResponse.text("\n".join(obstacles or ("ready",)) + "\n", 503 if obstacles else 200)
+                lines = obstacles or ("ready", *self.remarks())
+                return HttpResponse.text("\n".join(lines) + "\n", 503 if obstacles else 200)
             case "/metrics" if self.metrics is not None:
                 kind, text = self.metrics()
                 return HttpResponse(200, Headers((("Content-Type", kind),)), text)

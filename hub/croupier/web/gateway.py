@@ -42,7 +42,7 @@ from croupier.ledger.port import Ledger
 from croupier.wallet.ports import Clock, Ids
 from croupier.web.addresses import PresentedCertificate, client_address, is_in
 from croupier.web.entrance import Budget, Entrance, Entrances, MethodError
-from croupier.web.ports import Engine, GatewayMetrics, Log
+from croupier.web.ports import Engine, GatewayMetrics, Log, Rates
 from croupier.web.provider_record import Answer, Arrival, ProviderRecord
 from croupier.web.results import may_be_shed, not_known_yet, verdict_of
 
@@ -81,6 +81,7 @@ class Gateway:
         log: One line for each request.
         metrics: Counts.
         limits: How much is taken on.
+        rates: How many requests are taken a second, if that is limited.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Gateway:
         log: Log,
         metrics: GatewayMetrics,
         limits: GatewayLimits = GatewayLimits(),
+        rates: Rates | None = None,
     ) -> None:
         self._entrances = Entrances(directory)
         self._engine = engine
@@ -101,6 +103,7 @@ class Gateway:
         self._ids = ids
         self._log = log
         self._metrics = metrics
+        self._rates = rates
         self._record = ProviderRecord(ledger, clock, ids, log, metrics)
         self._under_way: Counter[str] = Counter()
         self._work: set[asyncio.Task[None]] = set()
@@ -202,6 +205,8 @@ class Gateway:
         operator = arrival.live.connection.operator.id
         if self._under_way[operator] >= self.limits.under_way and may_be_shed(calls):
             raise OverloadedError("too many requests are under way")
+        if self._rates is not None and (over := self._rates.over(arrival.live)) is not None and may_be_shed(calls):
+            raise over
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[tuple[Result, ...] | None] = loop.create_future()
         work = loop.create_task(self._drive(arrival, calls, arrival.monotonic + budget.work, waiter))

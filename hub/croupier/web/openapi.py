@@ -25,7 +25,7 @@ from croupier.web.problems import STATUS_WORDS, ProblemAnswer
 
 _REF: Final = "#/components/schemas/{name}"
 _ATTRIBUTE: Final = re.compile(r"^ {4}(\w+): (.*)$")
-_ALWAYS: Final = (400, 401, 403, 404, 405, 409, 413, 422, 500, 502, 503)
+_ALWAYS: Final = (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 502, 503)
 
 
 @frozen(kw_only=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeVar
 
-from croupier.configuration.directory import LiveConnection
-from croupier.contract import Calls, Flow, Result
+from croupier.configuration.directory import LiveConnection, LiveOperator
+from croupier.contract import Calls, Flow, RateLimitedError, Result
 from croupier.wallet.parties import Connection
 
 T = TypeVar("T")
@@ -39,6 +39,27 @@ class ApiMetrics(Protocol):
 
     def api_call(self, *, api: str, operation: str, status: int, seconds: float) -> None:
         """One request was answered; `operation` is the route's name."""
+
+
+class Rates(Protocol):
+    """How many requests are taken a second. It never waits for anything."""
+
+    def check_operator(self, operator: LiveOperator) -> None:
+        """Take one request of an operator to its API.
+
+        Raises:
+            RateLimitedError: There are too many.
+        """
+
+    def check_address(self, address: str) -> None:
+        """Take one request from an address to the operator API, before anything is known of it.
+
+        Raises:
+            RateLimitedError: There are too many.
+        """
+
+    def over(self, live: LiveConnection) -> RateLimitedError | None:
+        """Take one request of a provider; what to refuse it with if there are too many, and it may be refused."""
 
 
 class Engine(Protocol):

@@ -14,6 +14,7 @@ from croupier.contract import (
     HttpResponse,
     OverloadedError,
     ProviderRefusedError,
+    RateLimitedError,
     RetryLaterError,
 )
 from croupier.web.decoding import write_json
@@ -76,6 +77,8 @@ def problem_answer(error: CroupierError, docs: str) -> HttpResponse:
     match error:
         case AuthenticationError():
             more = (("WWW-Authenticate", "Bearer"),)
+        case RateLimitedError():
+            more = (("Retry-After", str(error.retry_after)),)
         case RetryLaterError() if error.status == OverloadedError.status:
             more = (("Retry-After", "1"),)
         case _:
@@ -104,6 +107,7 @@ STATUS_WORDS: Final = {
     409: "It contradicts what is stored, or a rule refuses it.",
     413: "The body is larger than the limit.",
     422: "A value is not accepted, or the provider refused.",
+    429: "More than the caller may send: `Retry-After` tells when there is room again.",
     500: "A fault of the hub.",
     502: "The provider answered with something that cannot be used.",
     503: "The same request may succeed later.",

@@ -41,7 +41,7 @@ from croupier.web.operator_api.messages import (
     TransactionsQuery,
 )
 from croupier.web.operator_api.parts import Caller, Parts
-from croupier.web.ports import ApiMetrics, Log, Outbound
+from croupier.web.ports import ApiMetrics, Log, Outbound, Rates
 
 DESCRIPTION: Final = ApiDescription(
     name="operator",
@@ -144,6 +144,7 @@ def make_operator_app(
     probes: Probes | None = None,
     docs: str = "/docs",
     dialects: Sequence[DialectSpec] = (),
+    rates: Rates | None = None,
 ) -> JsonApi[Caller]:
     """The operator API as an app.
 
@@ -160,6 +161,7 @@ def make_operator_app(
         probes: The probes, where this listener answers them.
         docs: The address of the documentation of errors, as errors tell it.
         dialects: The wallet protocols; those that have a document show it below `/wallets/{slug}`.
+        rates: How many requests are taken a second, if that is limited.
     """
     parts = Parts(ledger=ledger, sessions=sessions, catalogue=catalogue, outbound=outbound, clock=clock, ids=ids)
     table = operator_table(parts)
@@ -175,6 +177,8 @@ def make_operator_app(
         log=log,
         metrics=metrics,
         probes=probes,
+        check_address=rates.check_address if rates else None,
+        check_caller=(lambda caller: rates.check_operator(caller.operator)) if rates else None,
     )
 
 
