@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, TypeVar, assert_never
+from typing import Any, Final, Literal, TypeVar, assert_never
 from urllib.parse import urlsplit
 
 import msgspec
@@ -71,6 +70,13 @@ MAX_ANSWER_BYTES: Final = 256 * 1024
 
 AnswerClass = TypeVar("AnswerClass")
 
+_encode: Final = msgspec.json.Encoder().encode
+_JSON_BOTH_WAYS: Final = (("Content-Type", "application/json"), ("Accept", "application/json"))
+_BET: Final = WalletOperation.BET
+_ROLLBACK: Final = WalletOperation.ROLLBACK
+_OPERATIONS: Final = {operation: Operation(operation.value) for operation in WalletOperation}
+_REASONS: Final = {reason.value: reason for reason in DeclineReason}
+
 
 @frozen(kw_only=True)
 class NativeSettings:
@@ -117,7 +123,7 @@ class NativeDialect(Dialect):
 
     def __init__(self, settings: NativeSettings) -> None:
         self.spec = SPEC
-        self._settings = settings
+        self._addresses = {operation: settings.address(operation) for operation in Operation}
 
     def request(self, call: WalletCall, credentials: Credentials, now: datetime) -> HttpRequest:
         """Write and sign the request.
@@ -126,18 +132,17 @@ class NativeDialect(Dialect):
             MalformedRequestError: The call contradicts itself (a rollback without its target, another currency).
             SettingsError: No signing secret, or one of the wrong form.
         """
+        secrets = credentials.every(SIGNING_SECRET) or (credentials.current(SIGNING_SECRET),)
         message = _message(call)
-        body = msgspec.json.encode(message)
-        credentials.current(SIGNING_SECRET)
-        proof = sign(credentials.every(SIGNING_SECRET), _message_id(call, body), now, body)
-        moves = isinstance(call, WalletMove | WalletBatch)
-        return HttpRequest(
-            "POST",
-            self._settings.address(message.operation),
-            Headers((("Content-Type", "application/json"), ("Accept", "application/json"), *proof)),
-            body,
-            Effect.IDEMPOTENT if moves else Effect.READ,
-        )
+        body = _encode(message)
+        if isinstance(call, WalletMove):
+            effect, message_id = Effect.IDEMPOTENT, call.movement.transaction
+        elif isinstance(call, WalletBatch):
+            effect, message_id = Effect.IDEMPOTENT, call.batch
+        else:
+            effect, message_id = Effect.READ, f"read_{digest_hex(body)[:40]}"
+        headers = Headers((*_JSON_BOTH_WAYS, *sign(secrets, message_id, now, body).items))
+        return HttpRequest("POST", self._addresses[message.operation], headers, body, effect)
 
     def reply(self, call: WalletCall, response: HttpResponse) -> WalletReply:
         """Read the answer. Total: what is not exactly right is `WalletUnknown`."""
@@ -171,35 +176,34 @@ SPEC: Final = DialectSpec(
 
 
 def _message(call: WalletCall) -> AnyRequest:
-    who: dict[str, Any] = {
-        "player": call.player.player,
-        "session": call.player.session,
-        "currency": call.player.currency.code,
-    }
+    if isinstance(call, WalletMove):
+        return _move(call)
+    if isinstance(call, WalletBatch):
+        if not call.movements:
+            raise MalformedRequestError("a batch has at least one movement", where="movements")
+        movements = tuple([_batched(movement, call.player.currency) for movement in call.movements])
+        return BatchRequest(
+            operation=Operation.BATCH, batch=call.batch, movements=movements, **_who(call), **_place(call)
+        )
     match call:
         case WalletAuthenticate():
-            return AuthenticateRequest(operation=Operation.AUTHENTICATE, provider=call.provider, game=call.game, **who)
-        case WalletBalance():
-            return BalanceRequest(operation=Operation.BALANCE, game=call.game, **who)
-        case WalletStatus():
-            return StatusRequest(operation=Operation.STATUS, transaction=call.transaction, **who)
-        case WalletMove():
-            change = _change(call.movement, call.player.currency)
-            operation = Operation(call.movement.operation.value)
-            return MoveRequest(operation=operation, **who, **_place(call), **change)
-        case WalletBatch():
-            if not call.movements:
-                raise MalformedRequestError("a batch has at least one movement", where="movements")
-            movements = tuple(
-                BatchedMovement(operation=movement.operation, **_change(movement, call.player.currency))
-                for movement in call.movements
+            return AuthenticateRequest(
+                operation=Operation.AUTHENTICATE, provider=call.provider, game=call.game, **_who(call)
             )
-            return BatchRequest(operation=Operation.BATCH, batch=call.batch, movements=movements, **who, **_place(call))
+        case WalletBalance():
+            return BalanceRequest(operation=Operation.BALANCE, game=call.game, **_who(call))
+        case WalletStatus():
+            return StatusRequest(operation=Operation.STATUS, transaction=call.transaction, **_who(call))
         case _:
             assert_never(call)
 
 
-def _place(call: WalletMove | WalletBatch) -> dict[str, Any]:
+def _who(call: WalletCall) -> dict[str, Any]:
+    player = call.player
+    return {"player": player.player, "session": player.session, "currency": player.currency.code}
+
+
+def _place(call: WalletBatch) -> dict[str, Any]:
     context = call.context
     return {
         "provider": context.provider,
@@ -212,39 +216,66 @@ def _place(call: WalletMove | WalletBatch) -> dict[str, Any]:
     }
 
 
-def _change(movement: WalletMovement, currency: Currency) -> dict[str, Any]:
-    is_rollback = movement.operation is WalletOperation.ROLLBACK
-    if movement.amount.currency != currency:
+def _move(call: WalletMove) -> MoveRequest:
+    player, context, movement = call.player, call.context, call.movement
+    _check(movement, player.currency)
+    return MoveRequest(
+        operation=_OPERATIONS[movement.operation],
+        player=player.player,
+        session=player.session,
+        currency=player.currency.code,
+        provider=context.provider,
+        connection=context.connection,
+        game=context.game,
+        round=context.round,
+        provider_round=context.provider_round,
+        round_closed=context.round_closed,
+        grant=context.grant,
+        transaction=movement.transaction,
+        amount=movement.amount.minor,
+        kind=movement.kind,
+        target=movement.target,
+        undoes=_undone(movement),
+        stake=movement.stake,
+        funding=movement.funding,
+        funds_required=movement.funds_required,
+        take_all=movement.operator_decides,
+    )
+
+
+def _batched(movement: WalletMovement, currency: Currency) -> BatchedMovement:
+    _check(movement, currency)
+    return BatchedMovement(
+        operation=movement.operation,
+        transaction=movement.transaction,
+        amount=movement.amount.minor,
+        kind=movement.kind,
+        target=movement.target,
+        undoes=_undone(movement),
+        stake=movement.stake,
+        funding=movement.funding,
+        funds_required=movement.funds_required,
+        take_all=movement.operator_decides,
+    )
+
+
+def _check(movement: WalletMovement, currency: Currency) -> None:
+    """Refuse a movement that contradicts itself."""
+    amount = movement.amount
+    if amount.currency is not currency and amount.currency != currency:
         raise MalformedRequestError("the amount is not in the player's currency", where="amount")
-    if movement.amount.minor < 0:
+    if amount.minor < 0:
         raise MalformedRequestError("the amount is below zero", where="amount")
-    if is_rollback and (movement.target is None or movement.undoes in {None, WalletOperation.ROLLBACK}):
+    if movement.operation is _ROLLBACK and (movement.target is None or movement.undoes in {None, _ROLLBACK}):
         raise MalformedRequestError("a rollback names the bet or win that it undoes", where="target")
-    if movement.operator_decides and movement.operation is not WalletOperation.BET:
+    if movement.operator_decides and movement.operation is not _BET:
         raise MalformedRequestError("only the amount of a bet can be the operator's", where="operator_decides")
-    return {
-        "transaction": movement.transaction,
-        "amount": movement.amount.minor,
-        "kind": movement.kind,
-        "target": movement.target,
-        "undoes": movement.undoes.value if is_rollback and movement.undoes else None,
-        "stake": movement.stake,
-        "funding": movement.funding,
-        "funds_required": movement.funds_required,
-        "take_all": movement.operator_decides,
-    }
 
 
-def _message_id(call: WalletCall, body: bytes) -> str:
-    match call:
-        case WalletMove():
-            return call.movement.transaction
-        case WalletBatch():
-            return call.batch
-        case WalletAuthenticate() | WalletBalance() | WalletStatus():
-            return f"read_{digest_hex(body)[:40]}"
-        case _:
-            assert_never(call)
+def _undone(movement: WalletMovement) -> Literal["bet", "win"] | None:
+    if movement.operation is not _ROLLBACK:
+        return None
+    return "bet" if movement.undoes is _BET else "win"
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -257,8 +288,9 @@ def _answer_object(response: HttpResponse) -> dict[str, Any]:
         raise _DistrustError("the wallet's answer is too large")
     try:
         data = read_json_object(response.body)
-        # An escaped lone surrogate is JSON, but no text: nothing behind this could store it.
-        json.dumps(data, ensure_ascii=False, default=str).encode()
+        if b"\\u" in response.body:
+            # An escaped lone surrogate is JSON, but no text: nothing behind this could store it.
+            _encode(data)
     except (MalformedRequestError, UnicodeEncodeError):
         raise _DistrustError("the wallet's answer is not a JSON object") from None
     return data
@@ -297,8 +329,7 @@ def _refused(call: WalletCall, refusal: Refusal) -> WalletRefused:
             _same(refusal.player, call.player.player, "player")
         case _:
             assert_never(call)
-    known = {reason.value: reason for reason in DeclineReason}
-    reason = known.get(refusal.reason, DeclineReason.OTHER)
+    reason = _REASONS.get(refusal.reason, DeclineReason.OTHER)
     if reason in NOT_A_REFUSAL:
         raise _DistrustError(f"{reason.value} is not a refusal: money may have moved before")
     balance = None if refusal.balance is None else _balance(call, refusal.balance)
@@ -306,6 +337,8 @@ def _refused(call: WalletCall, refusal: Refusal) -> WalletRefused:
 
 
 def _accepted(call: WalletCall, data: dict[str, Any]) -> WalletApplied | WalletStatusReply:
+    if isinstance(call, WalletMove):
+        return _moved(call, _convert(data, MoveAnswer))
     match call:
         case WalletAuthenticate():
             return _authenticated(call, _convert(data, AuthenticateAnswer))
@@ -313,8 +346,6 @@ def _accepted(call: WalletCall, data: dict[str, Any]) -> WalletApplied | WalletS
             answer = _convert(data, BalanceAnswer)
             _same(answer.player, call.player.player, "player")
             return WalletApplied(balance=_balance(call, answer.balance))
-        case WalletMove():
-            return _moved(call, _convert(data, MoveAnswer))
         case WalletBatch():
             return _batch_moved(call, _convert(data, BatchAnswer))
         case WalletStatus():
@@ -363,7 +394,7 @@ def _batch_moved(call: WalletBatch, answer: BatchAnswer) -> WalletApplied:
     undone = [
         result.nothing_moved
         for movement, result in zip(call.movements, answer.movements, strict=True)
-        if movement.operation is WalletOperation.ROLLBACK
+        if movement.operation is _ROLLBACK
     ]
     return WalletApplied(
         balance=_balance(call, answer.balance),
@@ -376,12 +407,12 @@ def _batch_moved(call: WalletBatch, answer: BatchAnswer) -> WalletApplied:
 def _checked(movement: WalletMovement, answer: MoveAnswer | BatchedAnswer) -> int | None:
     """The amount that the operator decided, if it was to decide; an answer that does not fit is distrusted."""
     _same(answer.transaction, movement.transaction, "transaction")
-    if answer.nothing_moved and movement.operation is not WalletOperation.ROLLBACK:
+    if answer.nothing_moved and movement.operation is not _ROLLBACK:
         raise _DistrustError("nothing_moved belongs to a rollback")
     if movement.operator_decides:
         if answer.amount is None or answer.amount < movement.amount.minor:
             raise _DistrustError("the wallet does not tell an amount that it was allowed to take")
         return answer.amount
-    if answer.amount is not None and movement.operation is not WalletOperation.ROLLBACK:
+    if answer.amount is not None and movement.operation is not _ROLLBACK:
         _same(answer.amount, movement.amount.minor, "amount")
     return None

@@ -13,8 +13,7 @@ from __future__ import annotations
 from enum import Enum, unique
 from typing import Annotated, Any, Final, Literal
 
-from attrs import frozen
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from croupier.contract import MAX_MINOR, DeclineReason, Funding, MovementKind, TransactionState, WalletOperation
 
@@ -53,9 +52,7 @@ class Operation(Enum):
     STATUS = "status"
 
 
-# Without slots, so that `MoveRequest` may have two bases.
-@frozen(kw_only=True, slots=False)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """What every request has.
 
     Attributes:
@@ -72,8 +69,7 @@ class Request:
     currency: CurrencyCode
 
 
-@frozen(kw_only=True, slots=False)
-class AuthenticateRequest(Request):
+class AuthenticateRequest(Request, frozen=True, kw_only=True):
     """Confirm that the session is the player's, and tell who plays.
 
     Attributes:
@@ -85,8 +81,7 @@ class AuthenticateRequest(Request):
     game: str | None = None
 
 
-@frozen(kw_only=True, slots=False)
-class BalanceRequest(Request):
+class BalanceRequest(Request, frozen=True, kw_only=True):
     """Tell the balance. Asked after the session's end as well.
 
     Attributes:
@@ -96,8 +91,7 @@ class BalanceRequest(Request):
     game: str | None = None
 
 
-@frozen(kw_only=True, slots=False)
-class StatusRequest(Request):
+class StatusRequest(Request, frozen=True, kw_only=True):
     """Tell what became of a transaction.
 
     Attributes:
@@ -107,8 +101,7 @@ class StatusRequest(Request):
     transaction: TransactionId
 
 
-@frozen(kw_only=True, slots=False)
-class PlayRequest(Request):
+class PlayRequest(Request, frozen=True, kw_only=True):
     """What every request that moves money has: where the play belongs.
 
     Attributes:
@@ -130,9 +123,8 @@ class PlayRequest(Request):
     grant: str | None
 
 
-@frozen(kw_only=True, slots=False)
-class Change:
-    """One change of the balance.
+class MoveRequest(PlayRequest, frozen=True, kw_only=True):
+    """One bet, win or rollback.
 
     Attributes:
         transaction: The hub's id and the key of idempotency: under one id money moves at most once, for ever. Every
@@ -160,24 +152,27 @@ class Change:
     take_all: bool
 
 
-@frozen(kw_only=True, slots=False)
-class MoveRequest(Change, PlayRequest):
-    """One bet, win or rollback."""
-
-
-@frozen(kw_only=True, slots=False)
-class BatchedMovement(Change):
+# The words for the fields that it shares with `MoveRequest` are there; the OpenAPI document has them in both places.
+class BatchedMovement(Struct, frozen=True, kw_only=True):
     """One movement of a batch.
 
     Attributes:
         operation: What is done.
     """
 
+    transaction: TransactionId
+    amount: Amount
+    kind: Kind
+    target: TransactionId | None
+    undoes: Literal["bet", "win"] | None
+    stake: Amount | None
+    funding: Funding
+    funds_required: Amount | None
+    take_all: bool
     operation: WalletOperation
 
 
-@frozen(kw_only=True, slots=False)
-class BatchRequest(PlayRequest):
+class BatchRequest(PlayRequest, frozen=True, kw_only=True):
     """Several movements of one player, in order: all are done, or none.
 
     Attributes:
@@ -189,8 +184,7 @@ class BatchRequest(PlayRequest):
     movements: tuple[BatchedMovement, ...]
 
 
-@frozen(kw_only=True)
-class BalanceNow:
+class BalanceNow(Struct, frozen=True, kw_only=True):
     """What the player has after the request.
 
     Attributes:
@@ -204,8 +198,7 @@ class BalanceNow:
     bonus: Amount | None = None
 
 
-@frozen(kw_only=True)
-class AuthenticateAnswer:
+class AuthenticateAnswer(Struct, frozen=True, kw_only=True):
     """The session is the player's.
 
     Attributes:
@@ -227,8 +220,7 @@ class AuthenticateAnswer:
     display_name: ShortText | None = None
 
 
-@frozen(kw_only=True)
-class BalanceAnswer:
+class BalanceAnswer(Struct, frozen=True, kw_only=True):
     """The balance.
 
     Attributes:
@@ -242,8 +234,7 @@ class BalanceAnswer:
     balance: BalanceNow
 
 
-@frozen(kw_only=True)
-class MoveAnswer:
+class MoveAnswer(Struct, frozen=True, kw_only=True):
     """It is done, now or by an earlier copy of the request.
 
     Attributes:
@@ -263,8 +254,7 @@ class MoveAnswer:
     amount: Amount | None = None
 
 
-@frozen(kw_only=True)
-class BatchedAnswer:
+class BatchedAnswer(Struct, frozen=True, kw_only=True):
     """What became of one movement of a batch.
 
     Attributes:
@@ -280,8 +270,7 @@ class BatchedAnswer:
     amount: Amount | None = None
 
 
-@frozen(kw_only=True)
-class BatchAnswer:
+class BatchAnswer(Struct, frozen=True, kw_only=True):
     """All of the batch is done, now or by an earlier copy.
 
     Attributes:
@@ -297,8 +286,7 @@ class BatchAnswer:
     balance: BalanceNow
 
 
-@frozen(kw_only=True)
-class StatusAnswer:
+class StatusAnswer(Struct, frozen=True, kw_only=True):
     """What became of the transaction.
 
     Attributes:
@@ -315,8 +303,7 @@ class StatusAnswer:
     balance: BalanceNow | None = None
 
 
-@frozen(kw_only=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True):
     """A definite no: nothing moved, and nothing will move by this copy of the request.
 
     Attributes:

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document of what an operator implements, made from the messages themselves.
 
-Schemas come from the attrs classes, the text of every field from their docstrings, and examples are real messages: the
-document cannot say anything else than the dialect does. `python -m croupier_wallet_native` prints it.
+Schemas come from the classes of messages, the text of every field from their docstrings, and examples are real
+messages: the document cannot say anything else than the dialect does. `python -m croupier_wallet_native` prints it.
 """
 
 from __future__ import annotations
@@ -262,7 +262,8 @@ def _describe(schema: dict[str, Any], owner: type | None) -> None:
         return
     schema["description"] = _text(owner)
     words: dict[str, str] = {}
-    for base in reversed(owner.__mro__[:-1]):
+    bases = reversed(owner.__mro__[:-1])
+    for base in (MoveRequest, owner) if owner is BatchedMovement else bases:
         section = (inspect.cleandoc(base.__doc__ or "")).partition("Attributes:\n")[2]
         for name, text in re.findall(r"(?ms)^ {4}(\w+): (.*?)(?=^ {4}\w+: |\Z)", section):
             words[name] = " ".join(text.split())

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from croupier.contract import (
@@ -42,6 +42,7 @@ _ID: Final = re.compile(r"[!-\-/-~]{1,200}", re.ASCII)  # visible ASCII without 
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
+@lru_cache(maxsize=256)
 def decode_secret(secret: str) -> bytes:
     """The key inside a secret: `whsec_` and the base64 of 24 to 64 bytes (Standard Webhooks, "Signature scheme").
 
@@ -138,4 +139,4 @@ def _only(headers: Headers, name: str, form: re.Pattern[str]) -> str:
 
 def _signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
     signed = f"{message_id}.{timestamp}.".encode("ascii") + body
-    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode("ascii")
+    return "v1," + binascii.b2a_base64(hmac.digest(key, signed, "sha256"), newline=False).decode("ascii")
