@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import socket
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from croupier.contract import Headers, HttpRequest, HttpResponse, SettingsError, TransportError, TransportProblem
-from croupier.net import ClientLimits, ClientTls, Guard, HttpClient, WalletClient
+from croupier.contract import Headers, HttpRequest, HttpResponse, TransportError, TransportProblem
+from croupier.net import ClientLimits, Guard, HttpClient, WalletClient
 
 Client = type[HttpClient] | type[WalletClient]
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -45,9 +37,7 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def serving(
-    answer: bytes | Handler, *, keep_open: bool = False, context: ssl.SSLContext | None = None
-) -> AsyncIterator[Server]:
+async def serving(answer: bytes | Handler, *, keep_open: bool = False) -> AsyncIterator[Server]:
     server = Server()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,9 +57,9 @@ async def serving(
         finally:
             writer.close()
 
-    listener = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
     host, port = listener.sockets[0].getsockname()
-    server.url = f"{'https' if context else 'http'}://{host}:{port}"
+    server.url = f"http://{host}:{port}"
     try:
         yield server
     finally:
@@ -327,145 +317,3 @@ async def test_a_full_pool_is_not_sent(client: Client) -> None:
         with pytest.raises(TransportError):
             await first
     assert len(server.requests) == 1
-
-
-# --- TLS, with throw-away keys made for the test
-
-
-class Authority:
-    """A certificate authority in a folder."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder = folder
-        self.name = name
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = (
-            self._builder(self.subject, self.key)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .add_extension(
-                x509.KeyUsage(
-                    digital_signature=True,
-                    key_cert_sign=True,
-                    crl_sign=True,
-                    content_commitment=False,
-                    key_encipherment=False,
-                    data_encipherment=False,
-                    key_agreement=False,
-                    encipher_only=False,
-                    decipher_only=False,
-                ),
-                critical=True,
-            )
-            .sign(self.key, hashes.SHA256())
-        )
-        self.file = folder / f"{name}.pem"
-        self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        now = dt.datetime.now(dt.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=1))
-        )
-
-    def issue(self, name: str, host: str) -> tuple[Path, Path]:
-        key = ec.generate_private_key(ec.SECP256R1())
-        try:
-            alternative: x509.GeneralName = x509.IPAddress(ip_address(host))
-        except ValueError:
-            alternative = x509.DNSName(host)
-        certificate = (
-            self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key)
-            .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-            .sign(self.key, hashes.SHA256())
-        )
-        files = self.folder / f"{name}.crt", self.folder / f"{name}.key"
-        files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        files[1].write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return files
-
-
-def server_context(files: tuple[Path, Path], client_ca: Path | None = None) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=client_ca)
-    context.load_cert_chain(*files)
-    if client_ca:
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-@asynccontextmanager
-async def quiet_handshakes() -> AsyncIterator[None]:
-    """A refused handshake is the server's error, too; asyncio would report it to the loop's handler."""
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _loop, _context: None)
-    try:
-        yield
-    finally:
-        loop.set_exception_handler(None)
-
-
-async def call(client: Client, server: Server, tls: ClientTls | None) -> HttpResponse:
-    async with client(guard=Guard.development(), tls=tls) as send:
-        return await send(HttpRequest("POST", server.url, body=b"{}"), 2.0)
-
-
-async def test_a_server_of_a_trusted_authority_is_called(client: Client, tmp_path: Path) -> None:
-    authority = Authority(tmp_path, "test-ca")
-    async with serving(HELLO, context=server_context(authority.issue("server", "127.0.0.1"))) as server:
-        assert (await call(client, server, ClientTls(ca=authority.file))).body == b"hello"
-
-
-@pytest.mark.parametrize("fault", ["unknown authority", "another host", "system authorities"])
-async def test_a_server_that_cannot_prove_who_it_is_gets_nothing(client: Client, tmp_path: Path, fault: str) -> None:
-    authority = Authority(tmp_path, "test-ca")
-    trusted = Authority(tmp_path, "other-ca") if fault == "unknown authority" else authority
-    files = authority.issue("server", "other.example" if fault == "another host" else "127.0.0.1")
-    tls = None if fault == "system authorities" else ClientTls(ca=trusted.file)
-    async with quiet_handshakes(), serving(HELLO, context=server_context(files)) as server:
-        with pytest.raises(TransportError, match="certificate") as caught:
-            await call(client, server, tls)
-    assert caught.value.problem is NOT_SENT
-    assert server.requests == []
-
-
-async def test_a_server_that_speaks_no_tls_gets_nothing(client: Client) -> None:
-    async with quiet_handshakes(), serving(HELLO) as server:
-        server.url = server.url.replace("http:", "https:")
-        with pytest.raises(TransportError) as caught:
-            await call(client, server, None)
-    assert caught.value.problem is NOT_SENT
-    assert server.requests == []
-
-
-async def test_the_hub_shows_its_client_certificate(client: Client, tmp_path: Path) -> None:
-    authority = Authority(tmp_path, "test-ca")
-    context = server_context(authority.issue("server", "127.0.0.1"), client_ca=authority.file)
-    certificate, key = authority.issue("hub", "hub.example")
-    async with quiet_handshakes(), serving(HELLO, context=context) as server:
-        assert (
-            await call(client, server, ClientTls(ca=authority.file, certificate=certificate, key=key))
-        ).status == 200
-        with pytest.raises(TransportError):
-            await call(client, server, ClientTls(ca=authority.file))
-    assert len(server.requests) == 1
-
-
-def test_a_certificate_file_that_is_none_is_a_setting_that_is_wrong(tmp_path: Path) -> None:
-    empty = tmp_path / "empty.pem"
-    empty.write_text("nothing")
-    with pytest.raises(SettingsError, match=r"tls\.ca"):
-        ClientTls(ca=tmp_path / "missing.pem").context()
-    with pytest.raises(SettingsError, match=r"tls\.ca"):
-        ClientTls(ca=empty).context()
-    with pytest.raises(SettingsError, match=r"tls\.certificate"):
-        ClientTls(certificate=empty).context()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import cache
 from typing import cast
 
 import pytest
 
 from croupier.contract import HttpRequest, HttpResponse, TransportError, TransportProblem
-from croupier.net import ClientLimits, ClientTls, Guard, HttpClient, WalletClient
+from croupier.net import ClientLimits, Guard, HttpClient, WalletClient
 
 Client = type[HttpClient | WalletClient]
 NO_ANSWER = TransportProblem.NO_ANSWER
@@ -21,18 +19,6 @@ NOT_SENT = TransportProblem.NOT_SENT
 
 only_for_wallets = pytest.mark.parametrize("client", [WalletClient])
 """What aiohttp's client, which `HttpClient` is built on, sees more loosely."""
-
-
-class OneContext(ClientTls):
-    """No test here speaks TLS, and to read the system's authorities each time takes most of its time."""
-
-    @staticmethod
-    @cache
-    def _made() -> ssl.SSLContext:
-        return ssl.create_default_context()
-
-    def context(self) -> ssl.SSLContext:
-        return self._made()
 
 
 class Peer:
@@ -98,7 +84,7 @@ def client(request: pytest.FixtureRequest) -> Client:
 
 
 def made(client: Client, limits: ClientLimits | None = None) -> HttpClient | WalletClient:
-    return client(guard=Guard.development(), limits=limits, tls=OneContext())
+    return client(guard=Guard.development(), limits=limits)
 
 
 async def bet(send: HttpClient | WalletClient, wallet: Peer, body: bytes, seconds: float = 2.0) -> HttpResponse:
