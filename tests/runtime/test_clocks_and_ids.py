@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -28,6 +31,28 @@ def test_ids_have_their_promised_shape_and_do_not_repeat(ids: Ids) -> None:
     assert len(set(tokens)) == 50
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", token) for token in tokens)
     assert all(0 <= ids.jitter() < 1 for _ in range(200))
+
+
+def test_a_uuid_says_how_it_was_made() -> None:
+    ids = SystemIds()
+    assert {uuid.UUID(ids.new_id()).variant for _ in range(600)} == {uuid.RFC_4122}
+
+
+def test_threads_never_get_the_same_chance() -> None:
+    ids = SystemIds()
+    with ThreadPoolExecutor(8) as pool:
+        rows = list(pool.map(lambda _: [ids.nonce() for _ in range(2_000)], range(8)))
+    assert len({nonce for row in rows for nonce in row}) == 16_000
+
+
+def test_a_forked_process_has_chance_of_its_own() -> None:
+    program = (
+        "import os\nfrom croupier.runtime.ids import SystemIds\nids = SystemIds()\nids.nonce()\n"
+        "child = os.fork()\nos.write(1, (ids.nonce() + ' ').encode())\nchild and os.waitpid(child, 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    one, other = done.stdout.split()
+    assert one != other
 
 
 def test_the_same_seed_gives_the_same_row() -> None:

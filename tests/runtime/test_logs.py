@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import io
 import json
 import logging
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import croupier
-from croupier.runtime.clocks import VirtualClock
-from croupier.runtime.logs import FIELDS, capture_libraries, make_log, one_line
+from croupier.runtime.logs import FIELDS, capture_libraries, make_log
 
 CANARY = "canary-7f3a"
 
@@ -98,18 +102,122 @@ def test_events_below_the_level_are_left_out() -> None:
     assert [line["event"] for line in lines(stream)] == ["loud"]
 
 
-async def test_a_block_is_one_line_with_its_duration() -> None:
+def test_a_field_that_is_withheld_does_not_hide_the_others() -> None:
     stream = io.StringIO()
-    clock = VirtualClock()
-    with one_line(make_log(stream=stream), clock, "feed_read", connection="acme") as line:
-        await clock.advance(0.25)
-        line["count"] = 3
-    with pytest.raises(KeyError), one_line(make_log(stream=stream), clock, "feed_read"):
-        raise KeyError(CANARY)
-    good, bad = lines(stream)
-    assert (good["duration_us"], good["count"], good["level"]) == (250_000, 3, "info")
-    assert (bad["fault"], bad["level"]) == ("KeyError", "warning")
-    assert CANARY not in stream.getvalue()
+    log = make_log(stream=stream)
+    for _ in range(2):
+        log.info("x", player=CANARY, operator="op", token=CANARY)
+    for line in lines(stream):
+        assert (line["operator"], line["withheld"]) == ("op", ["player", "token"])
+
+
+def test_half_a_character_costs_no_line() -> None:
+    stream = io.StringIO()
+    make_log(stream=stream).info("x", operation="half \udcff", count=1)
+    (line,) = lines(stream)
+    assert line["count"] == 1
+
+
+def test_a_time_is_told_to_the_microsecond() -> None:
+    stream = io.StringIO()
+    before = datetime.now(UTC)
+    make_log(stream=stream).info("x")
+    (line,) = lines(stream)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line["timestamp"])
+    assert before <= datetime.fromisoformat(line["timestamp"]) <= datetime.now(UTC)
+
+
+# --- lines that are held back -----------------------------------------------------------------------------------------
+
+
+async def test_held_lines_are_written_together_after_their_time() -> None:
+    stream = io.StringIO()
+    log = make_log(stream=stream, hold_seconds=0.05)
+    for count in range(3):
+        log.info("x", count=count)
+    assert stream.getvalue() == ""
+    await asyncio.sleep(0.1)
+    assert [line["count"] for line in lines(stream)] == [0, 1, 2]
+    log.info("x", count=3)
+    await asyncio.sleep(0.1)
+    assert len(lines(stream)) == 4
+
+
+@pytest.mark.parametrize("level", ["warning", "error"])
+async def test_a_grave_line_is_written_at_once_with_those_before_it(level: str) -> None:
+    stream = io.StringIO()
+    log = make_log(stream=stream, hold_seconds=60)
+    log.info("x")
+    getattr(log, level)("y")
+    assert [line["event"] for line in lines(stream)] == ["x", "y"]
+
+
+async def test_no_more_is_held_than_a_limit() -> None:
+    stream = io.StringIO()
+    log = make_log(stream=stream, hold_seconds=60)
+    for _ in range(1_000):
+        log.info("x", operation="o" * 200)
+    assert 800 < len(lines(stream)) < 1_000
+
+
+def test_without_an_event_loop_nothing_is_held() -> None:
+    stream = io.StringIO()
+    log = make_log(stream=stream, hold_seconds=60)
+    log.info("x")
+    assert len(lines(stream)) == 1
+
+
+def test_a_second_event_loop_does_not_wait_for_the_first() -> None:
+    stream = io.StringIO()
+    log = make_log(stream=stream, hold_seconds=0.05)
+
+    async def tell(seconds: float) -> None:
+        log.info("x")
+        await asyncio.sleep(seconds)
+
+    asyncio.run(tell(0))
+    asyncio.run(tell(0.2))
+    assert len(lines(stream)) == 2
+
+
+async def test_a_stream_that_takes_nothing_does_not_stop_the_work() -> None:
+    stream = io.StringIO()
+    log = make_log(stream=stream, hold_seconds=60)
+    log.info("x")
+    stream.close()
+    log.error("y")
+
+
+PROGRAM = """
+import asyncio, os, sys
+from croupier.runtime.logs import make_log
+
+async def main():
+    log = make_log(hold_seconds=60)
+    log.info("held")
+    {end}
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "events"),
+    [
+        ("", 0, ["held"]),
+        ("sys.exit(3)", 3, ["held"]),
+        ("raise RuntimeError('crashed')", 1, ["held"]),
+        ("log.error('grave'); os.kill(os.getpid(), 9)", -9, ["held", "grave"]),
+        ("child = os.fork(); child and os.waitpid(child, 0)", 0, ["held"]),
+    ],
+    ids=["end", "exit", "crash", "killed after an error", "fork"],
+)
+def test_what_is_held_is_written_once_when_a_process_ends(end: str, status: int, events: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(end=end)], capture_output=True, text=True, timeout=60, check=False
+    )
+    written = [json.loads(line)["event"] for line in done.stderr.splitlines() if line.startswith("{")]
+    assert (done.returncode, written) == (status, events)
 
 
 def test_what_libraries_tell_arrives_without_its_text() -> None:

@@ -27,6 +27,33 @@ def test_calls_are_counted_and_timed() -> None:
     assert 'croupier_wallet_calls_total{operation="bet",operator="op",outcome="unknown"} 1.0' in found
 
 
+def test_a_duration_on_a_bound_is_within_it_and_the_longest_ones_are_beyond_all() -> None:
+    metrics = Metrics()
+    for seconds in (0.001, 0.0011, 10.0, 11.0):
+        metrics.wallet_call(operator="op", operation="bet", outcome="applied", seconds=seconds)
+    found = rows(metrics)
+    for bound, count in (("0.001", 1), ("0.0025", 2), ("5.0", 2), ("10.0", 3), ("+Inf", 4)):
+        bucket = f'croupier_wallet_call_seconds_bucket{{le="{bound}",operation="bet",operator="op"}} {count}.0'
+        assert bucket in found
+    assert 'croupier_wallet_call_seconds_count{operation="bet",operator="op"} 4.0' in found
+    assert 'croupier_wallet_call_seconds_sum{operation="bet",operator="op"} 21.0021' in found
+
+
+def test_every_metric_keeps_its_name_and_kind() -> None:
+    types = {row.removeprefix("# TYPE ") for row in rows(Metrics()) if row.startswith("# TYPE croupier_")}
+    assert types == {
+        "croupier_api_call_seconds histogram",
+        "croupier_api_calls_total counter",
+        "croupier_deliveries gauge",
+        "croupier_ledger_movements gauge",
+        "croupier_provider_call_seconds histogram",
+        "croupier_provider_calls_total counter",
+        "croupier_provider_calls_under_way gauge",
+        "croupier_wallet_call_seconds histogram",
+        "croupier_wallet_calls_total counter",
+    }
+
+
 def test_gauges_show_what_is_now() -> None:
     metrics = Metrics()
     metrics.provider_calls_under_way(operator="op", count=3)

@@ -7,18 +7,20 @@ type and the places in the code are.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+import time
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import PurePath
 from traceback import extract_tb
 from types import TracebackType
 from typing import Any, Final, Protocol, TextIO
 
-from croupier.wallet.ports import Clock
+from croupier.runtime.log_output import HeldOutput
 
 FIELDS: Final = frozenset(
     "event level timestamp"
@@ -33,6 +35,7 @@ FIELDS: Final = frozenset(
 """Every field that may be written. Not on it, on purpose: players, sessions, tokens, addresses, bodies, headers."""
 
 _MAX_TEXT: Final = 300
+_LARGEST: Final = 2**63 - 1
 _MASKED: Final = re.compile(
     r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # e-mail addresses
     r"|eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"  # JSON web tokens
@@ -59,13 +62,14 @@ class Log(Protocol):
         """What must be looked into."""
 
 
-def make_log(level: str = "info", form: str = "json", stream: TextIO | None = None) -> Log:
+def make_log(level: str = "info", form: str = "json", stream: TextIO | None = None, hold_seconds: float = 0.0) -> Log:
     """A log that writes to a stream.
 
     Args:
         level: The lowest level that is written: `debug`, `info`, `warning` or `error`.
         form: `json` has one object a line; `console` is for people.
         stream: Where to; standard error by default.
+        hold_seconds: How long lines below `warning` may wait for others to be written with them.
     """
     import structlog
 
@@ -76,41 +80,44 @@ def make_log(level: str = "info", form: str = "json", stream: TextIO | None = No
     else:
         render = _json
     log: Log = structlog.wrap_logger(
-        structlog.WriteLogger(target),
-        processors=[structlog.processors.add_log_level, _stamp, redact, render],
+        HeldOutput(target, hold_seconds),
+        processors=[redact, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-    )
+    ).bind()  # else every line would bind anew
     return log
 
 
-def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
-    """Keep the fields that are on the list; a processor for structlog."""
-    fault = _fault(event.pop("exc_info", None))
-    kept = {name: _harmless(value) for name, value in {**event, **fault}.items() if name in FIELDS}
-    withheld = sorted(str(name) for name in event if name not in FIELDS)
-    return {**kept, "withheld": withheld} if withheld else kept
+def redact(_logger: object, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Keep the fields that are on the list, and say when it was and how grave; a processor for structlog."""
+    if "exc_info" in event:
+        event.update(_fault(event.pop("exc_info")))
+    for name in _unlisted(tuple(event)):
+        del event[name]
+        event.setdefault("withheld", []).append(name)
+    for name, value in event.items():
+        kind = type(value)
+        if kind is str:
+            if not value.isalnum() or len(value) > _MAX_TEXT:  # no pattern fits letters and digits alone
+                event[name] = _masked(value)
+        elif kind is int:
+            if not -_LARGEST <= value <= _LARGEST:
+                event[name] = "masked"
+        elif value is not None:
+            event[name] = _harmless(value)
+    event["level"] = level
+    event["timestamp"] = _now()
+    return event
 
 
-@contextmanager
-def one_line(log: Log, clock: Clock, event: str, **fields: Any) -> Iterator[dict[str, Any]]:
-    """Write one line when the block ends, with its duration, however it ends.
+@lru_cache(maxsize=512)
+def _unlisted(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The fields of an event that are not on the list, in order; a place in the code has always the same ones."""
+    return tuple(sorted(name for name in names if name not in FIELDS))
 
-    Example:
-        ```python
-        with one_line(log, clock, "feed_read", connection="acme") as line:
-            line["count"] = len(await read())
-        ```
-    """
-    started = clock.monotonic()
-    line = dict(fields)
-    try:
-        yield line
-    except BaseException as error:
-        line["fault"] = type(error).__name__
-        raise
-    finally:
-        line["duration_us"] = round((clock.monotonic() - started) * 1_000_000)
-        (log.warning if "fault" in line else log.info)(event, **line)
+
+@lru_cache(maxsize=2048)
+def _masked(text: str) -> str:
+    return _MASKED.sub("***", text)[:_MAX_TEXT]
 
 
 def capture_libraries(log: Log) -> None:
@@ -133,15 +140,30 @@ class _Bridge(logging.Handler):
         write("library", source=record.name, line=record.lineno, exc_info=record.exc_info)
 
 
-def _stamp(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    event["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return event
+class _Second:
+    """The text of the second that was last written."""
+
+    number = -1
+    text = ""
 
 
-def _json(_logger: object, _method: str, event: Mapping[str, Any]) -> str:
+def _now() -> str:
+    """The wall clock in UTC, to the microsecond."""
+    microseconds = time.time_ns() // 1_000
+    second, rest = divmod(microseconds, 1_000_000)
+    if second != _Second.number:
+        _Second.text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        _Second.number = second
+    return f"{_Second.text}.{rest:06d}Z"
+
+
+def _json(_logger: object, _level: str, event: MutableMapping[str, Any]) -> str:
     import orjson
 
-    return orjson.dumps(dict(event)).decode()
+    try:
+        return orjson.dumps(event).decode()
+    except TypeError:  # half a character, which UTF-8 has no bytes for
+        return json.dumps(event)
 
 
 def _fault(info: Any) -> dict[str, Any]:
@@ -170,9 +192,9 @@ def _harmless(value: Any) -> Any:
         case None | bool() | float():
             return value
         case int():
-            return value if abs(value) < 2**63 else "masked"
+            return value if -_LARGEST <= value <= _LARGEST else "masked"
         case str():
-            return _MASKED.sub("***", value)[:_MAX_TEXT]
+            return _masked(value)
         case list() | tuple():
             return [_harmless(item) for item in value[:20]]
         case _:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from croupier.accelerator.client import State
+from croupier.runtime.tallies import Levels, Tally, Timings
 
 if TYPE_CHECKING:
     from croupier.runtime.acceleration import Acceleration
@@ -71,54 +72,45 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=registry)
-        self._provider_calls = Counter(
+        self._provider_calls = Tally(
             "croupier_provider_calls",
             "Requests of providers that were answered.",
             ("operator", "connection", "operation", "verdict"),
-            registry=registry,
         )
-        self._provider_seconds = Histogram(
+        self._provider_seconds = Timings(
             "croupier_provider_call_seconds",
             "How long providers waited for an answer.",
             ("connection", "operation"),
-            buckets=_SECONDS,
-            registry=registry,
+            _SECONDS,
         )
-        self._under_way = Gauge(
-            "croupier_provider_calls_under_way",
-            "Requests of providers that are being worked on.",
-            ("operator",),
-            registry=registry,
+        self._under_way = Levels(
+            "croupier_provider_calls_under_way", "Requests of providers that are being worked on.", "operator"
         )
-        self._api_calls = Counter(
-            "croupier_api_calls", "Requests to the JSON APIs.", ("api", "operation", "status"), registry=registry
+        self._api_calls = Tally("croupier_api_calls", "Requests to the JSON APIs.", ("api", "operation", "status"))
+        self._api_seconds = Timings(
+            "croupier_api_call_seconds", "How long callers of the JSON APIs waited.", ("api", "operation"), _SECONDS
         )
-        self._api_seconds = Histogram(
-            "croupier_api_call_seconds",
-            "How long callers of the JSON APIs waited.",
-            ("api", "operation"),
-            buckets=_SECONDS,
-            registry=registry,
+        self._wallet_calls = Tally(
+            "croupier_wallet_calls", "Calls to operators' wallets.", ("operator", "operation", "outcome")
         )
-        self._wallet_calls = Counter(
-            "croupier_wallet_calls",
-            "Calls to operators' wallets.",
-            ("operator", "operation", "outcome"),
-            registry=registry,
+        self._wallet_seconds = Timings(
+            "croupier_wallet_call_seconds", "How long operators' wallets took.", ("operator", "operation"), _SECONDS
         )
-        self._wallet_seconds = Histogram(
-            "croupier_wallet_call_seconds",
-            "How long operators' wallets took.",
-            ("operator", "operation"),
-            buckets=_SECONDS,
-            registry=registry,
+        self._movements = Levels("croupier_ledger_movements", "Movements that are not settled, by state.", "state")
+        self._deliveries = Levels("croupier_deliveries", "Work that is owed to operators, by state.", "state")
+        collectors: tuple[Collector, ...] = (
+            self._provider_calls,
+            self._provider_seconds,
+            self._under_way,
+            self._api_calls,
+            self._api_seconds,
+            self._wallet_calls,
+            self._wallet_seconds,
+            self._movements,
+            self._deliveries,
         )
-        self._movements = Gauge(
-            "croupier_ledger_movements", "Movements that are not settled, by state.", ("state",), registry=registry
-        )
-        self._deliveries = Gauge(
-            "croupier_deliveries", "Work that is owed to operators, by state.", ("state",), registry=registry
-        )
+        for collector in collectors:
+            registry.register(collector)
 
     def provider_call(self, *, operator: str, connection: str, operation: str, verdict: str, seconds: float) -> None:
         """One request of a provider was answered.
@@ -130,30 +122,27 @@ class Metrics:
             verdict: `applied`, `declined`, `unknown` or `error`.
             seconds: How long it took.
         """
-        self._provider_calls.labels(operator, connection, operation, verdict).inc()
-        self._provider_seconds.labels(connection, operation).observe(seconds)
+        self._provider_calls.add((operator, connection, operation, verdict))
+        self._provider_seconds.observe((connection, operation), seconds)
 
     def provider_calls_under_way(self, *, operator: str, count: int) -> None:
         """How many requests of an operator's connections are being worked on."""
-        self._under_way.labels(operator).set(count)
+        self._under_way.now[operator] = count
 
     def api_call(self, *, api: str, operation: str, status: int, seconds: float) -> None:
         """One request of an API was answered; `operation` is the route's name."""
-        self._api_calls.labels(api, operation, str(status)).inc()
-        self._api_seconds.labels(api, operation).observe(seconds)
+        self._api_calls.add((api, operation, str(status)))
+        self._api_seconds.observe((api, operation), seconds)
 
     def wallet_call(self, *, operator: str, operation: str, outcome: str, seconds: float) -> None:
         """One call to a wallet ended; `outcome` is `applied`, `refused` or `unknown`."""
-        self._wallet_calls.labels(operator, operation, outcome).inc()
-        self._wallet_seconds.labels(operator, operation).observe(seconds)
+        self._wallet_calls.add((operator, operation, outcome))
+        self._wallet_seconds.observe((operator, operation), seconds)
 
     def ledger_states(self, counts: Mapping[str, int]) -> None:
         """What is not settled, as `Ledger.count_states` tells it: `movement.<state>` and `delivery.<state>`."""
         for prefix, gauge in (("movement.", self._movements), ("delivery.", self._deliveries)):
-            gauge.clear()
-            for name, count in counts.items():
-                if name.startswith(prefix):
-                    gauge.labels(name.removeprefix(prefix)).set(count)
+            gauge.now = {name.removeprefix(prefix): count for name, count in counts.items() if name.startswith(prefix)}
 
     def watch(self, acceleration: Acceleration) -> None:
         """Show what is kept at hand and what was refused by a rate, counted where it happens."""
