@@ -19,6 +19,7 @@ from croupier.ledger.sqlite import SqliteLedger
 from croupier.net.client import HttpClient
 from croupier.net.driver import FlowLimits
 from croupier.net.outbound import OutboundDriver
+from croupier.net.wallet_client import WalletClient
 from croupier.registry import Registry
 from croupier.runtime.acceleration import Acceleration, accelerate
 from croupier.runtime.clocks import SystemClock
@@ -39,9 +40,6 @@ LEASE_MS: Final = 20_000
 """How long an intent or a claimed delivery belongs to a process: longer than any call to a wallet may take."""
 
 CATCH_UP_SECONDS: Final = 5.0
-LOG_HOLD_SECONDS: Final = 0.1
-"""How long a line of the log below `warning` may wait for others: what a process that is killed may lose of them."""
-
 """How often a process looks for configuration that another one changed."""
 
 
@@ -64,7 +62,8 @@ class Hub:
         gateway: The providers' entrance.
         metrics: Counts.
         outbound: Calls to providers.
-        client: The way out.
+        client: The way to providers.
+        wallet_client: The way to operators' wallets.
         owner: This process, as the ledger registered it.
         acceleration: What is kept at hand, and the server for what may be lost.
         draining: Whether it takes no more work.
@@ -85,6 +84,7 @@ class Hub:
     metrics: Metrics
     outbound: OutboundDriver
     client: HttpClient
+    wallet_client: WalletClient
     owner: Owner
     acceleration: Acceleration
     draining: bool = False
@@ -149,6 +149,7 @@ class Hub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.engine.drain()
         await self.acceleration.close()
+        await self.wallet_client.close()
         await self.client.close()
         await self.ledger.close()
 
@@ -187,7 +188,7 @@ async def build(settings: Settings, environ: Mapping[str, str]) -> Hub:
     Raises:
         FixConfigurationError: Settings, keys or the database cannot be used as they are.
     """
-    log = make_log(settings.telemetry.level, settings.telemetry.format, hold_seconds=LOG_HOLD_SECONDS)
+    log = make_log(settings.telemetry.level, settings.telemetry.format)
     ledger = open_ledger(settings)
     await ledger.start()
     try:
@@ -204,7 +205,9 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
     acceleration = accelerate(settings, token_key, clock, ids, log)
     metrics = Metrics()
     metrics.watch(acceleration)
-    client = HttpClient(limits=settings.outgoing.limits(), guard=settings.outgoing.guard(), tls=settings.outgoing.tls())
+    limits, guard, tls = settings.outgoing.limits(), settings.outgoing.guard(), settings.outgoing.tls()
+    client = HttpClient(limits=limits, guard=guard, tls=tls)
+    wallet_client = WalletClient(limits=limits, guard=guard, tls=tls)
     sessions = SessionService(
         ledger,
         clock,
@@ -214,7 +217,7 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         cache=acceleration.sessions,
     )
     bell = Bell(clock, acceleration.bells)
-    channel = Channel(ledger, client, clock, ids, metrics)
+    channel = Channel(ledger, wallet_client, clock, ids, metrics)
     engine = Engine(
         ledger=ledger,
         sessions=sessions,
@@ -265,6 +268,7 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         metrics=metrics,
         outbound=OutboundDriver(client, ledger, clock, ids, FlowLimits(total_seconds=settings.limits.request_seconds)),
         client=client,
+        wallet_client=wallet_client,
         owner=owner,
         acceleration=acceleration,
     )
