@@ -39,6 +39,9 @@ from croupier.web.gateway import Gateway, GatewayLimits
 LEASE_MS: Final = 20_000
 """How long an intent or a claimed delivery belongs to a process: longer than any call to a wallet may take."""
 
+LOG_HOLD_SECONDS: Final = 0.1
+"""How long a line of the log below `warning` may wait for others: what a process that is killed may lose of them."""
+
 CATCH_UP_SECONDS: Final = 5.0
 """How often a process looks for configuration that another one changed."""
 
@@ -188,7 +191,7 @@ async def build(settings: Settings, environ: Mapping[str, str]) -> Hub:
     Raises:
         FixConfigurationError: Settings, keys or the database cannot be used as they are.
     """
-    log = make_log(settings.telemetry.level, settings.telemetry.format)
+    log = make_log(settings.telemetry.level, settings.telemetry.format, hold_seconds=LOG_HOLD_SECONDS)
     ledger = open_ledger(settings)
     await ledger.start()
     try:
