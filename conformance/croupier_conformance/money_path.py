@@ -39,7 +39,7 @@ from croupier.contract import (
     WalletPolicy,
     WireAmount,
 )
-from croupier.ledger.port import MovementFilter, Page
+from croupier.ledger.port import Change, MovementFilter, Page
 from croupier.ledger.records import MovementRow, PlayerRow, SessionRow, SessionState
 from croupier.ledger.sqlite import SqliteLedger
 from croupier.runtime.ids import SeededIds
@@ -72,7 +72,7 @@ class TableSessions:
             return DeclineReason.SESSION_UNKNOWN
         return Admission(session=session, token=token) if self.is_live(session) else DeclineReason.SESSION_EXPIRED
 
-    async def by_token(self, connection: Connection, token: str) -> SessionRow | None:
+    async def by_token(self, connection: Connection, token: str, *, fresh: bool = True) -> SessionRow | None:
         return next((session for session in self.sessions.values() if session.launch_hash == token), None)
 
     async def latest(self, connection: Connection, player: str) -> SessionRow | None:
@@ -124,6 +124,7 @@ class MoneyPath:
         ledger: The durable record.
         engine: What handles plays; another one after a `crash`.
         deliveries: The worker; another one after a `crash`.
+        running: The plays under way: they go on when their caller is gone.
     """
 
     connections: OneConnection
@@ -138,6 +139,7 @@ class MoneyPath:
     engine: Engine
     deliveries: Deliveries
     working: asyncio.Task[None] | None = None
+    running: set[asyncio.Task[Any]] = field(factory=set)
 
     @property
     def connection(self) -> Connection:
@@ -229,6 +231,8 @@ class MoneyPath:
             launch_expires_at=now + 60_000,
         )
         self.sessions.players[alias] = player
+        if await self.ledger.session(OPERATOR, session.session) is None:
+            await self.ledger.commit(Change(operator=OPERATOR, sessions=(session,)))
         self.sessions.sessions[player] = session
         self.wallet.balances[f"op-{alias}"] = opening
 
@@ -251,7 +255,7 @@ class MoneyPath:
         """Lose the process where it stands; another one begins on the same ledger. What is on its way arrives."""
         worked = self.working is not None
         self.rest()
-        lost = sorted(self.engine._running, key=_born)  # noqa: SLF001 # a crash asks nobody
+        lost = sorted(self.running, key=_born)
         for task in lost:
             task.cancel()
         await asyncio.gather(*lost, return_exceptions=True)
@@ -276,7 +280,12 @@ class MoneyPath:
         budget = self.connection.policies.default.operator_budget_ms / 1000 if seconds is None else seconds
         deadline = self.clock.monotonic() + budget
         try:
-            return await self.engine.handle(self.connection, Calls(tuple(calls)), trace="trace", deadline=deadline)
+            work = asyncio.ensure_future(
+                self.engine.handle(self.connection, Calls(tuple(calls)), trace="trace", deadline=deadline)
+            )
+            self.running.add(work)
+            work.add_done_callback(self.running.discard)
+            return await asyncio.shield(work)
         except asyncio.CancelledError:
             caller = asyncio.current_task()
             if caller is None or caller.cancelling():

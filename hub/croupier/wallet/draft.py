@@ -18,6 +18,7 @@ from croupier.ledger.records import (
     MovementState,
     RoundRow,
     RoundState,
+    SessionRow,
     changed,
 )
 from croupier.wallet.identity import derived_id
@@ -98,13 +99,16 @@ class Draft:
         body = {"movement": row.movement, "task": task.value}
         self.events.append(Event(kind=f"delivery.{state.value}", subject=row.movement, at=self.now, body=body))
 
-    def change(self, round_row: RoundRow | None, *, stored: bool, closes: bool = False) -> Change:
+    def change(
+        self, round_row: RoundRow | None, *, stored: bool, closes: bool = False, rests_on: SessionRow | None = None
+    ) -> Change:
         """One command of everything.
 
         Args:
             round_row: The round that the movements are in, as it was read, or as it is to be made.
             stored: Whether that round exists already.
             closes: Whether the round ends now.
+            rests_on: The session that must still be as it was read.
         """
         changes = [(None, row) for row in self.movements] + self.updates
         rounds = tallied(round_row, changes, stored=stored)
@@ -114,6 +118,7 @@ class Draft:
             self.events.append(Event(kind="round.closed", subject=round_row.round, at=self.now))
         return Change(
             operator=self.operator,
+            expects=((rests_on.session, rests_on.version),) if rests_on is not None else (),
             movements=tuple(self.movements),
             keys=tuple(self.keys),
             updates=tuple(Update(after) for _before, after in self.updates),

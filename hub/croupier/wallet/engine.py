@@ -52,6 +52,7 @@ from croupier.ledger.records import MovementRow, MovementState, RoundState, Sess
 from croupier.wallet.answers import by_movement, none_before_all, outcome_of, overall, same_for_all
 from croupier.wallet.channel import Channel
 from croupier.wallet.draft import Draft, is_empty
+from croupier.wallet.guess import NOTHING, Guesses, may_be_new
 from croupier.wallet.intended import OF_ITS_BETS, Identity, Intended, intend, key_of, scope_of
 from croupier.wallet.machine import LIVE
 from croupier.wallet.parties import Connection, Games, Request, Sessions
@@ -107,12 +108,16 @@ class Engine:
         self._resolver = Resolver(ledger, sessions, games)
         self._people = People(ledger, sessions, channel, self._resolver)
         self._sender = Sender(channel, Settler(ledger, clock, bell.ring))
-        self._running: set[asyncio.Task[tuple[Result, ...]]] = set()
+        self._guesses = Guesses()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def handle(self, connection: Connection, calls: Calls, *, trace: str, deadline: float) -> tuple[Result, ...]:
         """Handle the calls of one request, in order.
 
-        The work goes on and is recorded if the caller is cancelled.
+        Not to be cancelled: money may be on its way, and what becomes of it must be recorded. Whoever may be cut off
+        runs this as a task of its own and lets it end.
 
         Args:
             connection: The connection they came by.
@@ -124,10 +129,14 @@ class Engine:
             StoreUnavailableError: The ledger cannot store it; what was sent before that will be recovered.
         """
         request = Request(connection=connection, trace=trace, deadline=deadline)
-        task = asyncio.ensure_future(self._all(request, calls))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            return tuple([await self._call(request, call) for call in calls.items])
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
 
     async def wallet_player(self, connection: Connection, row: MovementRow) -> WalletPlayer:
         """Whose wallet a movement goes to."""
@@ -135,11 +144,7 @@ class Engine:
 
     async def drain(self) -> None:
         """Wait until everything that was begun is recorded."""
-        while self._running:
-            await asyncio.wait(set(self._running))
-
-    async def _all(self, request: Request, calls: Calls) -> tuple[Result, ...]:
-        return tuple([await self._call(request, call) for call in calls.items])
+        await self._idle.wait()
 
     async def _call(self, request: Request, call: Call) -> Result:
         match call:
@@ -185,7 +190,7 @@ class Engine:
         """Movements that begin together: one plan, one commit before the wallet is called."""
         connection = request.connection
         policy = connection.policies.of(play.operation)
-        identity = await self._resolver.play(connection, play)
+        identity = await self._resolver.play(connection, play, fresh=False)
         if reason := unidentified(identity, play):
             return same_for_all(play, Declined(reason=reason))
         bets = any(movement.direction is Direction.DEBIT for movement in play.movements)
@@ -201,18 +206,43 @@ class Engine:
         """Plan and make the intent durable; waits for what is in flight as long as there is time."""
         attempt = self._attempt(self._ids.new_id(), request.deadline)
         lock = f"{request.connection.operator.id}/{identity.round or identity.player or request.connection.id}"
+        rollback = play.movements[0].kind is MovementKind.ROLLBACK
+        guess = may_be_new(play)
         for _try in range(MAX_TRIES):
             async with self._locks.hold(lock):
+                if guess and self._guesses.worth(identity.connection):
+                    guess = False
+                    if begun := await self._begin_unread(play, policy, identity, attempt):
+                        return begun
                 situation, intended = await self._situation(play, policy, identity, attempt)
-                rollback = play.movements[0].kind is MovementKind.ROLLBACK
                 plan = plan_rollback(situation, intended[0]) if rollback else plan_forward(situation, intended)
                 if not await self._write(plan):
+                    identity = await self._resolver.play(request.connection, play)
                     continue
             waits = next((item for item in plan.steps if isinstance(item, WaitFor)), None)
             if waits is None or not await self._bell.wait(waits.movement, request.deadline):
+                if guess and situation.snapshot == NOTHING:
+                    self._guesses.right(identity.connection)
                 return Begun(situation=situation, intended=intended, plan=plan)
             attempt = self._attempt(attempt.play, request.deadline)
         raise StoreUnavailableError("other writers came first too often")
+
+    async def _begin_unread(self, play: Play, policy: Policy, identity: Identity, attempt: Attempt) -> Begun | None:
+        """Begin bets that are most likely new, in a round that most likely is, without reading the ledger first.
+
+        Only a plan that does nothing but begin every movement is written: its keys and its round are then judged by
+        the ledger itself, which refuses it if any of them is there.
+        """
+        situation = Situation(play=play, policy=policy, identity=identity, snapshot=NOTHING, attempt=attempt)
+        intended = intend(play, policy, identity)
+        plan = plan_forward(situation, intended)
+        if not all(isinstance(item, SendIt) for item in plan.steps):
+            return None
+        if await self._write(plan):
+            self._guesses.right(identity.connection)
+            return Begun(situation=situation, intended=intended, plan=plan)
+        self._guesses.wrong(identity.connection)
+        return None
 
     def _attempt(self, play: str, deadline: float) -> Attempt:
         """A new attempt; nobody takes its movements over while the wallet may still answer in time."""

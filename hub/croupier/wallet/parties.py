@@ -122,8 +122,15 @@ class Sessions(Protocol):
     async def admit(self, connection: Connection, token: str, *, rotate: bool) -> Admission | DeclineReason:
         """Exchange a launch token (once) or a session token; `SESSION_UNKNOWN` or `SESSION_EXPIRED` otherwise."""
 
-    async def by_token(self, connection: Connection, token: str) -> SessionRow | None:
-        """The session of a launch or session token, whatever its state."""
+    async def by_token(self, connection: Connection, token: str, *, fresh: bool = True) -> SessionRow | None:
+        """The session of a launch or session token, whatever its state.
+
+        Args:
+            connection: Where the token was presented.
+            token: What the provider sent.
+            fresh: Whether it must be as it is stored now. Otherwise it may be as it was a while ago: what is decided
+                on it is then only written if it has not changed since (`croupier.ledger.port.Change.expects`).
+        """
 
     async def latest(self, connection: Connection, player: str) -> SessionRow | None:
         """The player's newest session with the connection, whatever its state."""

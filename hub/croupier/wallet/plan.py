@@ -29,7 +29,7 @@ from croupier.contract import (
 )
 from croupier.ledger.port import Change, Snapshot
 from croupier.ledger.records import Event as LedgerEvent
-from croupier.ledger.records import Key, MovementRow, MovementState, RoundRow, RoundState, changed
+from croupier.ledger.records import Key, MovementRow, MovementState, RoundRow, RoundState, SessionRow, changed
 from croupier.wallet.draft import Draft
 from croupier.wallet.intended import BETS, COUNTED_WINS, OF_ITS_BETS, ROUND_WINS, Identity, Intended, same_content
 from croupier.wallet.machine import LIVE, UNDONE, Event
@@ -145,9 +145,9 @@ class Situation:
         """An empty draft."""
         return Draft(self.operator, self.attempt.now)
 
-    def change(self, draft: Draft) -> Change:
-        """The draft as one command, with this play's round counted anew."""
-        return draft.change(round_of(self), stored=self.snapshot.round is not None)
+    def change(self, draft: Draft, *, rests_on: SessionRow | None = None) -> Change:
+        """The draft as one command, with this play's round counted anew; refused if the session has changed."""
+        return draft.change(round_of(self), stored=self.snapshot.round is not None, rests_on=rests_on)
 
     def existing(self, intended: Intended) -> MovementRow | None:
         """The stored movement that this is a message of."""
@@ -176,7 +176,9 @@ def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
         if isinstance(following, SendIt) and situation.existing(movement) is None:
             row = _linked(following.row, movement, situation, intended)
             steps[place] = SendIt(draft.insert(row, movement.every_key))
-    return Plan(change=situation.change(draft), steps=tuple(steps))
+    begins = any(isinstance(following, SendIt) for following in steps)
+    session = situation.identity.session if begins and any(movement.is_bet for movement in intended) else None
+    return Plan(change=situation.change(draft, rests_on=session), steps=tuple(steps))
 
 
 def _intent(situation: Situation, movement: Intended) -> MovementRow:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from croupier.contract import Currency, DeclineReason, DedupeScope, MovementKind, Play, UnknownCurrencyError
 from croupier.ledger.port import Ledger, Look
 from croupier.ledger.records import GrantRow, MovementRow, SessionRow
@@ -21,10 +19,13 @@ class Resolver:
         self._games = games
 
     async def person(
-        self, connection: Connection, *, alias: str | None, token: str | None
+        self, connection: Connection, *, alias: str | None, token: str | None, fresh: bool = True
     ) -> tuple[str, SessionRow | None]:
-        """The surrogate (empty if unknown) and the session of a token, or else the player's newest."""
-        session = await self._sessions.by_token(connection, token) if token else None
+        """The surrogate (empty if unknown) and the session of a token, or else the player's newest.
+
+        `fresh` is as in `croupier.wallet.parties.Sessions.by_token`.
+        """
+        session = await self._sessions.by_token(connection, token, fresh=fresh) if token else None
         if alias is None:
             return (session.player, session) if session else ("", None)
         player = await self._sessions.player(connection, alias)
@@ -34,43 +35,44 @@ class Resolver:
             session = None if token else await self._sessions.latest(connection, player)
         return player, session
 
-    async def play(self, connection: Connection, play: Play) -> Identity:
-        """The identity of a play; `player` is empty where nothing tells."""
-        player, session = await self.person(connection, alias=play.player, token=play.session)
-        grant = await self._grant(connection, play)
+    async def play(self, connection: Connection, play: Play, *, fresh: bool = True) -> Identity:
+        """The identity of a play; `player` is empty where nothing tells. `fresh` is as in `person`."""
+        player, session = await self.person(connection, alias=play.player, token=play.session, fresh=fresh)
+        grant = (
+            await self._ledger.grant(connection.operator.id, connection.id, play.grant)
+            if play.grant is not None
+            else None
+        )
         if not player and play.player is None and grant is not None:
             player = grant.player
-        base = Identity(
-            connection=connection, operation=play.operation, player=player, grant=grant, provider_round=play.round
-        )
-        referred = await self._referred(play, base) if not player and play.player is None else None
+        referred = await self._referred(connection, play, grant) if not player and play.player is None else None
         if referred is not None:
-            base = evolve(base, player=referred.player)
-        if session is None and base.player and not _has_bets(play):
-            session = await self._sessions.latest(connection, base.player)
+            player = referred.player
+        if session is None and player and not _has_bets(play):
+            session = await self._sessions.latest(connection, player)
         code = play.game or (session.route if session else None) or (referred.route if referred else None)
-        return evolve(
-            base,
+        return Identity(
+            connection=connection,
+            operation=play.operation,
+            player=player,
+            currency=self._currency(connection, play, session, grant, referred),
             session=session,
             live=session is not None and self._sessions.is_live(session),
-            currency=self._currency(connection, play, session, grant, referred),
+            grant=grant,
+            provider_round=play.round,
+            route=self._games.route(connection.id, code) if code else None,
             code=code,
             wire_currency=play.currency,
-            route=self._games.route(connection.id, code) if code else None,
         )
 
-    async def _grant(self, connection: Connection, play: Play) -> GrantRow | None:
-        if play.grant is None:
-            return None
-        return await self._ledger.grant(connection.operator.id, connection.id, play.grant)
-
-    async def _referred(self, play: Play, base: Identity) -> MovementRow | None:
+    async def _referred(self, connection: Connection, play: Play, grant: GrantRow | None) -> MovementRow | None:
         """A movement that the play refers to, or repeats."""
-        policy = base.connection.policies.of(play.operation)
+        base = Identity(connection=connection, operation=play.operation, grant=grant, provider_round=play.round)
+        policy = connection.policies.of(play.operation)
         scope = scope_of(policy, base)
         targets = [item.target.key for item in play.movements if item.target and item.target.key]
         keys = tuple(key_of(key, scope, base) for key in (*targets, *(key for m in play.movements for key in m.keys)))
-        found = await self._ledger.look(Look(operator=base.connection.operator.id, keys=keys))
+        found = await self._ledger.look(Look(operator=connection.operator.id, keys=keys))
         return next((row for key in keys if (row := found.keys.get(key)) is not None and row.player), None)
 
     def _currency(

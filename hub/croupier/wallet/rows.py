@@ -20,7 +20,6 @@ from croupier.wallet.intended import BETS, COUNTED_WINS
 from croupier.wallet.machine import LIVE, Shape
 from croupier.wallet.parties import Connection
 
-
 _DEBIT: Final = Direction.DEBIT.value
 _CREDIT: Final = Direction.CREDIT.value
 _NET: Final = MovementKind.BET_AND_WIN.value
