@@ -8,23 +8,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlencode
 
 from attrs import evolve
 
 from croupier.contract.adapter import AdapterSpec, AliasRule, Proof, Route, Verified
 from croupier.contract.calls import Calls
 from croupier.contract.capabilities import Capability
-from croupier.contract.errors import CroupierError, MalformedRequestError
+from croupier.contract.errors import CroupierError
+from croupier.contract.forms import read_form
 from croupier.contract.http import HttpRequest, HttpResponse
 from croupier.contract.outcomes import Result
+from croupier.contract.redaction import safe_form
 from croupier.contract.secrets import Credentials, SecretField
 from croupier_pragmatic import codes, mapping, wire
 from croupier_pragmatic import render as answers
 from croupier_pragmatic.outbound import ProviderApi
 from croupier_pragmatic.settings import SECRET, FrbCreditOn, PragmaticSettings, check
 
-_UNSAFE_FIELDS: Final = frozenset({"token", "previousToken", "ipAddress", "jackpotDetails", "chosenBalance"})
+_SAFE_FIELDS: Final = wire.FIELDS - {"token", "previousToken", "ipAddress", "jackpotDetails", "chosenBalance"}
+_ROUTES: Final = tuple(
+    [Route("POST", f"/{name}{ending}", name) for name in codes.OPERATIONS for ending in (".html", "")]
+)
 
 
 class PragmaticAdapter(ProviderApi):
@@ -47,10 +51,10 @@ class PragmaticAdapter(ProviderApi):
         self.spec = evolve(SPEC, capabilities=SPEC.capabilities - unused)
 
     def routes(self) -> Sequence[Route]:
-        return tuple(Route("POST", f"/{name}{ending}", name) for name in codes.OPERATIONS for ending in (".html", ""))
+        return _ROUTES
 
     def verify(self, request: HttpRequest, credentials: Credentials, now: datetime) -> Verified:
-        fields = wire.read_form(request.body)
+        fields = read_form(request.body)
         wire.refuse_ambiguous(fields)
         wire.prove(fields, credentials)
         return Verified(request, fields)
@@ -68,44 +72,19 @@ class PragmaticAdapter(ProviderApi):
 
     def redact(self, request: HttpRequest) -> HttpRequest:
         """The method, the path, and the fields that hold neither a secret nor anything personal."""
-        try:
-            fields = wire.read_form(request.body)
-        except MalformedRequestError:
-            fields = {}
-        kept = {name: value for name, value in fields.items() if name in wire.FIELDS - _UNSAFE_FIELDS}
-        return HttpRequest(request.method, request.path, body=urlencode(kept).encode("ascii"))
+        return HttpRequest(request.method, request.path, body=safe_form(request.body, _SAFE_FIELDS))
 
 
 SPEC: Final = AdapterSpec(
     slug="pragmatic",
     name="Pragmatic Play",
     proof=Proof.FIELD_MAC,
-    capabilities=frozenset(
-        {
-            Capability.AUTHENTICATE,
-            Capability.BALANCE,
-            Capability.BET,
-            Capability.WIN,
-            Capability.ROLLBACK_BET,
-            Capability.ADJUSTMENT,
-            Capability.CLOSE_ROUND,
-            Capability.PROMO_WIN,
-            Capability.JACKPOT_WIN,
-            Capability.BONUS_WIN,
-            Capability.FREE_BET,
-            Capability.LAUNCH,
-            Capability.LAUNCH_DEMO,
-            Capability.GAME_LIST,
-            Capability.BET_SCALES,
-            Capability.FREE_ROUNDS_ISSUE,
-            Capability.FREE_ROUNDS_CANCEL,
-            Capability.FREE_ROUNDS_LIST,
-            Capability.ROUND_REPLAY,
-            Capability.TRANSACTION_LOG,
-            Capability.ROUND_LOG,
-            Capability.END_SESSION,
-            Capability.CANCEL_ROUND,
-        }
+    capabilities=Capability.of(
+        """
+        authenticate balance bet win rollback_bet adjustment close_round promo_win jackpot_win bonus_win free_bet
+        launch launch_demo game_list bet_scales free_rounds_issue free_rounds_cancel free_rounds_list round_replay
+        transaction_log round_log end_session cancel_round
+        """
     ),
     secrets=(SecretField(SECRET, "The secret key that the provider gives with the account: it makes every hash."),),
     settings=PragmaticSettings,

@@ -7,18 +7,13 @@ rollback"; the choices where sources differ: `reference/protocols/README.md`, "W
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum, unique
+from enum import unique
 from typing import Final
 
 from attrs import evolve
 
-from croupier.contract.errors import (
-    AuthenticationError,
-    CroupierError,
-    DeclinedError,
-    FixRequestError,
-    ForbiddenError,
-)
+from croupier.contract.codes import WireCode, by_reason
+from croupier.contract.errors import AuthenticationError, CroupierError, DeclinedError, FixRequestError, ForbiddenError
 from croupier.contract.outcomes import DeclineReason
 from croupier.contract.policy import (
     FreeRoundsCredit,
@@ -44,116 +39,60 @@ REFUND: Final = "refund"
 PROMO_WIN: Final = "promoWin"
 ADJUSTMENT: Final = "adjustment"
 
-OPERATIONS: Final = (
-    AUTHENTICATE,
-    BALANCE,
-    BET,
-    RESULT,
-    BONUS_WIN,
-    JACKPOT_WIN,
-    END_ROUND,
-    REFUND,
-    PROMO_WIN,
-    ADJUSTMENT,
-)
-
 
 @unique
-class Code(IntEnum):
-    """The field `error` of an answer."""
+class Code(WireCode):
+    """The field `error` of an answer; its text is the `description`."""
 
-    OK = 0
-    INSUFFICIENT_BALANCE = 1
-    PLAYER_NOT_FOUND = 2
-    BET_NOT_ALLOWED = 3
-    AUTHENTICATION_FAILED = 4
-    INVALID_HASH = 5
-    PLAYER_FROZEN = 6
-    BAD_PARAMETERS = 7
-    GAME_NOT_FOUND = 8
+    OK = 0, "Success"
+    INSUFFICIENT_BALANCE = 1, "Insufficient balance"
+    PLAYER_NOT_FOUND = 2, "Player not found"
+    BET_NOT_ALLOWED = 3, "Bet is not allowed"
+    AUTHENTICATION_FAILED = 4, "Token is invalid, unknown or expired"
+    INVALID_HASH = 5, "Invalid hash"
+    PLAYER_FROZEN = 6, "Player is frozen"
+    BAD_PARAMETERS = 7, "Bad parameters"
+    GAME_NOT_FOUND = 8, "Game is not found or disabled"
     """On a bet alone: results of a disabled game must still be accepted."""
-    BET_LIMIT = 50
-    RETRY = 100
+    BET_LIMIT = 50, "Bet limit reached"
+    RETRY = 100, "Internal error, retry"
     """The provider puts the request into its reconciliation queue."""
-    NO_RETRY = 120
-    RETRY_END_ROUND = 130
+    NO_RETRY = 120, "Internal error, do not retry"
+    RETRY_END_ROUND = 130, "Internal error on end of round, retry"
     """Retry, on `endRound` alone."""
-    REALITY_CHECK = 210
-    OUTSIDE_LIMITS = 310
+    REALITY_CHECK = 210, "Reality check"
+    OUTSIDE_LIMITS = 310, "Bet is outside the player's limits"
 
 
-DESCRIPTIONS: Final[Mapping[Code, str]] = {
-    Code.OK: "Success",
-    Code.INSUFFICIENT_BALANCE: "Insufficient balance",
-    Code.PLAYER_NOT_FOUND: "Player not found",
-    Code.BET_NOT_ALLOWED: "Bet is not allowed",
-    Code.AUTHENTICATION_FAILED: "Token is invalid, unknown or expired",
-    Code.INVALID_HASH: "Invalid hash",
-    Code.PLAYER_FROZEN: "Player is frozen",
-    Code.BAD_PARAMETERS: "Bad parameters",
-    Code.GAME_NOT_FOUND: "Game is not found or disabled",
-    Code.BET_LIMIT: "Bet limit reached",
-    Code.RETRY: "Internal error, retry",
-    Code.NO_RETRY: "Internal error, do not retry",
-    Code.RETRY_END_ROUND: "Internal error on end of round, retry",
-    Code.REALITY_CHECK: "Reality check",
-    Code.OUTSIDE_LIMITS: "Bet is outside the player's limits",
-}
+_ALWAYS: Final = by_reason({Code.PLAYER_NOT_FOUND: "player_unknown", Code.BAD_PARAMETERS: "currency_wrong conflict"})
 
-_R = DeclineReason
+_SESSION: Final = _ALWAYS | by_reason(
+    {
+        Code.PLAYER_FROZEN: "player_blocked",
+        Code.AUTHENTICATION_FAILED: "session_unknown session_expired",
+        Code.REALITY_CHECK: "reality_check",
+    }
+)
 
-_ALWAYS: Final[Mapping[DeclineReason, Code]] = {
-    _R.PLAYER_UNKNOWN: Code.PLAYER_NOT_FOUND,
-    _R.CURRENCY_WRONG: Code.BAD_PARAMETERS,
-    _R.CONFLICT: Code.BAD_PARAMETERS,
-}
-
-_SESSION: Final[Mapping[DeclineReason, Code]] = {
-    **_ALWAYS,
-    _R.PLAYER_BLOCKED: Code.PLAYER_FROZEN,
-    _R.SESSION_UNKNOWN: Code.AUTHENTICATION_FAILED,
-    _R.SESSION_EXPIRED: Code.AUTHENTICATION_FAILED,
-    _R.REALITY_CHECK: Code.REALITY_CHECK,
-}
-
-_BET: Final[Mapping[DeclineReason, Code]] = {
-    **_SESSION,
-    _R.INSUFFICIENT_FUNDS: Code.INSUFFICIENT_BALANCE,
-    _R.BET_LIMIT: Code.OUTSIDE_LIMITS,
-    _R.LOSS_LIMIT: Code.BET_LIMIT,
-    _R.TURNOVER_LIMIT: Code.BET_LIMIT,
-    _R.TIME_LIMIT: Code.BET_LIMIT,
-    _R.BONUS_RULE: Code.BET_NOT_ALLOWED,
-    _R.COUNTRY_FORBIDDEN: Code.BET_NOT_ALLOWED,
-    _R.ROUND_CLOSED: Code.BET_NOT_ALLOWED,
-    _R.ROUND_LIMIT: Code.BET_NOT_ALLOWED,
-    _R.FREE_ROUNDS_UNKNOWN: Code.BET_NOT_ALLOWED,
-    _R.OPERATION_NOT_ALLOWED: Code.BET_NOT_ALLOWED,
-    _R.AMOUNT_INVALID: Code.BAD_PARAMETERS,
-    _R.GAME_UNKNOWN: Code.GAME_NOT_FOUND,
-    _R.GAME_DISABLED: Code.GAME_NOT_FOUND,
-    _R.GAME_FORBIDDEN: Code.GAME_NOT_FOUND,
-}
+_BET: Final = _SESSION | by_reason(
+    {
+        Code.INSUFFICIENT_BALANCE: "insufficient_funds",
+        Code.OUTSIDE_LIMITS: "bet_limit",
+        Code.BET_LIMIT: "loss_limit turnover_limit time_limit",
+        Code.BET_NOT_ALLOWED: "bonus_rule country_forbidden round_closed round_limit free_rounds_unknown "
+        "operation_not_allowed",
+        Code.BAD_PARAMETERS: "amount_invalid",
+        Code.GAME_NOT_FOUND: "game_unknown game_disabled game_forbidden",
+    }
+)
 
 # A credit is final only where no later attempt could ever be right; all else is owed to the player and stays in the
 # provider's queue.
-_CREDIT: Final[Mapping[DeclineReason, Code]] = {
-    **_ALWAYS,
-    _R.ALREADY_ROLLED_BACK: Code.NO_RETRY,
-    _R.TARGET_DECLINED: Code.NO_RETRY,
-    _R.TARGET_SETTLED: Code.NO_RETRY,
-    _R.ROUND_CLOSED: Code.NO_RETRY,
-    _R.DUPLICATE: Code.NO_RETRY,
-    _R.CANCELLED: Code.NO_RETRY,
-}
-
-_ADJUSTMENT: Final[Mapping[DeclineReason, Code]] = {**_CREDIT, _R.INSUFFICIENT_FUNDS: Code.NO_RETRY}
-
-_REFUND: Final[Mapping[DeclineReason, Code]] = {
-    **_CREDIT,
-    _R.TARGET_UNKNOWN: Code.NO_RETRY,
-    _R.OPERATION_NOT_ALLOWED: Code.NO_RETRY,
-}
+_CREDIT: Final = _ALWAYS | by_reason(
+    {Code.NO_RETRY: "already_rolled_back target_declined target_settled round_closed duplicate cancelled"}
+)
+_ADJUSTMENT: Final = _CREDIT | by_reason({Code.NO_RETRY: "insufficient_funds"})
+_REFUND: Final = _CREDIT | by_reason({Code.NO_RETRY: "target_unknown operation_not_allowed"})
 
 _TABLES: Final[Mapping[str, tuple[Mapping[DeclineReason, Code], Code]]] = {
     AUTHENTICATE: (_SESSION, Code.NO_RETRY),
@@ -167,6 +106,7 @@ _TABLES: Final[Mapping[str, tuple[Mapping[DeclineReason, Code], Code]]] = {
     REFUND: (_REFUND, Code.RETRY),
     END_ROUND: (_ALWAYS, Code.NO_RETRY),
 }
+OPERATIONS: Final = tuple(_TABLES)
 
 
 def retry_code(operation: str | None) -> Code:
@@ -226,8 +166,5 @@ def policies(settings: PragmaticSettings) -> Policies:
 
 def _retried(operation: str, settings: PragmaticSettings) -> dict[str, RetryClass]:
     again = retry_code(operation)
-    return {
-        reason.value: RetryClass.RETRIED
-        for reason in DeclineReason
-        if decline_code(operation, reason, settings) is again
-    }
+    reasons = [reason for reason in DeclineReason if decline_code(operation, reason, settings) is again]
+    return {reason.value: RetryClass.RETRIED for reason in reasons}

@@ -5,91 +5,49 @@ Facts: `reference/protocols/pragmatic.md`, section "Reconciliation: DataFeeds".
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
 
 from croupier.contract.calls import MovementKey, MovementKind
-from croupier.contract.errors import AmountError, MalformedRequestError, ProviderRefusedError, UpstreamError
+from croupier.contract.errors import MalformedRequestError, UpstreamError
+from croupier.contract.fields import Told, refuse_status, told_rows
 from croupier.contract.flows import Flow, LogEntry, LogPage, LogQuery
 from croupier.contract.http import Effect, HttpRequest, HttpResponse
-from croupier.contract.money import WireAmount
 from croupier.contract.secrets import Credentials
-from croupier_pragmatic.mapping import EPOCH, REFERENCES, REFUNDS
+from croupier.contract.times import epoch_ms, from_epoch_ms
+from croupier_pragmatic.mapping import REFERENCES, REFUNDS
 from croupier_pragmatic.settings import SECRET, PragmaticSettings
 
 TRANSACTIONS: Final = "transactions"
-TRANSACTION_COLUMNS: Final = (
-    "playerID",
-    "extPlayerID",
-    "gameID",
-    "playSessionID",
-    "timestamp",
-    "referenceID",
-    "type",
-    "amount",
-    "currency",
+TRANSACTION_COLUMNS: Final = tuple(
+    "playerID extPlayerID gameID playSessionID timestamp referenceID type amount currency".split()
 )
-ROUND_COLUMNS: Final = (
-    "playerID",
-    "extPlayerID",
-    "gameID",
-    "playSessionID",
-    "parentSessionID",
-    "startDate",
-    "endDate",
-    "status",
-    "type",
-    "bet",
-    "win",
-    "currency",
-    "jackpot",
+ROUND_COLUMNS: Final = tuple(
+    """
+    playerID extPlayerID gameID playSessionID parentSessionID startDate endDate status type bet win currency jackpot
+    """.split()
 )
 DATE_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 _MARK: Final = "timepoint="
-_NONE: Final = frozenset({"", "null"})
-_BUSY: Final = frozenset({408, 425, 429})
+_ABSENT: Final = frozenset({"", "null"})
 
 
 def transactions(query: LogQuery, settings: PragmaticSettings, credentials: Credentials) -> Flow[LogPage]:
     """A page of the feed of transactions."""
     rows, cursor = yield from _page(TRANSACTIONS, TRANSACTION_COLUMNS, query, settings, credentials)
-    return LogPage(entries=tuple(_transaction(row, settings) for row in rows), cursor=cursor)
+    return LogPage(entries=tuple([_transaction(row, settings) for row in rows]), cursor=cursor)
 
 
 def rounds(query: LogQuery, settings: PragmaticSettings, credentials: Credentials) -> Flow[LogPage]:
     """A page of the feed of game rounds."""
-    feed = settings.rounds_feed.value
-    rows, cursor = yield from _page(feed, ROUND_COLUMNS, query, settings, credentials)
-    return LogPage(entries=tuple(_round(row) for row in rows), cursor=cursor)
-
-
-def refuse_status(response: HttpResponse, where: str) -> None:
-    """Accept nothing but HTTP 200.
-
-    Raises:
-        UpstreamError: The provider cannot answer now.
-        ProviderRefusedError: It will not answer this.
-    """
-    if 400 <= response.status < 500 and response.status not in _BUSY:
-        raise ProviderRefusedError(
-            f"the provider answered {response.status}", provider_code=str(response.status), where=where
-        )
-    if response.status != 200:
-        raise UpstreamError(f"the provider answered {response.status}", where=where)
-
-
-def epoch_ms(moment: datetime) -> int:
-    """Whole milliseconds since 1970."""
-    return (moment - EPOCH) // timedelta(milliseconds=1)
+    rows, cursor = yield from _page(settings.rounds_feed.value, ROUND_COLUMNS, query, settings, credentials)
+    return LogPage(entries=tuple([_round(row) for row in rows]), cursor=cursor)
 
 
 def _page(
     feed: str, columns: tuple[str, ...], query: LogQuery, settings: PragmaticSettings, credentials: Credentials
-) -> Flow[tuple[list[dict[str, str]], str | None]]:
+) -> Flow[tuple[tuple[Told, ...], str | None]]:
     asked = _time_point(query)
     parameters = {
         "login": settings.secure_login,
@@ -113,73 +71,51 @@ def _time_point(query: LogQuery) -> int:
     return int(query.cursor)
 
 
-def _read(response: HttpResponse, columns: tuple[str, ...], feed: str) -> tuple[int, list[dict[str, str]]]:
+def _read(response: HttpResponse, columns: tuple[str, ...], feed: str) -> tuple[int, tuple[Told, ...]]:
     refuse_status(response, feed)
     try:
-        text = response.body.decode("utf-8-sig")
+        first, _, rest = response.body.decode("utf-8-sig").partition("\n")
     except UnicodeDecodeError:
         raise UpstreamError("the feed is not UTF-8", where=feed) from None
-    first, _, rest = text.partition("\n")
     point = first.strip().removeprefix(_MARK)
     if not first.startswith(_MARK) or not (point.isascii() and point.isdigit()):
         raise UpstreamError("the feed does not begin with its time point", where=feed)
-    try:
-        table = [row for row in csv.reader(io.StringIO(rest, newline=""), strict=True) if row]
-    except csv.Error:
-        raise UpstreamError("the feed is no CSV", where=feed) from None
-    if not table:
-        return int(point), []
-    header, *lines = table
-    if not set(columns) <= set(header) or any(len(line) != len(header) for line in lines):
-        raise UpstreamError("the feed has not the columns that were expected", where=feed)
-    return int(point), [dict(zip(header, line, strict=True)) for line in lines]
+    return int(point), told_rows(rest, columns, feed, _ABSENT)
 
 
-def _transaction(row: Mapping[str, str], settings: PragmaticSettings) -> LogEntry:
-    kind = settings.transaction_types.get(row["type"])
-    reference = row["referenceID"]
-    if not reference:
-        raise UpstreamError("a row has no reference", where=TRANSACTIONS)
+def _transaction(row: Told, settings: PragmaticSettings) -> LogEntry:
+    letter = row.word("type") or ""
+    kind = settings.transaction_types.get(letter)
     return LogEntry(
-        round=_text(row["playSessionID"]),
-        player=row["extPlayerID"],
-        game=_text(row["gameID"]),
-        key=MovementKey(REFUNDS if kind is MovementKind.ROLLBACK else REFERENCES, reference),
+        round=row.word("playSessionID"),
+        player=row.word("extPlayerID") or "",
+        game=row.word("gameID"),
+        key=MovementKey(REFUNDS if kind is MovementKind.ROLLBACK else REFERENCES, row.text("referenceID")),
         kind=kind,
-        amount=_amount(row, "amount"),
-        state=row["type"],
-        at=_moment(row["timestamp"]),
+        amount=row.signed_amount("amount", currency=row.word("currency")),
+        state=letter,
+        at=_moment(row.word("timestamp")),
     )
 
 
-def _round(row: Mapping[str, str]) -> LogEntry:
+def _round(row: Told) -> LogEntry:
+    currency = row.word("currency")
     return LogEntry(
-        round=_text(row["playSessionID"]),
-        player=row["extPlayerID"],
-        game=_text(row["gameID"]),
-        bet=_amount(row, "bet"),
-        win=_amount(row, "win"),
-        state=row["status"],
-        at=_moment(row["endDate"]) or _moment(row["startDate"]),
+        round=row.word("playSessionID"),
+        player=row.word("extPlayerID") or "",
+        game=row.word("gameID"),
+        bet=row.signed_amount("bet", currency=currency),
+        win=row.signed_amount("win", currency=currency),
+        state=row.word("status") or "",
+        at=_moment(row.word("endDate")) or _moment(row.word("startDate")),
     )
 
 
-def _text(value: str) -> str | None:
-    return None if value in _NONE else value
-
-
-def _amount(row: Mapping[str, str], column: str) -> WireAmount:
-    try:
-        return WireAmount.of(row[column], currency=_text(row["currency"]))
-    except AmountError:
-        raise UpstreamError("a row has an amount that is no number", where=column) from None
-
-
-def _moment(value: str) -> datetime | None:
+def _moment(text: str | None) -> datetime | None:
     """The time of a row (UTC): milliseconds since 1970, or a date with a time. A form not known is no time."""
-    if value.isascii() and value.isdigit() and len(value) <= 14:
-        return EPOCH + timedelta(milliseconds=int(value))
+    if text is not None and text.isascii() and text.isdigit() and len(text) <= 14:
+        return from_epoch_ms(int(text))
     try:
-        return datetime.strptime(value[:19], DATE_FORMAT).replace(tzinfo=UTC)
+        return datetime.strptime((text or "")[:19], DATE_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         return None

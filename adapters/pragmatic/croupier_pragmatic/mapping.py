@@ -6,10 +6,7 @@ Facts: `reference/protocols/pragmatic.md`, section "Wallet callbacks (provider -
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Final
-
-from attrs import frozen
 
 from croupier.contract.calls import (
     Authenticate,
@@ -26,20 +23,9 @@ from croupier.contract.calls import (
     Target,
 )
 from croupier.contract.errors import MalformedRequestError, UnsupportedOperationError
+from croupier.contract.fields import Fields
 from croupier.contract.money import WireAmount
-from croupier_pragmatic.codes import (
-    ADJUSTMENT,
-    AUTHENTICATE,
-    BALANCE,
-    BET,
-    BONUS_WIN,
-    END_ROUND,
-    JACKPOT_WIN,
-    OPERATIONS,
-    PROMO_WIN,
-    REFUND,
-    RESULT,
-)
+from croupier_pragmatic import codes
 from croupier_pragmatic.settings import FrbCreditOn, PragmaticSettings
 
 REFERENCES: Final = "reference"
@@ -50,114 +36,32 @@ PROMOS: Final = "promo"
 """The promotion part of a `result`, and `promoWin`: one prize told on both ways is paid once."""
 
 TOURNAMENT: Final = "T"
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-_MAX_ID: Final = 200
 _MAX_TOKEN: Final = 1000
-_MAX_MOMENT: Final = 14
-_ROUND: Final = ("userId", "gameId", "roundId", "amount", "reference", "timestamp")
-_REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
-    AUTHENTICATE: ("token",),
-    BALANCE: ("userId",),
-    BET: (*_ROUND, "roundDetails"),
-    RESULT: (*_ROUND, "roundDetails"),
-    BONUS_WIN: ("userId", "amount", "reference", "timestamp"),
-    JACKPOT_WIN: (*_ROUND, "jackpotId"),
-    END_ROUND: ("userId", "gameId", "roundId"),
-    REFUND: ("userId", "reference"),
-    PROMO_WIN: ("userId", "campaignId", "campaignType", "amount", "currency", "reference", "timestamp"),
-    ADJUSTMENT: (*_ROUND, "validBetAmount"),
-}
-_DETAILS: Final = (
-    "roundDetails",
-    "platform",
-    "jackpotDetails",
-    "jackpotId",
-    "campaignId",
-    "campaignType",
-    "promoCampaignID",
-    "promoCampaignType",
-    "dataType",
+_NOTHING: Final = WireAmount.of("0")
+_DETAILS: Final = tuple(
+    """
+    roundDetails platform jackpotDetails jackpotId campaignId campaignType promoCampaignID promoCampaignType dataType
+    """.split()
 )
+# Looked up once: every bet or result needs two of them.
+_BET, _FREE_BET, _WIN, _FREE_WIN = (
+    MovementKind.BET,
+    MovementKind.FREE_BET,
+    MovementKind.WIN,
+    MovementKind.FREE_WIN,
+)
+_PLAYER, _OPERATOR = Funding.PLAYER, Funding.OPERATOR
 
 
 def operation_of(path: str) -> str | None:
     """The operation of a path: `/bet.html`, `/bet` and `/bet/` are one."""
     name = path.strip("/").removesuffix(".html")
-    return name if name in OPERATIONS else None
-
-
-@frozen
-class Form:
-    """The fields of a proven request. An empty field counts as none."""
-
-    fields: Mapping[str, str]
-
-    def optional(self, name: str, longest: int = _MAX_ID) -> str | None:
-        """An id or a code.
-
-        Raises:
-            MalformedRequestError: It is too long, or holds what cannot be printed.
-        """
-        text = self.fields.get(name) or None
-        if text is not None and (len(text) > longest or not text.isprintable()):
-            raise MalformedRequestError(f"expected at most {longest} printable characters", where=name)
-        return text
-
-    def required(self, name: str, longest: int = _MAX_ID) -> str:
-        """An id or a code that must be there.
-
-        Raises:
-            MalformedRequestError: It is missing, too long, or holds what cannot be printed.
-        """
-        text = self.optional(name, longest)
-        if text is None:
-            raise MalformedRequestError("the field is missing", where=name)
-        return text
-
-    def amount(self, name: str, currency: str | None = None) -> WireAmount:
-        """An exact amount in major units, of either sign.
-
-        Raises:
-            MalformedRequestError: It is missing or no plain decimal number.
-        """
-        return WireAmount.of(self.required(name), currency=currency)
-
-    def credit(self, name: str, currency: str | None = None) -> WireAmount:
-        """An exact amount in major units that is not below zero.
-
-        Raises:
-            MalformedRequestError: It is missing, no plain decimal number, or below zero.
-        """
-        amount = self.amount(name, currency)
-        if amount.is_negative:
-            raise MalformedRequestError("must not be negative", where=name)
-        return amount
-
-    def optional_credit(self, name: str) -> WireAmount | None:
-        """Like `credit`, for a field that may be absent."""
-        return self.credit(name) if self.fields.get(name) else None
-
-    def moment(self) -> datetime | None:
-        """The provider's time: `timestamp`, in milliseconds since 1970.
-
-        Raises:
-            MalformedRequestError: It is no such number.
-        """
-        text = self.optional("timestamp")
-        if text is None:
-            return None
-        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_MOMENT):
-            raise MalformedRequestError("expected milliseconds since 1970", where="timestamp")
-        return EPOCH + timedelta(milliseconds=int(text))
-
-    def details(self) -> dict[str, str]:
-        """The descriptive fields that were sent."""
-        return {name: self.fields[name] for name in _DETAILS if self.fields.get(name)}
+    return name if name in _READERS else None
 
 
 def parse(path: str, fields: Mapping[str, str], settings: PragmaticSettings) -> Calls:
-    """Say what a proven request asks for.
+    """Say what a proven request asks for; an empty field counts as absent.
 
     Raises:
         UnsupportedOperationError: There is no such method.
@@ -166,193 +70,173 @@ def parse(path: str, fields: Mapping[str, str], settings: PragmaticSettings) -> 
     operation = operation_of(path)
     if operation is None:
         raise UnsupportedOperationError("there is no such method")
-    form = Form(fields)
-    if form.required("providerId") != settings.provider_id:
+    reader, required = _READERS[operation]
+    form = Fields.of_form(fields)
+    if form.text("providerId") != settings.provider_id:
         raise MalformedRequestError("not the provider of this connection", where="providerId")
-    for name in _REQUIRED[operation]:
-        if name not in fields or (not fields[name] and name != "roundDetails"):
+    for name in required:
+        if name not in form.values and not (name == "roundDetails" and name in fields):
             raise MalformedRequestError("the field is missing", where=name)
-    return _PARSERS[operation](form, settings)
+    return reader(form, settings)
 
 
-def _authenticate(form: Form, settings: PragmaticSettings) -> Calls:
+def _authenticate(form: Fields, settings: PragmaticSettings) -> Calls:
     call = Authenticate(
-        operation=AUTHENTICATE,
-        token=form.required("token", _MAX_TOKEN),
-        game=form.optional("gameId"),
+        operation=codes.AUTHENTICATE,
+        token=form.text("token", _MAX_TOKEN),
+        game=form.optional_text("gameId"),
         rotate=settings.rotate_token,
-        address=form.optional("ipAddress"),
+        address=form.optional_text("ipAddress"),
     )
     return Calls((call,))
 
 
-def _balance(form: Form, _settings: PragmaticSettings) -> Calls:
-    return Calls((_balance_query(BALANCE, form),))
+def _balance(form: Fields, _settings: PragmaticSettings) -> Calls:
+    return Calls((_balance_query(codes.BALANCE, form),))
 
 
-def _balance_query(operation: str, form: Form) -> BalanceQuery:
-    return BalanceQuery(operation=operation, player=form.required("userId"), session=form.optional("token", _MAX_TOKEN))
+def _balance_query(operation: str, form: Fields) -> BalanceQuery:
+    return BalanceQuery(
+        operation=operation, player=form.text("userId"), session=form.optional_text("token", _MAX_TOKEN)
+    )
 
 
-def _bet(form: Form, _settings: PragmaticSettings) -> Calls:
-    grant, amount = form.optional("bonusCode"), form.credit("amount")
+def _bet(form: Fields, _settings: PragmaticSettings) -> Calls:
+    grant, amount = form.optional_text("bonusCode"), form.amount("amount")
     if grant is not None and amount.value != 0:
         raise MalformedRequestError("a bet with a bonusCode is free: its amount must be 0", where="amount")
-    movement = Movement(
-        MovementKind.BET if grant is None else MovementKind.FREE_BET,
-        keys=(_key(form),),
-        amount=amount,
-        funding=Funding.PLAYER if grant is None else Funding.OPERATOR,
-        facts=RoundFacts(jackpot_contribution=form.optional_credit("jackpotContribution"), details=form.details()),
-    )
-    return _in_round(BET, form, (movement,), grant)
+    contribution = form.optional_amount("jackpotContribution")
+    facts = RoundFacts(jackpot_contribution=contribution, details=form.named(_DETAILS))
+    movement = _movement(_BET if grant is None else _FREE_BET, form, amount, facts, _payer(grant))
+    return _in_round(codes.BET, form, (movement,), grant)
 
 
-def _result(form: Form, settings: PragmaticSettings) -> Calls:
-    grant, amount = form.optional("bonusCode"), form.credit("amount")
+def _result(form: Fields, settings: PragmaticSettings) -> Calls:
+    grant, amount, details = form.optional_text("bonusCode"), form.amount("amount"), form.named(_DETAILS)
     informs = grant is not None and settings.frb_credit_on is FrbCreditOn.BONUS_WIN
-    win = Movement(
-        MovementKind.WIN if grant is None else MovementKind.FREE_WIN,
-        keys=(_key(form),),
-        amount=WireAmount.of("0") if informs else amount,
-        funding=Funding.PLAYER if grant is None else Funding.OPERATOR,
-        facts=RoundFacts(payout=amount, details=form.details()),
-    )
-    promo = form.optional_credit("promoWinAmount")
+    kind, paid = _WIN if grant is None else _FREE_WIN, _NOTHING if informs else amount
+    win = _movement(kind, form, paid, RoundFacts(payout=amount, details=details), _payer(grant))
+    promo = form.optional_amount("promoWinAmount")
     if promo is None or promo.value == 0:
-        return _in_round(RESULT, form, (win,), grant)
-    reference = form.optional("promoWinReference") or win.reference
-    prize = Movement(
-        MovementKind.PROMO_WIN,
-        keys=(MovementKey(PROMOS, reference),),
-        amount=promo,
-        facts=RoundFacts(details=form.details()),
-    )
-    return _in_round(RESULT, form, (win, prize), grant)
+        return _in_round(codes.RESULT, form, (win,), grant)
+    key = MovementKey(PROMOS, form.optional_text("promoWinReference") or win.reference)
+    prize = Movement(MovementKind.PROMO_WIN, keys=(key,), amount=promo, facts=RoundFacts(details=details))
+    return _in_round(codes.RESULT, form, (win, prize), grant)
 
 
-def _jackpot_win(form: Form, _settings: PragmaticSettings) -> Calls:
-    amount = form.credit("amount")
-    movement = Movement(
-        MovementKind.JACKPOT_WIN,
-        keys=(_key(form),),
-        amount=amount,
-        facts=RoundFacts(jackpot_win=amount, details=form.details()),
-    )
-    return _in_round(JACKPOT_WIN, form, (movement,))
+def _jackpot_win(form: Fields, _settings: PragmaticSettings) -> Calls:
+    amount = form.amount("amount")
+    facts = RoundFacts(jackpot_win=amount, details=form.named(_DETAILS))
+    return _in_round(codes.JACKPOT_WIN, form, (_movement(MovementKind.JACKPOT_WIN, form, amount, facts),))
 
 
-def _adjustment(form: Form, _settings: PragmaticSettings) -> Calls:
-    movement = Movement(
-        MovementKind.ADJUSTMENT,
-        keys=(_key(form),),
-        amount=form.amount("amount"),
-        facts=RoundFacts(valid_turnover=form.amount("validBetAmount"), details=form.details()),
-    )
-    return _in_round(ADJUSTMENT, form, (movement,))
+def _adjustment(form: Fields, _settings: PragmaticSettings) -> Calls:
+    facts = RoundFacts(valid_turnover=form.signed_amount("validBetAmount"), details=form.named(_DETAILS))
+    movement = _movement(MovementKind.ADJUSTMENT, form, form.signed_amount("amount"), facts)
+    return _in_round(codes.ADJUSTMENT, form, (movement,))
 
 
-def _refund(form: Form, _settings: PragmaticSettings) -> Calls:
-    form.optional_credit("amount")  # an amount is checked like any other, and has no meaning: a refund is whole
-    reference = form.required("reference")
-    movement = Movement(
-        MovementKind.ROLLBACK,
-        keys=(MovementKey(REFUNDS, reference),),
-        target=Target(key=MovementKey(REFERENCES, reference)),
-    )
-    return _in_round(REFUND, form, (movement,))
+def _refund(form: Fields, _settings: PragmaticSettings) -> Calls:
+    form.optional_amount("amount")  # an amount is checked like any other, and has no meaning: a refund is whole
+    reference = form.text("reference")
+    target = Target(key=MovementKey(REFERENCES, reference))
+    movement = Movement(MovementKind.ROLLBACK, keys=(MovementKey(REFUNDS, reference),), target=target)
+    return _in_round(codes.REFUND, form, (movement,))
 
 
-def _bonus_win(form: Form, settings: PragmaticSettings) -> Calls:
-    amount, grant = form.credit("amount"), form.optional("bonusCode")
+def _bonus_win(form: Fields, settings: PragmaticSettings) -> Calls:
+    amount, grant, player = form.amount("amount"), form.optional_text("bonusCode"), form.text("userId")
     # The round and game are the last that was played; the total belongs to the grant, so they are facts only.
-    facts = {name: form.fields[name] for name in ("bonusCode", "roundId", "gameId") if form.optional(name)}
+    details = {name: text for name in ("bonusCode", "roundId", "gameId") if (text := form.optional_text(name))}
     if settings.frb_credit_on is FrbCreditOn.RESULT:
         notice = Notice(
-            operation=BONUS_WIN,
+            operation=codes.BONUS_WIN,
             subject="free_rounds_total",
-            reference=_key(form).value,
-            player=form.required("userId"),
-            facts={**facts, "amount": form.fields["amount"]},
+            reference=form.text("reference"),
+            player=player,
+            facts={**details, "amount": form.text("amount")},
         )
-        return Calls((notice, _balance_query(BONUS_WIN, form)))
-    movement = Movement(
-        MovementKind.BONUS_WIN,
-        keys=(_key(form),),
-        amount=amount,
-        funding=Funding.OPERATOR,
-        facts=RoundFacts(details=facts),
-    )
+        return Calls((notice, _balance_query(codes.BONUS_WIN, form)))
     play = Play(
-        operation=BONUS_WIN,
-        movements=(movement,),
-        player=form.required("userId"),
-        session=form.optional("token", _MAX_TOKEN),
+        operation=codes.BONUS_WIN,
+        movements=(_movement(MovementKind.BONUS_WIN, form, amount, RoundFacts(details=details), _OPERATOR),),
+        player=player,
+        session=form.optional_text("token", _MAX_TOKEN),
         grant=grant,
         closes_grant=grant is not None,
-        provider_time=form.moment(),
+        provider_time=form.optional_moment("timestamp"),
     )
     return Calls((play,))
 
 
-def _promo_win(form: Form, _settings: PragmaticSettings) -> Calls:
-    currency, reference = form.required("currency"), form.required("reference")
-    tournament = form.required("campaignType") == TOURNAMENT
+def _promo_win(form: Fields, _settings: PragmaticSettings) -> Calls:
+    currency, reference = form.text("currency"), form.text("reference")
+    tournament = form.text("campaignType") == TOURNAMENT
     movement = Movement(
         MovementKind.TOURNAMENT_WIN if tournament else MovementKind.PROMO_WIN,
-        keys=(_key(form), MovementKey(PROMOS, reference)),
-        amount=form.credit("amount", currency),
-        facts=RoundFacts(details=form.details()),
+        keys=(MovementKey(REFERENCES, reference), MovementKey(PROMOS, reference)),
+        amount=form.amount("amount", currency=currency),
+        facts=RoundFacts(details=form.named(_DETAILS)),
     )
     play = Play(
-        operation=PROMO_WIN,
+        operation=codes.PROMO_WIN,
         movements=(movement,),
-        player=form.required("userId"),
+        player=form.text("userId"),
         currency=currency,
-        provider_time=form.moment(),
+        provider_time=form.optional_moment("timestamp"),
     )
     return Calls((play,))
 
 
-def _end_round(form: Form, _settings: PragmaticSettings) -> Calls:
+def _end_round(form: Fields, _settings: PragmaticSettings) -> Calls:
     call = CloseRound(
-        operation=END_ROUND,
-        round=form.required("roundId"),
-        player=form.required("userId"),
-        session=form.optional("token", _MAX_TOKEN),
-        game=form.required("gameId"),
-        facts=RoundFacts(payout=form.optional_credit("win"), details=form.details()),
+        operation=codes.END_ROUND,
+        round=form.text("roundId"),
+        player=form.text("userId"),
+        session=form.optional_text("token", _MAX_TOKEN),
+        game=form.text("gameId"),
+        facts=RoundFacts(payout=form.optional_amount("win"), details=form.named(_DETAILS)),
     )
     return Calls((call,))
 
 
-def _key(form: Form) -> MovementKey:
-    return MovementKey(REFERENCES, form.required("reference"))
+def _payer(grant: str | None) -> Funding:
+    return _PLAYER if grant is None else _OPERATOR
 
 
-def _in_round(operation: str, form: Form, movements: tuple[Movement, ...], grant: str | None = None) -> Calls:
+def _movement(
+    kind: MovementKind, form: Fields, amount: WireAmount, facts: RoundFacts, funding: Funding = _PLAYER
+) -> Movement:
+    key = MovementKey(REFERENCES, form.text("reference"))
+    return Movement(kind, keys=(key,), amount=amount, funding=funding, facts=facts)
+
+
+def _in_round(operation: str, form: Fields, movements: tuple[Movement, ...], grant: str | None = None) -> Calls:
     play = Play(
         operation=operation,
         movements=movements,
-        player=form.required("userId"),
-        session=form.optional("token", _MAX_TOKEN),
-        round=form.optional("roundId"),
-        game=form.optional("gameId"),
+        player=form.text("userId"),
+        session=form.optional_text("token", _MAX_TOKEN),
+        round=form.optional_text("roundId"),
+        game=form.optional_text("gameId"),
         grant=grant,
-        provider_time=form.moment(),
+        provider_time=form.optional_moment("timestamp"),
     )
     return Calls((play,))
 
 
-_PARSERS: Final[Mapping[str, Callable[[Form, PragmaticSettings], Calls]]] = {
-    AUTHENTICATE: _authenticate,
-    BALANCE: _balance,
-    BET: _bet,
-    RESULT: _result,
-    BONUS_WIN: _bonus_win,
-    JACKPOT_WIN: _jackpot_win,
-    END_ROUND: _end_round,
-    REFUND: _refund,
-    PROMO_WIN: _promo_win,
-    ADJUSTMENT: _adjustment,
+_ROUND: Final = ("userId", "gameId", "roundId", "amount", "reference", "timestamp")
+_PROMO: Final = ("userId", "campaignId", "campaignType", "amount", "currency", "reference", "timestamp")
+# How each method is read, and the fields that it must have; of these, roundDetails alone may be empty.
+_READERS: Final[Mapping[str, tuple[Callable[[Fields, PragmaticSettings], Calls], tuple[str, ...]]]] = {
+    codes.AUTHENTICATE: (_authenticate, ("token",)),
+    codes.BALANCE: (_balance, ("userId",)),
+    codes.BET: (_bet, (*_ROUND, "roundDetails")),
+    codes.RESULT: (_result, (*_ROUND, "roundDetails")),
+    codes.BONUS_WIN: (_bonus_win, ("userId", "amount", "reference", "timestamp")),
+    codes.JACKPOT_WIN: (_jackpot_win, (*_ROUND, "jackpotId")),
+    codes.END_ROUND: (_end_round, ("userId", "gameId", "roundId")),
+    codes.REFUND: (_refund, ("userId", "reference")),
+    codes.PROMO_WIN: (_promo_win, _PROMO),
+    codes.ADJUSTMENT: (_adjustment, (*_ROUND, "validBetAmount")),
 }

@@ -6,18 +6,13 @@ Facts: `reference/protocols/pragmatic.md`, section "Operator -> provider".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from croupier.contract.adapter import Adapter
-from croupier.contract.errors import (
-    AmountError,
-    FixRequestError,
-    MalformedRequestError,
-    ProviderRefusedError,
-    UpstreamError,
-)
+from croupier.contract.errors import FixRequestError, ProviderRefusedError, UpstreamError
+from croupier.contract.fields import Told, refuse_status, told_by
 from croupier.contract.flows import (
     BetScale,
     Device,
@@ -32,19 +27,17 @@ from croupier.contract.flows import (
     LogQuery,
     ReplayQuery,
 )
-from croupier.contract.http import Effect, Headers, HttpRequest, HttpResponse
-from croupier.contract.money import WireAmount, minor_to_decimal
+from croupier.contract.http import FORM_HEADERS, JSON_HEADERS, Effect, HttpRequest, HttpResponse
+from croupier.contract.money import minor_to_decimal
 from croupier.contract.secrets import Credentials
-from croupier.contract.strict_json import read_json_object
+from croupier.contract.strict_json import write_json
+from croupier.contract.times import epoch_seconds
 from croupier_pragmatic import feeds
 from croupier_pragmatic.codes import Code
-from croupier_pragmatic.mapping import EPOCH
 from croupier_pragmatic.settings import SECRET, DemoStyle, FrbApi, FrbCancel, LaunchStyle, PragmaticSettings
-from croupier_pragmatic.wire import HASH, sign, write_json
+from croupier_pragmatic.wire import HASH, sign
 
 SERVICES: Final = "/IntegrationService/v3/http/"
-FORM: Final = Headers((("Content-Type", "application/x-www-form-urlencoded"),))
-JSON: Final = Headers((("Content-Type", "application/json"),))
 
 GAME_URL: Final = "CasinoGameAPI/game/url/"
 GAMES: Final = "CasinoGameAPI/getCasinoGames/"
@@ -99,16 +92,16 @@ class ProviderApi(Adapter):
             "playMode": "DEMO" if query.demo else "REAL",
         }
         told = yield from self._call(GAME_URL, fields, credentials, Effect.IDEMPOTENT)
-        return Launched(url=_address(told, "gameURL", GAME_URL))
+        return Launched(url=told.address("gameURL"))
 
     def game_list(self, credentials: Credentials, now: datetime) -> Flow[tuple[GameListing, ...]]:
         fields = {"options": ",".join(self.settings.game_list_options)}
         told = yield from self._call(GAMES, fields, credentials, Effect.READ)
-        return tuple(_listing(item) for item in _items(told, "gameList", GAMES))
+        return tuple(_listing(item) for item in told.objects("gameList"))
 
     def bet_scales(self, games: Sequence[str], credentials: Credentials, now: datetime) -> Flow[tuple[BetScale, ...]]:
         told = yield from self._call(BET_SCALES, {"gameIDs": ",".join(games)}, credentials, Effect.READ)
-        return tuple(scale for item in _items(told, "gameList", BET_SCALES) for scale in _scales(item))
+        return tuple(scale for item in told.objects("gameList") for scale in _scales(item))
 
     def issue_free_rounds(
         self, query: FreeRoundsQuery, credentials: Credentials, now: datetime, nonce: str
@@ -118,13 +111,13 @@ class ProviderApi(Adapter):
             "currency": query.currency,
             "rounds": str(query.rounds),
             "bonusCode": query.grant,  # what makes a repeat give nothing more
-            "expirationDate": _seconds(query.valid_until),
+            "expirationDate": _stamp(query.valid_until),
         }
         if self.settings.frb_api is FrbApi.V1:
             fields["gameIDList"] = ",".join(query.games)
             yield from self._call(FRB_CREATE_V1, fields, credentials, Effect.IDEMPOTENT)
         else:
-            fields["startDate"] = _seconds(query.valid_from)
+            fields["startDate"] = _stamp(query.valid_from)
             yield from self._mixed_call(FRB_CREATE, fields, _bet_values(query), credentials)
         return FreeRoundsIssued(reference=query.grant, rounds=query.rounds)
 
@@ -141,12 +134,12 @@ class ProviderApi(Adapter):
         self, player: str, credentials: Credentials, now: datetime
     ) -> Flow[tuple[FreeRoundsIssued, ...]]:
         told = yield from self._call(FRB_LIST, {"playerId": player}, credentials, Effect.READ)
-        return tuple(_issued(item) for item in _items(told, "bonuses", FRB_LIST))
+        return tuple(_issued(item) for item in told.objects("bonuses"))
 
     def replay(self, query: ReplayQuery, credentials: Credentials, now: datetime) -> Flow[Launched]:
         fields = {"playerId": query.player, "gameId": query.game, "roundId": query.round}
         told = yield from self._call(REPLAY, fields, credentials, Effect.READ)
-        return Launched(url=_address(told, "url", REPLAY))
+        return Launched(url=told.address("url"))
 
     def transaction_log(self, query: LogQuery, credentials: Credentials, now: datetime) -> Flow[LogPage]:
         return feeds.transactions(query, self.settings, credentials)
@@ -170,21 +163,21 @@ class ProviderApi(Adapter):
         """
         fields = {"playerId": player, "gameId": game, "datePlayed": day.isoformat(), "timeZone": time_zone}
         told = yield from self._call(GAME_ROUNDS, fields, credentials, Effect.READ)
-        return tuple(_played(item, player, game) for item in _items(told, "rounds", GAME_ROUNDS))
+        return tuple(_played(item, player, game) for item in told.objects("rounds"))
 
     def _call(
         self, path: str, fields: Mapping[str, str | None], credentials: Credentials, effect: Effect
-    ) -> Flow[dict[str, Any]]:
+    ) -> Flow[Told]:
         body = self._signed(fields, credentials).encode("ascii")
-        response = yield HttpRequest("POST", self._url(path), FORM, body, effect)
+        response = yield HttpRequest("POST", self._url(path), FORM_HEADERS, body, effect)
         return _told(response, path)
 
     def _mixed_call(
         self, path: str, fields: Mapping[str, str | None], body: Mapping[str, Any], credentials: Credentials
-    ) -> Flow[dict[str, Any]]:
+    ) -> Flow[Told]:
         """The form of API v2: signed parameters in the query, an unsigned JSON body."""
         url = f"{self._url(path)}?{self._signed(fields, credentials)}"
-        response = yield HttpRequest("POST", url, JSON, write_json(body), Effect.IDEMPOTENT)
+        response = yield HttpRequest("POST", url, JSON_HEADERS, write_json(body), Effect.IDEMPOTENT)
         return _told(response, path)
 
     def _signed(self, fields: Mapping[str, str | None], credentials: Credentials) -> str:
@@ -196,13 +189,10 @@ class ProviderApi(Adapter):
         return f"{self.settings.api_url.rstrip('/')}{SERVICES}{path}"
 
 
-def _told(response: HttpResponse, where: str) -> dict[str, Any]:
-    feeds.refuse_status(response, where)
-    try:
-        told = read_json_object(response.body)
-    except MalformedRequestError as error:
-        raise UpstreamError(f"the provider's answer cannot be read: {error.message}", where=where) from None
-    code = str(told.get("error", ""))  # sent as a text by several methods
+def _told(response: HttpResponse, where: str) -> Told:
+    refuse_status(response, where)
+    told = told_by(response, where)
+    code = str(told.values.get("error", ""))  # sent as a text by several methods
     if code == str(int(Code.OK)):
         return told
     if code in {"", str(int(Code.RETRY))}:
@@ -210,94 +200,47 @@ def _told(response: HttpResponse, where: str) -> dict[str, Any]:
     raise ProviderRefusedError("the provider refused", provider_code=code[:32], where=where)
 
 
-def _items(told: Mapping[str, Any], name: str, where: str) -> Iterator[Mapping[str, Any]]:
-    items = told.get(name)
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise UpstreamError("the provider's answer has no such list", where=f"{where}#{name}")
-    return iter(items)
-
-
-def _word(item: Mapping[str, Any], name: str) -> str | None:
-    value = item.get(name)
-    return value or None if isinstance(value, str) else None
-
-
-def _code(item: Mapping[str, Any], name: str, where: str) -> str:
-    value = item.get(name)
-    if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
-        raise UpstreamError("the provider's answer has an item without its code", where=f"{where}#{name}")
-    return str(value)
-
-
-def _json_amount(item: Mapping[str, Any], name: str, where: str) -> WireAmount:
-    try:
-        return WireAmount.of(item.get(name, ""), currency=_word(item, "currency"))
-    except AmountError:
-        raise UpstreamError("the provider's answer has an amount that is no number", where=f"{where}#{name}") from None
-
-
-def _played(item: Mapping[str, Any], player: str, game: str) -> LogEntry:
+def _played(item: Told, player: str, game: str) -> LogEntry:
+    currency = item.word("currency")
     return LogEntry(
-        round=_code(item, "roundId", GAME_ROUNDS),
+        round=item.code("roundId"),
         player=player,
         game=game,
-        bet=_json_amount(item, "betAmount", GAME_ROUNDS),
-        win=_json_amount(item, "winAmount", GAME_ROUNDS),
-        state=_word(item, "roundStatus"),
+        bet=item.signed_amount("betAmount", currency=currency),
+        win=item.signed_amount("winAmount", currency=currency),
+        state=item.word("roundStatus"),
     )
 
 
-def _address(told: Mapping[str, Any], name: str, where: str) -> str:
-    value = _word(told, name) or ""
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise UpstreamError("the provider's answer has no address", where=f"{where}#{name}")
-    return value
-
-
-def _listing(item: Mapping[str, Any]) -> GameListing:
-    code = _code(item, "gameID", GAMES)
-    platforms = (_word(item, "platform") or "").upper().split(",")
-    devices = frozenset(_PLATFORMS[name.strip()] for name in platforms if name.strip() in _PLATFORMS)
-    features = item.get("features")
-    lines = item.get("lines")
+def _listing(item: Told) -> GameListing:
+    code = item.code("gameID")
+    platforms = {name.strip() for name in (item.word("platform") or "").upper().split(",")}
     return GameListing(
         code=code,
-        name=_word(item, "gameName") or code,
-        studio=_word(item, "studio"),
-        category=_word(item, "typeDescription") or _word(item, "gameTypeID"),
-        devices=devices or frozenset(Device),
-        demo=item.get("demoGameAvailable") is True,
-        free_rounds=item.get("frbAvailable") is True,
-        lines=str(lines) if isinstance(lines, str | int) and lines else None,
-        features=tuple(name for name in features if isinstance(name, str)) if isinstance(features, list) else (),
+        name=item.word("gameName") or code,
+        studio=item.word("studio"),
+        category=item.word("typeDescription") or item.word("gameTypeID"),
+        devices=frozenset(_PLATFORMS[name] for name in platforms & _PLATFORMS.keys()) or frozenset(Device),
+        demo=item.values.get("demoGameAvailable") is True,
+        free_rounds=item.values.get("frbAvailable") is True,
+        lines=item.word("lines") if item.values.get("lines") else None,
+        features=item.words("features"),
     )
 
 
-def _scales(item: Mapping[str, Any]) -> Iterator[BetScale]:
-    game = _code(item, "gameID", BET_SCALES)
-    for scale in _items(item, "betScaleList", BET_SCALES):
-        currency = _code(scale, "currency", BET_SCALES)
-        bets = scale.get("totalBetScales", [])
-        if not isinstance(bets, list):
-            raise UpstreamError("the provider's answer has no such list", where=f"{BET_SCALES}#totalBetScales")
-        try:
-            amounts = tuple(WireAmount.of(bet, currency=currency) for bet in bets)
-        except AmountError:
-            raise UpstreamError("a bet is no number", where=f"{BET_SCALES}#totalBetScales") from None
-        yield BetScale(game=game, currency=currency, total_bets=amounts)
+def _scales(item: Told) -> Iterator[BetScale]:
+    game = item.code("gameID")
+    for scale in item.objects("betScaleList"):
+        currency = scale.code("currency")
+        bets = scale.amounts("totalBetScales", currency=currency)
+        yield BetScale(game=game, currency=currency, total_bets=bets)
 
 
-def _issued(item: Mapping[str, Any]) -> FreeRoundsIssued:
-    given, played = item.get("rounds"), item.get("roundsPlayed", 0)
+def _issued(item: Told) -> FreeRoundsIssued:
+    given, played = item.values.get("rounds"), item.values.get("roundsPlayed", 0)
     known = type(given) is int and type(played) is int
     return FreeRoundsIssued(
-        reference=_code(item, "bonusCode", FRB_LIST),
-        state=_word(item, "status"),
-        rounds=given - played if known else None,
+        reference=item.code("bonusCode"), state=item.word("status"), rounds=given - played if known else None
     )
 
 
@@ -346,5 +289,5 @@ def _language(language: str) -> str:
     return language.partition("-")[0].lower()
 
 
-def _seconds(moment: datetime) -> str:
-    return str((moment - EPOCH) // timedelta(seconds=1))
+def _stamp(moment: datetime) -> str:
+    return str(epoch_seconds(moment))

@@ -31,6 +31,7 @@ from croupier.contract.peer import (
 from croupier.contract.policy import OnSilence
 from croupier.contract.secrets import Credentials
 from croupier.contract.strict_json import read_json_object
+from croupier.contract.times import epoch_ms
 from croupier_pragmatic.adapter import PragmaticAdapter
 from croupier_pragmatic.codes import (
     ADJUSTMENT,
@@ -45,7 +46,6 @@ from croupier_pragmatic.codes import (
     RESULT,
     Code,
 )
-from croupier_pragmatic.feeds import epoch_ms
 from croupier_pragmatic.mapping import TOURNAMENT
 from croupier_pragmatic.peer_api import ServedApi
 from croupier_pragmatic.settings import SECRET, PragmaticSettings

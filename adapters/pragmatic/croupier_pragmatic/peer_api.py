@@ -13,14 +13,15 @@ from attrs import evolve, frozen
 
 from croupier.contract.errors import AuthenticationError, MalformedRequestError, NotFoundError
 from croupier.contract.flows import GameListing
+from croupier.contract.forms import read_form
 from croupier.contract.http import HttpRequest, HttpResponse
 from croupier.contract.peer import PeerCloseRound, PeerPlay, PeerPlayer
 from croupier.contract.secrets import Credentials, digest_hex
-from croupier.contract.strict_json import read_json_object
+from croupier.contract.strict_json import read_json_object, write_json
 from croupier_pragmatic import outbound
 from croupier_pragmatic.peer_feeds import Feeds
 from croupier_pragmatic.settings import PragmaticSettings
-from croupier_pragmatic.wire import prove, read_form, write_json
+from croupier_pragmatic.wire import prove
 
 GAME_HOST: Final = "games.pragmatic-peer.example"
 GAMES: Final = (

@@ -13,7 +13,8 @@ from attrs import define, field
 
 from croupier.contract.calls import MovementKind
 from croupier.contract.peer import PeerCloseRound, PeerPlay, PeerPlayer
-from croupier_pragmatic.feeds import DATE_FORMAT, ROUND_COLUMNS, TRANSACTION_COLUMNS, TRANSACTIONS, epoch_ms
+from croupier.contract.times import epoch_ms
+from croupier_pragmatic.feeds import DATE_FORMAT, ROUND_COLUMNS, TRANSACTION_COLUMNS, TRANSACTIONS
 
 WINDOW_MS: Final = 600_000
 """One page covers ten minutes at most."""

@@ -23,21 +23,10 @@ from croupier.contract.outcomes import (
     PlayerFacts,
     PlayResult,
     Result,
-    Unknown,
 )
-from croupier_pragmatic.codes import (
-    AUTHENTICATE,
-    BALANCE,
-    BET,
-    DESCRIPTIONS,
-    END_ROUND,
-    REFUND,
-    Code,
-    decline_code,
-    retry_code,
-)
+from croupier.contract.strict_json import write_json
+from croupier_pragmatic.codes import AUTHENTICATE, BALANCE, BET, END_ROUND, REFUND, Code, decline_code, retry_code
 from croupier_pragmatic.settings import PragmaticSettings
-from croupier_pragmatic.wire import write_json
 
 NOTHING_USED: Final = Decimal("0.00")
 """`usedPromo`: the hub is never told which part of a bet the operator took from bonus money."""
@@ -45,8 +34,8 @@ NOTHING_USED: Final = Decimal("0.00")
 
 def answer(code: Code, fields: Mapping[str, Any] | None = None) -> HttpResponse:
     """An answer with its error code and description."""
-    body = {**(fields or {}), "error": int(code), "description": DESCRIPTIONS[code]}
-    return HttpResponse.json(write_json(body))
+    told = {"error": int(code), "description": code.text}
+    return HttpResponse.json(write_json({**fields, **told} if fields else told))
 
 
 def render(calls: Calls, results: Sequence[Result], settings: PragmaticSettings) -> HttpResponse:
@@ -55,22 +44,23 @@ def render(calls: Calls, results: Sequence[Result], settings: PragmaticSettings)
     operation = call.operation
     if len(results) != len(calls.items):
         return answer(retry_code(operation))
-    outcome = _worst([result.outcome for result in results])
+    outcome = _worst(results)
     balance = next((found for result in results if (found := getattr(result, "balance", None))), None)
-    match outcome:
-        case Unknown():
-            return answer(retry_code(operation))
-        case Declined(reason=DeclineReason.ROUND_CLOSED) if operation == END_ROUND and balance:
+    if isinstance(outcome, Applied):
+        fields = _success(call, results[0], balance, settings)
+        return answer(retry_code(operation)) if fields is None else answer(Code.OK, fields)
+    if isinstance(outcome, Declined):
+        if operation == END_ROUND and balance and outcome.reason is DeclineReason.ROUND_CLOSED:
             return answer(Code.OK, _cash(balance))  # a round that ended before has ended: endRound may come again
-        case Declined():
-            return answer(decline_code(operation, outcome.reason, settings))
-        case Applied():
-            fields = _success(call, results[0], balance, settings)
-            return answer(retry_code(operation)) if fields is None else answer(Code.OK, fields)
+        return answer(decline_code(operation, outcome.reason, settings))
+    return answer(retry_code(operation))
 
 
-def _worst(outcomes: Sequence[Outcome]) -> Outcome:
-    return next((outcome for outcome in outcomes if not isinstance(outcome, Applied)), outcomes[0])
+def _worst(results: Sequence[Result]) -> Outcome:
+    for result in results:
+        if not isinstance(result.outcome, Applied):
+            return result.outcome
+    return results[0].outcome
 
 
 def _success(call: Call, result: Result, balance: Balance | None, settings: PragmaticSettings) -> dict[str, Any] | None:
@@ -87,27 +77,21 @@ def _success(call: Call, result: Result, balance: Balance | None, settings: Prag
         return _player(call, result, money, settings)
     if operation == BALANCE:
         return money
-    fields = {"transactionId": _transaction(call, result), **money}
-    return {**fields, "usedPromo": NOTHING_USED} if operation == BET else fields
+    used = {"usedPromo": NOTHING_USED} if operation == BET else {}
+    return {"transactionId": _transaction(call, result), **money, **used}
 
 
 def _cash(balance: Balance) -> dict[str, Any]:
-    return {"cash": _two_digits(balance.display(digits=2)), "bonus": _two_digits(balance.display_bonus(digits=2))}
-
-
-def _two_digits(value: Decimal) -> Decimal:
-    return value or NOTHING_USED  # a cut balance may be minus zero, which not every reader knows
+    return {"cash": balance.display(digits=2), "bonus": balance.display_bonus(digits=2)}
 
 
 def _transaction(call: Call, result: Result) -> str:
     """The hub's id of the movement; the provider's own reference where nothing was recorded under an id."""
-    match result:
-        case PlayResult(movements=(first, *_)) if isinstance(first.outcome, Applied):
-            return first.outcome.transaction or first.reference
-        case NoticeResult(outcome=Applied(transaction=transaction)) if isinstance(call, Notice):
-            return transaction or call.reference
-        case _:
-            return ""
+    if isinstance(result, PlayResult) and isinstance(first := result.movements[0].outcome, Applied):
+        return first.transaction or result.movements[0].reference
+    if isinstance(result, NoticeResult) and isinstance(result.outcome, Applied) and isinstance(call, Notice):
+        return result.outcome.transaction or call.reference
+    return ""
 
 
 def _player(call: Call, result: Result, money: Mapping[str, Any], settings: PragmaticSettings) -> dict[str, Any] | None:

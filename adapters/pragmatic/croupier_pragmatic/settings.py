@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from croupier.contract.calls import MovementKind
 from croupier.contract.errors import SettingsError
+from croupier.contract.fields import is_address
 
 SECRET: Final = "secret_key"  # noqa: S105 # the name of the secret, not a secret
 
@@ -134,8 +135,7 @@ def check(settings: PragmaticSettings) -> PragmaticSettings:
     Raises:
         SettingsError: A value is missing or not of its kind.
     """
-    address = urlsplit(settings.api_url)
-    if address.scheme not in {"http", "https"} or not address.hostname or address.query or address.fragment:
+    if not is_address(settings.api_url) or set(settings.api_url) & set("?#"):
         raise SettingsError("expected an http or https address", where="api_url")
     for name in ("secure_login", "provider_id", "desktop_platform", "cancel_round_path", "data_type"):
         if not getattr(settings, name):

@@ -56,7 +56,7 @@ from croupier.contract.policy import RetryClass
 from croupier.contract.secrets import Credentials
 from croupier.contract.strict_json import read_json_object
 from croupier_pragmatic.adapter import PragmaticAdapter
-from croupier_pragmatic.codes import DESCRIPTIONS, OPERATIONS, Code
+from croupier_pragmatic.codes import OPERATIONS, Code
 from croupier_pragmatic.settings import SECRET, FrbCreditOn, PragmaticSettings
 from croupier_pragmatic.wire import sign
 
@@ -124,7 +124,7 @@ def answered(
     assert response.status == 200
     assert response.headers.get("content-type") == "application/json"
     told = read_json_object(response.body)
-    assert told["description"] == DESCRIPTIONS[Code(told["error"])]
+    assert told["description"] == Code(told["error"]).text
     return told
 
 
@@ -372,7 +372,7 @@ def refused(operation: str, error: CroupierError) -> int:
     response = ADAPTER.render_error(HttpRequest("POST", f"/{operation}.html"), error)
     assert response.status == 200
     told = read_json_object(response.body)
-    assert told["description"] == DESCRIPTIONS[Code(told["error"])]
+    assert told["description"] == Code(told["error"]).text
     return int(told["error"])
 
 

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from croupier.contract.errors import AuthenticationError, MalformedRequestError
+from croupier.contract.forms import MAX_FORM_FIELDS, read_form
 from croupier.contract.secrets import Credentials
+from croupier.contract.strict_json import write_json
 from croupier_pragmatic.settings import SECRET
-from croupier_pragmatic.wire import MAX_FIELDS, prove, read_form, refuse_ambiguous, sign, signed_text, write_json
+from croupier_pragmatic.wire import prove, refuse_ambiguous, sign, signed_text
 
 KEYS = Credentials({SECRET: ("testsecret", "oldsecret")})
 
@@ -116,7 +118,7 @@ def test_text_that_looks_like_a_query_but_names_no_field_is_accepted() -> None:
         b"a%3D1%26b=1",
         b"{}",
         b"a=" + b"x" * 70_000,
-        b"&".join(b"f%d=1" % number for number in range(MAX_FIELDS + 1)),
+        b"&".join(b"f%d=1" % number for number in range(MAX_FORM_FIELDS + 1)),
     ],
 )
 def test_what_is_no_plain_form_is_refused(body: bytes) -> None:
@@ -135,7 +137,7 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
         fields = read_form(body)
     except MalformedRequestError:
         return
-    assert len(fields) <= MAX_FIELDS
+    assert len(fields) <= MAX_FORM_FIELDS
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**12), max_value=10**12))

@@ -12,7 +12,8 @@ This package imports the standard library, attrs, and msgspec and orjson for JSO
 8. `croupier.contract.errors`: what may be raised.
 
 What most protocols need beside that: `strict_json` and `forms` read and write messages, `fields` takes them apart,
-`secrets` proves them, `times` writes moments, `redaction` keeps what may be logged.
+`secrets` proves them, `codes` holds the tables of answers, `times` writes moments, `redaction` keeps what may be
+logged.
 """
 
 from croupier.contract.adapter import (
@@ -49,6 +50,10 @@ from croupier.contract.capabilities import (
     Capability,
     WalletCapability,
 )
+from croupier.contract.codes import (
+    WireCode,
+    by_reason,
+)
 from croupier.contract.errors import (
     AmountError,
     AuthenticationError,
@@ -82,7 +87,9 @@ from croupier.contract.fields import (
     Fields,
     Told,
     is_address,
+    refuse_status,
     told_by,
+    told_rows,
 )
 from croupier.contract.flows import (
     BetScale,
@@ -375,7 +382,9 @@ __all__ = [
     "WalletUnknown",
     "WinWithoutBet",
     "WireAmount",
+    "WireCode",
     "WireCurrency",
+    "by_reason",
     "digest_hex",
     "epoch_ms",
     "epoch_seconds",
@@ -389,10 +398,12 @@ __all__ = [
     "read_form",
     "read_json",
     "read_json_object",
+    "refuse_status",
     "require_proof",
     "safe_form",
     "safe_json",
     "same_secret",
     "told_by",
+    "told_rows",
     "write_json",
 ]

@@ -14,7 +14,9 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Self
@@ -22,7 +24,13 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from croupier.contract.errors import AmountError, CroupierError, MalformedRequestError, UpstreamError
+from croupier.contract.errors import (
+    AmountError,
+    CroupierError,
+    MalformedRequestError,
+    ProviderRefusedError,
+    UpstreamError,
+)
 from croupier.contract.http import HttpResponse
 from croupier.contract.money import MAJOR, MINOR, Unit, WireAmount
 from croupier.contract.strict_json import read_json_object
@@ -31,6 +39,7 @@ from croupier.contract.times import from_epoch_ms
 MAX_ID: Final = 200
 """The longest id that a movement's key may have."""
 _MAX_MOMENT: Final = 14
+_BUSY: Final = frozenset({408, 425, 429})
 
 
 @frozen
@@ -129,6 +138,14 @@ class Fields:
             return value
         raise self.wrong("the list is missing" if value is None else "expected a list", where=self.where(name))
 
+    def optional_items(self, name: str) -> Sequence[Any]:
+        """Like `items`, or empty if it is absent."""
+        return () if self.values.get(name) is None else self.items(name)
+
+    def amounts(self, name: str, unit: Unit = MAJOR, currency: str | None = None) -> tuple[WireAmount, ...]:
+        """A list of exact amounts, empty if it is absent."""
+        return tuple([self._amount(name, value, unit, currency) for value in self.optional_items(name)])
+
     def objects(self, name: str) -> tuple[Self, ...]:
         """A list of objects."""
         place = self.where(name)
@@ -196,6 +213,20 @@ class Told(Fields):
         return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
+def refuse_status(response: HttpResponse, where: str) -> None:
+    """Accept nothing but HTTP 200.
+
+    Raises:
+        UpstreamError: The other side cannot answer now.
+        ProviderRefusedError: It will not answer this.
+    """
+    status = response.status
+    if 400 <= status < 500 and status not in _BUSY:
+        raise ProviderRefusedError(f"the provider answered {status}", provider_code=str(status), where=where)
+    if status != 200:
+        raise UpstreamError(f"the provider answered {status}", where=where)
+
+
 def told_by(response: HttpResponse, where: str = "") -> Told:
     """The JSON object of an answer, whatever its status.
 
@@ -208,6 +239,31 @@ def told_by(response: HttpResponse, where: str = "") -> Told:
         raise UpstreamError(
             f"HTTP {response.status} without readable JSON: {error.message}", where=where or None
         ) from None
+
+
+def told_rows(text: str, columns: Collection[str], where: str, absent: Collection[str] = ("",)) -> tuple[Told, ...]:
+    """The rows of a CSV text whose first line names its columns.
+
+    Args:
+        text: The text; empty, or with a header.
+        columns: The columns that there must be; there may be more.
+        where: What it is, for errors.
+        absent: The words for a cell without a value.
+
+    Raises:
+        UpstreamError: It is no CSV, or has other columns.
+    """
+    try:
+        table = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+    except csv.Error:
+        raise UpstreamError("it is no CSV", where=where) from None
+    if not table:
+        return ()
+    header, *lines = table
+    if not set(columns) <= set(header) or any(len(line) != len(header) for line in lines):
+        raise UpstreamError("it has not the columns that were expected", where=where)
+    rows = [zip(header, line, strict=True) for line in lines]
+    return tuple([Told({name: cell for name, cell in row if cell not in absent}, where) for row in rows])
 
 
 def is_address(text: str) -> bool:

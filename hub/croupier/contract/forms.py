@@ -30,28 +30,29 @@ def read_form(body: bytes) -> dict[str, str]:
         raise MalformedRequestError("the form is too large")
     if b"%" in body and _BROKEN_ESCAPE.search(body):
         raise MalformedRequestError("the form has a broken escape")
+    as_sent = body.isascii() and b"\0" not in body
     fields: dict[str, str] = {}
-    for pair in body.split(b"&"):
+    for pair in body.decode("latin-1").split("&"):
         if not pair:
             continue
-        raw_name, _, raw_value = pair.partition(b"=")
-        name = _decoded(raw_name)
+        name, _, value = pair.partition("=")
+        if not as_sent or "%" in pair or "+" in pair:
+            name, value = _decoded(name), _decoded(value)
         if name in fields:
             raise MalformedRequestError("the field stands twice", where=name)
         # A name of letters alone is the common one; only others are looked at closely.
-        if not (name.isascii() and name.isalpha() and len(name) <= 64) and not _NAME.fullmatch(name):
+        if not (name.isalpha() and name.isascii() and len(name) <= 64) and not _NAME.fullmatch(name):
             raise MalformedRequestError("the form has a field whose name is none")
-        fields[name] = _decoded(raw_value)
+        fields[name] = value
     if len(fields) > MAX_FORM_FIELDS:
         raise MalformedRequestError("the form has too many fields")
     return fields
 
 
-def _decoded(raw: bytes) -> str:
-    if b"+" in raw or b"%" in raw:
-        raw = unquote_to_bytes(raw.replace(b"+", b" "))
+def _decoded(raw: str) -> str:
+    """The text of a name or value, of which `raw` has one character for each byte."""
     try:
-        text = raw.decode()
+        text = unquote_to_bytes(raw.replace("+", " ").encode("latin-1")).decode()
     except UnicodeDecodeError:
         raise MalformedRequestError("the form is not UTF-8") from None
     if "\0" in text:

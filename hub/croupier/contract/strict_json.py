@@ -60,6 +60,8 @@ _decoder = json.JSONDecoder(
 
 
 _fast_decode = msgspec.json.Decoder(float_hook=_number).decode
+_fast_encode = msgspec.json.Encoder(decimal_format="number").encode
+_NOT_PLAIN: Final = (b"E+", b"E-", b"NaN", b"Infinity")
 
 
 def _plain_decimal(value: Any) -> orjson.Fragment:
@@ -144,10 +146,13 @@ def write_json(value: Any) -> bytes:
         ValueError: A decimal is not finite.
     """
     try:
-        written = orjson.dumps(value, _plain_decimal)
-    except TypeError:
+        written = _fast_encode(value)
+    except (TypeError, UnicodeEncodeError):
         return _written(value).encode("ascii")
-    return written if written.isascii() else _written(value).encode("ascii")
+    # What may be a decimal with an exponent, or none at all, is written the careful way; as is what is not ASCII.
+    if not written.isascii() or any(mark in written for mark in _NOT_PLAIN):
+        return _written(value).encode("ascii")
+    return written
 
 
 def _written(value: Any) -> str:
