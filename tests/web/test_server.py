@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import resource
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from attrs import field, mutable
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -20,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from croupier.contract import Headers, HttpResponse, SettingsError
+from croupier.runtime.logs import make_log
 from croupier.web.apps import Incoming, JoinedApps, Probes, ProbesApp
 from croupier.web.server import HttpServer, ServerLimits, TlsFiles
 
@@ -428,6 +432,60 @@ async def test_a_connection_between_two_requests_is_closed_when_it_is_idle_and_n
     writer.close()
     await writer.wait_closed()
     await server.stop(1)
+
+
+# --- who is let in ----------------------------------------------------------------------------------------------------
+
+
+def test_clients_that_come_together_are_let_in_together() -> None:
+    async def story() -> int:
+        app = KeepingApp()
+        server = HttpServer(app, make_log("error"))
+        _, port = await server.listen()
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
+        for client in clients:
+            client.sendall(_get(b"/", b"Connection: close"))
+        rounds = 0
+        while len(app.seen) < len(clients):
+            rounds += 1
+            await asyncio.sleep(0)
+        for client in clients:
+            client.close()
+        await server.stop(1)
+        return rounds
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(story()) < 100
+
+
+async def test_a_process_that_may_have_no_more_sockets_lets_clients_in_later(hub: Any) -> None:
+    server = HttpServer(KeepingApp(), hub.log)
+    _, port = await server.listen()
+    loop = asyncio.get_running_loop()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as client:
+        client.setblocking(False)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 1, hard))
+        try:
+            await loop.sock_connect(client, ("127.0.0.1", port))
+            await loop.sock_sendall(client, _get(b"/", b"Connection: close"))
+            await asyncio.sleep(0.1)
+            (line,) = hub.log.of("http_failed")
+            assert line["fault"] == "EMFILE"
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert (await asyncio.wait_for(loop.sock_recv(client, 100), 5)).startswith(b"HTTP/1.1 200 OK")
+    await server.stop(1)
+
+
+async def test_an_address_that_is_taken_is_an_error_and_leaves_nothing_open(hub: Any) -> None:
+    first, second = HttpServer(KeepingApp(), hub.log), HttpServer(KeepingApp(), hub.log)
+    host, port = await first.listen()
+    with pytest.raises(OSError, match="in use"):
+        await second.listen(host, port)
+    await second.stop(1)
+    assert (await exchange(port, _get(b"/", b"Connection: close"))).startswith(b"HTTP/1.1 200 OK")
+    await first.stop(1)
 
 
 # --- TLS --------------------------------------------------------------------------------------------------------------

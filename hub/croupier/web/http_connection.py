@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import socket
 from collections import deque
 from typing import Any, Final, cast
 
@@ -144,9 +143,6 @@ class HttpConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._source = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         self._certificate = _certificate(transport.get_extra_info("ssl_object"))
-        connected = transport.get_extra_info("socket")
-        if connected is not None:
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._service.connections.add(self)
         self._idle_timer = self._loop.call_later(self._limits.idle_seconds, self._look_if_idle)
 

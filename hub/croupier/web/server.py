@@ -13,11 +13,11 @@ from attrs import field, frozen
 from croupier.contract import SettingsError
 from croupier.web.apps import App
 from croupier.web.http_connection import HttpConnection, ServerLimits, Service
+from croupier.web.listener import Listener
 from croupier.web.ports import Log
 
 __all__ = ["HttpServer", "ServerLimits", "TlsFiles"]
 
-_BACKLOG: Final = 1024
 _LAST_ANSWERS_SECONDS: Final = 5.0
 """How long answers may take once the app is drained."""
 
@@ -71,7 +71,7 @@ class HttpServer:
     log: Log
     limits: ServerLimits = field(factory=ServerLimits)
     _service: Service = field(init=False)
-    _listeners: list[asyncio.Server] = field(factory=list, init=False)
+    _listeners: list[Listener] = field(factory=list, init=False)
 
     @_service.default
     def _made_service(self) -> Service:
@@ -80,19 +80,16 @@ class HttpServer:
     async def listen(
         self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None, *, reuse_port: bool = False
     ) -> tuple[str, int]:
-        """Open a listener; returns its address (port 0 takes a free one)."""
+        """Open a listener; returns its address (port 0 takes a free one).
+
+        Raises:
+            OSError: It cannot be bound.
+        """
         loop, service = asyncio.get_running_loop(), self._service
-        listener = await loop.create_server(
-            lambda: HttpConnection(service, loop),
-            host,
-            port,
-            ssl=tls,
-            reuse_port=reuse_port or None,
-            backlog=_BACKLOG,
-        )
+        listener = Listener(lambda: HttpConnection(service, loop), tls, self.log)
+        address = await listener.open(host, port, reuse_port=reuse_port)
         self._listeners.append(listener)
-        address = listener.sockets[-1].getsockname()
-        return str(address[0]), int(address[1])
+        return address
 
     async def stop(self, seconds: float = 10.0) -> int:
         """Close the listeners, answer what was asked, finish the work; returns how much work is left undone.
