@@ -36,6 +36,10 @@ def dump_ledger(ledger: str | Path) -> str:
     return _dump_sqlite(ledger)
 
 
+_SQLITE_KEYS = "(SELECT movement_keys.*, movement FROM movement_keys JOIN movements ON number = movement_number)"
+"""SQLite keeps the number of a key's movement in place of its id."""
+
+
 def _dump_sqlite(path: str | Path) -> str:
     connection = sqlite3.connect(path)
     try:
@@ -46,7 +50,11 @@ def _dump_sqlite(path: str | Path) -> str:
             if table in _BOOKKEEPING or table.startswith("sqlite_"):
                 continue
             columns = _told(column for _, column, *_ in connection.execute(f"PRAGMA table_info({table})"))
-            rows = connection.execute(sql("SELECT", quoted(columns), "FROM", table)).fetchall()
+            source = table
+            if table == "movement_keys":
+                columns = sorted({*columns, "movement"} - {"movement_number"})
+                source = _SQLITE_KEYS
+            rows = connection.execute(sql("SELECT", quoted(columns), "FROM", source)).fetchall()
             lines += _lines(table, columns, rows)
         return "\n".join(lines)
     finally:

@@ -145,7 +145,9 @@ class SqliteLedger(SqliteReads):
         return await self._write(lambda work: sqlite_commands.register(work, name))
 
     async def commit(self, change: Change) -> CommitResult:
-        return await self._write(lambda work: sqlite_commands.apply_change(work, change))
+        if self._writer is None:
+            raise unavailable(RuntimeError("it is not open"))
+        return await self._writer.commit(change)
 
     async def claim_deliveries(self, owner: Owner, now: int, lease_ms: int, limit: int) -> Sequence[DeliveryRow]:
         if not self._read(SELECT_DUE, claim_parameters(now, min(limit, 1))):

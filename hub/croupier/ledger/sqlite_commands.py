@@ -1,6 +1,7 @@
 """What the writer does in a transaction: each command looks first and writes only what it then knows to be allowed.
 
-So a refused command has written nothing and the others of its batch do not notice it.
+So a refused command has written nothing and the others of its batch do not notice it. What most changes are is written
+by `croupier.ledger.sqlite_groups` instead, many at once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from croupier.contract.errors import ConflictError
+from croupier.contract.errors import ConflictError, LedgerCorruptError
 from croupier.ledger.changes import stay_with_operator
 from croupier.ledger.mapping import EVENT_COLUMNS, event_values
 from croupier.ledger.port import Change, CommitResult, Committed, Owner, Refused, RefusedBecause
@@ -21,6 +22,7 @@ from croupier.ledger.sqlite_statements import (
     CONFIGURATION,
     DELIVERIES,
     GRANTS,
+    INSERT_MOVEMENT,
     MOVEMENTS,
     PLAYERS,
     ROUNDS,
@@ -32,15 +34,17 @@ from croupier.ledger.sqlite_statements import (
     Plan,
     Statements,
     claim_parameters,
-    columns,
-    sql,
+    insert_into,
 )
 
 Row = TypeVar("Row", bound=attrs.AttrsInstance)
 
 _KEY = "SELECT 1 FROM movement_keys WHERE operator = ? AND scope = ? AND namespace = ? AND value = ?"
-_INSERT_KEY = "INSERT INTO movement_keys (operator, scope, namespace, value, movement) VALUES (?, ?, ?, ?, ?)"
-_INSERT_EVENT = sql("INSERT INTO events (", columns(EVENT_COLUMNS), ") VALUES (?, ?, ?, ?, ?, ?)")
+INSERT_KEY = insert_into("movement_keys", ("operator", "scope", "namespace", "value", "movement_number"))
+INSERT_EVENT = insert_into("events", EVENT_COLUMNS)
+_SESSION_VERSION = "SELECT version FROM sessions WHERE operator = ? AND session = ?"
+_NUMBER = "SELECT number FROM movements WHERE operator = ? AND movement = ?"
+_NEWEST_NUMBER = "SELECT coalesce(max(number), 0) FROM movements"
 _CONFIGURED = "SELECT coalesce(max(version), 0) FROM configuration WHERE operator = ? AND kind = ? AND name = ?"
 _PLACES = "SELECT position, sequence FROM operator_positions WHERE operator = ?"
 _STORE_PLACES = (
@@ -68,6 +72,7 @@ class Work:
         self.executemany = cursor.executemany
         self._places: dict[str, tuple[int, int]] = {}
         self._moved: dict[str, tuple[int, int]] = {}
+        self._number: int | None = None
 
     def one(self, statement: str, parameters: Sequence[Any]) -> Any:
         """The one row that a statement finds, or `None`."""
@@ -80,6 +85,19 @@ class Work:
                 self.execute(statement, rows[0])
             else:
                 self.executemany(statement, rows)
+
+    def next_number(self) -> int:
+        """The number of one more movement."""
+        newest = self.one(_NEWEST_NUMBER, ())[0] if self._number is None else self._number
+        self._number = int(newest) + 1
+        return self._number
+
+    def stale_session(self, operator: str, expects: Iterable[tuple[str, int]]) -> str | None:
+        """The first of the expected sessions that is not stored at its version, or `None`."""
+        for session, version in expects:
+            if self.one(_SESSION_VERSION, (operator, session)) != (version,):
+                return session
+        return None
 
     def places(self, operator: str) -> tuple[int, int]:
         """The newest event position and delivery sequence of an operator, this transaction's included."""
@@ -102,12 +120,15 @@ def apply_change(work: Work, change: Change) -> CommitResult:
     """Apply a change, or refuse it without having written anything.
 
     Raises:
-        LedgerCorruptError: The change crosses operators; nothing was written.
+        LedgerCorruptError: The change crosses operators or names a movement that is not stored; nothing was written.
     """
     stay_with_operator(change)
+    stale = work.stale_session(change.operator, change.expects)
+    if stale is not None:
+        return Refused(RefusedBecause.STALE, stale)
     plan = _Plan(work)
     allowed = (
-        all(plan.insert(MOVEMENTS, row) for row in change.movements)
+        all(plan.movement(row) for row in change.movements)
         and plan.keys(change.keys)
         and all(plan.update(MOVEMENTS, update.row, update.row.version, update.epoch) for update in change.updates)
         and plan.versioned(ROUNDS, ((row, row.version) for row in change.rounds))
@@ -120,7 +141,7 @@ def apply_change(work: Work, change: Change) -> CommitResult:
         return plan.refused
     position, sequence = work.places(change.operator)
     if change.events:
-        plan.statements[_INSERT_EVENT] = [
+        plan.statements[INSERT_EVENT] = [
             event_values(change.operator, position + place, event) for place, event in enumerate(change.events, 1)
         ]
     work.carry_out(plan.statements)
@@ -136,6 +157,7 @@ class _Plan:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._seen: set[tuple[str, ...]] = set()
+        self._numbers: dict[str, int] = {}
         self.statements: Plan = {}
         self.refused: Refused | None = None
 
@@ -150,11 +172,24 @@ class _Plan:
 
     def insert(self, statements: Statements[Row], row: Row) -> bool:
         """A row that must not exist yet; false if it does."""
+        if not self._is_new(statements, row):
+            return False
+        statements.add_insert(self.statements, row)
+        return True
+
+    def movement(self, row: MovementRow) -> bool:
+        """A movement that must not exist yet; false if it does."""
+        if not self._is_new(MOVEMENTS, row):
+            return False
+        number = self._numbers[row.movement] = self._work.next_number()
+        self.statements.setdefault(INSERT_MOVEMENT, []).append([*MOVEMENTS.table.values(row), number])
+        return True
+
+    def _is_new(self, statements: Statements[Row], row: Row) -> bool:
         key, place = self._place(statements, row)
         if place in self._seen or self._work.one(statements.check, key):
             return self._refuse(RefusedBecause.TAKEN, *place)
         self._seen.add(place)
-        statements.add_insert(self.statements, row)
         return True
 
     def update(self, statements: Statements[Row], row: Row, version: int, epoch: int | None = None) -> bool:
@@ -175,14 +210,25 @@ class _Plan:
         )
 
     def keys(self, keys: Iterable[tuple[Key, str]]) -> bool:
-        """The keys of movements; false if one is taken."""
+        """The keys of movements; false if one is taken.
+
+        Raises:
+            LedgerCorruptError: A movement is neither stored nor new.
+        """
         for key, movement in keys:
-            place = (key.operator, key.scope, key.namespace, key.value)
-            if ("key", *place) in self._seen or self._work.one(_KEY, place):
-                return self._refuse(RefusedBecause.TAKEN, "key", *place)
-            self._seen.add(("key", *place))
-            self.statements.setdefault(_INSERT_KEY, []).append((*place, movement))
+            if ("key", *key) in self._seen or self._work.one(_KEY, key):
+                return self._refuse(RefusedBecause.TAKEN, "key", *key)
+            self._seen.add(("key", *key))
+            self.statements.setdefault(INSERT_KEY, []).append((*key, self._number_of(key.operator, movement)))
         return True
+
+    def _number_of(self, operator: str, movement: str) -> int:
+        if movement in self._numbers:
+            return self._numbers[movement]
+        found = self._work.one(_NUMBER, (operator, movement))
+        if found is None:
+            raise LedgerCorruptError("a key names a movement that is not stored", where=movement)
+        return int(found[0])
 
     def deliveries(self, change: Change) -> bool:
         """New deliveries at the next places, and changed ones."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from croupier.ledger.mapping import EVENT_COLUMNS, UNFINISHED, state_counts, stored_event
+from croupier.ledger.mapping import EVENT_COLUMNS, state_counts, stored_event
 from croupier.ledger.port import Look, MovementFilter, Page, Snapshot
 from croupier.ledger.records import (
     ConfigurationRow,
@@ -48,7 +48,10 @@ from croupier.ledger.sqlite_statements import (
 Row = TypeVar("Row", bound=attrs.AttrsInstance)
 
 _ROUND_MOVEMENTS = sql(MOVEMENTS.select, "WHERE operator = ? AND round = ? ORDER BY number")
-_KEYS_OF = "SELECT scope, namespace, value FROM movement_keys WHERE operator = ? AND movement = ? ORDER BY 1, 2, 3"
+_KEYS_OF = (
+    "SELECT scope, namespace, value FROM movements JOIN movement_keys ON movement_number = number"
+    " WHERE movements.operator = ? AND movement = ? ORDER BY 1, 2, 3"
+)
 _EVENTS = sql(
     "SELECT",
     columns(EVENT_COLUMNS),
@@ -60,8 +63,10 @@ _LATEST_SESSION = sql(
     SESSIONS.select,
     "WHERE operator = ? AND connection = ? AND player = ? ORDER BY created_at DESC, session DESC LIMIT 1",
 )
-_UNFINISHED = ", ".join(f"'{state}'" for state in UNFINISHED)
-COUNT_MOVEMENTS = sql("SELECT state, count(*) FROM movements WHERE state IN (", _UNFINISHED, ") GROUP BY state")
+COUNT_MOVEMENTS = (
+    "SELECT state, count(*) FROM movements WHERE state IN ('fenced', 'intent') GROUP BY state"
+    " UNION ALL SELECT state, count(*) FROM movements WHERE state IN ('held', 'owed', 'reversing') GROUP BY state"
+)
 _COUNT_VERSIONS = "SELECT count(*) FROM configuration"
 _COUNT_DELIVERIES = (
     "SELECT (SELECT count(*) FROM deliveries WHERE state = 'owed'),"

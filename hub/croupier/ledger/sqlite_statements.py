@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -32,6 +33,11 @@ def sql(*words: str) -> str:
     return " ".join(words)
 
 
+def insert_into(table: str, names: Sequence[str]) -> str:
+    """Stores a row of these columns."""
+    return sql("INSERT INTO", table, "(", columns(names), ") VALUES (", ", ".join("?" for _ in names), ")")
+
+
 class Statements(Generic[Row]):
     """What is said to one table.
 
@@ -41,6 +47,8 @@ class Statements(Generic[Row]):
     Attributes:
         check: Reads `version` (and `epoch` where there is one), then the settled columns, by key.
         insert: Stores a row.
+        guarded_update: Changes a row that is stored one version below and whose settled columns stay as they are.
+        guarded: The parameters of `guarded_update` but for the last, which is the version that must be stored.
         select: Reads whole rows; a `WHERE` is to follow.
         by_key: Reads one row by its key.
     """
@@ -55,8 +63,14 @@ class Statements(Generic[Row]):
         self._moving = places
         self._settled = [table.columns.index(column) for column in (*table.settled, *table.key)]
         self.check = sql("SELECT", columns((*guards, *table.settled)), "FROM", name, "WHERE", key) if guards else ""
-        values = ", ".join("?" for _ in table.columns)
-        self.insert = sql("INSERT INTO", name, "(", columns(table.columns), ") VALUES (", values, ")")
+        self.insert = insert_into(name, table.columns)
+        self.guarded_update = sql(
+            "UPDATE", name, "SET", _all(moving, ", "), "WHERE", key,
+            *(f'AND "{column}" IS ?' for column in table.settled), "AND version = ?",
+        )  # fmt: skip
+        self.guarded: Callable[[Sequence[Value]], tuple[Value, ...]] = itemgetter(
+            *places, *(table.columns.index(column) for column in table.settled)
+        )
         self._update = sql("UPDATE", name, "SET", _all(moving, ", "), "WHERE", key)
         self._resettle = sql("UPDATE", name, "SET", _all(table.settled, ", "), "WHERE", key)
         self.select = sql("SELECT", columns(table.columns), "FROM", name)
@@ -84,6 +98,9 @@ EXCHANGES = Statements(mapping.EXCHANGES)
 PLAYERS = Statements(mapping.PLAYERS)
 ALIASES = Statements(mapping.ALIASES)
 
+INSERT_MOVEMENT = insert_into("movements", (*mapping.MOVEMENTS.columns, "number"))
+"""Stores a movement, with its place in the order of movements as the last parameter."""
+
 SELECT_DUE = sql(
     "SELECT",
     columns(mapping.DELIVERIES.columns, "due"),
@@ -110,8 +127,7 @@ SELECT_ORPHANS = sql(
 SELECT_BY_KEY = sql(
     "SELECT",
     columns(mapping.MOVEMENTS.columns, "movements"),
-    "FROM movement_keys JOIN movements ON movements.operator = movement_keys.operator",
-    "AND movements.movement = movement_keys.movement",
+    "FROM movement_keys JOIN movements ON movements.number = movement_keys.movement_number",
     "WHERE movement_keys.operator = ? AND scope = ? AND namespace = ? AND value = ?",
 )
 """The movement behind a key."""

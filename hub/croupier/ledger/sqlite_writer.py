@@ -12,14 +12,17 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from attrs import frozen
 
 from croupier.contract.errors import CroupierError, LedgerCorruptError, StoreUnavailableError
 from croupier.ledger.mapping import Value
+from croupier.ledger.port import Change, CommitResult
 from croupier.ledger.records import ExchangeRow
-from croupier.ledger.sqlite_commands import Work
+from croupier.ledger.sqlite_commands import Work, apply_change
+from croupier.ledger.sqlite_groups import Group
 from croupier.ledger.sqlite_open import unavailable
 from croupier.ledger.sqlite_statements import EXCHANGES
 
@@ -33,14 +36,15 @@ _FAULTS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, 
 
 @frozen(eq=False)
 class _Command:
-    """What waits: what to do, and whom to tell."""
+    """What waits: what to do, whom to tell, and what a group may do instead."""
 
     apply: Callable[[Work], Any]
     told: asyncio.Future[Any]
+    change: Change | None
 
 
 class _FaultyCommandError(Exception):
-    """A command broke a constraint after all: the batch is to be applied again, each command apart."""
+    """A group was not as expected, or a command broke a constraint: the batch is to be applied again, one by one."""
 
 
 class GroupWriter:
@@ -83,8 +87,21 @@ class GroupWriter:
         self.dropped_exchanges = 0
         self.batches = 0
 
-    async def write(self, command: Callable[[Work], Result]) -> Result:
+    async def commit(self, change: Change) -> CommitResult:
+        """Apply a change with the next batch; returns after it is durable.
+
+        Raises:
+            StoreUnavailableError: Nothing of it is durable.
+            LedgerCorruptError: It breaks a rule that versions and keys do not judge; nothing of it is durable.
+        """
+        return await self.write(partial(apply_change, change=change), change)
+
+    async def write(self, command: Callable[[Work], Result], change: Change | None = None) -> Result:
         """Apply a command with the next batch; returns after it is durable.
+
+        Args:
+            command: What to do in the transaction.
+            change: What the command applies, if that is all that it does: then it may be applied in a group.
 
         Raises:
             StoreUnavailableError: Nothing of it is durable.
@@ -93,7 +110,7 @@ class GroupWriter:
         """
         loop = asyncio.get_running_loop()
         told: asyncio.Future[Any] = loop.create_future()
-        self._commands.append(_Command(command, told))
+        self._commands.append(_Command(command, told, change))
         self._wake(loop)
         result: Result = await told
         return result
@@ -215,20 +232,22 @@ class GroupWriter:
         if self._connection.in_transaction:
             self._roll_back()  # which failed when the trouble began
         try:
-            return self._attempt(commands, exchanges, apart=False)
+            return self._attempt(commands, exchanges, self._together)
         except _FaultyCommandError:
             self._roll_back()
-            return self._attempt(commands, exchanges, apart=True)
+            return self._attempt(commands, exchanges, self._apart)
 
     def _attempt(
-        self, commands: Sequence[_Command], exchanges: list[list[Value]], *, apart: bool
+        self,
+        commands: Sequence[_Command],
+        exchanges: list[list[Value]],
+        carry_out: Callable[[Work, Sequence[_Command]], list[Any]],
     ) -> tuple[int, list[Any]]:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         before = connection.total_changes
         work = Work(connection)
-        step = self._step_apart if apart else self._step
-        outcomes = [step(work, command) for command in commands]
+        outcomes = carry_out(work, commands)
         self._store_exchanges(work, exchanges)
         if connection.total_changes == before:
             return 0, outcomes
@@ -238,17 +257,33 @@ class GroupWriter:
         return batch, outcomes
 
     @staticmethod
-    def _step(work: Work, command: _Command) -> Any:
+    def _together(work: Work, commands: Sequence[_Command]) -> list[Any]:
+        """Carry out commands, as many changes as possible in groups."""
+        group = Group(work)
+        outcomes: list[Any] = []
         try:
-            return command.apply(work)
-        except CroupierError as refusal:
-            return refusal
+            for command in commands:
+                outcome: Any
+                try:
+                    outcome = group.add(command.change) if command.change is not None else None
+                    if outcome is None:
+                        group.write()
+                        outcome = command.apply(work)
+                except CroupierError as refusal:
+                    outcome = refusal
+                outcomes.append(outcome)
+            group.write()
         except sqlite3.Error as error:
             if isinstance(error, _FAULTS):
                 raise _FaultyCommandError from error
             raise
         except Exception as error:
             raise _FaultyCommandError from error
+        return outcomes
+
+    def _apart(self, work: Work, commands: Sequence[_Command]) -> list[Any]:
+        """Carry out commands one by one, each to be undone alone."""
+        return [self._step_apart(work, command) for command in commands]
 
     @staticmethod
     def _step_apart(work: Work, command: _Command) -> Any:
@@ -268,11 +303,16 @@ class GroupWriter:
 
     def _store_exchanges(self, work: Work, exchanges: list[list[Value]]) -> None:
         """A message that cannot be stored never costs the money of its batch."""
-        for exchange in exchanges:
-            try:
-                work.execute(_INSERT_EXCHANGE, exchange)
-            except (*_FAULTS, ValueError, OverflowError):
-                self.dropped_exchanges += 1
+        if not exchanges:
+            return
+        try:
+            work.executemany(_INSERT_EXCHANGE, exchanges)
+        except (*_FAULTS, ValueError, OverflowError):
+            for exchange in exchanges:  # those that are stored already are passed over
+                try:
+                    work.execute(_INSERT_EXCHANGE, exchange)
+                except (*_FAULTS, ValueError, OverflowError):
+                    self.dropped_exchanges += 1
 
     def _commit(self, batch: int) -> StoreUnavailableError | None:
         """Commit; an error that leaves it open whether that took place is settled by reading the batch's number."""

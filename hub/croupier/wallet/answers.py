@@ -75,9 +75,10 @@ def _undone(row: MovementRow, target: MovementRow, answer: Answer, connection: C
 def none_before_all(intended: Sequence[Intended], outcomes: Sequence[Outcome]) -> list[Outcome]:
     """While a stake of a play is open, nothing of it is called done: it would be taken back with that stake."""
     pairs = zip(intended, outcomes, strict=True)
-    open_stake = next((item for one, item in pairs if one.takes_stake and isinstance(item, Unknown)), None)
-    if open_stake is None:
+    open_stakes = [item for one, item in pairs if isinstance(item, Unknown) and one.takes_stake]
+    if not open_stakes:
         return list(outcomes)
+    open_stake = open_stakes[0]
     return [
         Unknown(cause=open_stake.cause, transaction=item.transaction) if isinstance(item, Applied) else item
         for item in outcomes
@@ -95,6 +96,8 @@ def by_movement(play: Play, intended: Sequence[Intended], outcomes: Sequence[Out
 
 def overall(outcomes: Sequence[Outcome]) -> Outcome:
     """The first outcome that is not success: an unknown one before a refusal, a reason before its consequence."""
+    if len(outcomes) == 1:
+        return outcomes[0]
     unknown = [outcome for outcome in outcomes if isinstance(outcome, Unknown)]
     declined = [outcome for outcome in outcomes if isinstance(outcome, Declined)]
     reasons = [outcome for outcome in declined if outcome.reason is not DeclineReason.CANCELLED]

@@ -54,7 +54,7 @@ class Breaker:
 
     def ended(self, call: WalletCall) -> None:
         """A call is over, whether it was answered, given up, or never got a place: a probe makes way for another."""
-        if stakes(call):
+        if self.probing and stakes(call):
             self.probing = False
 
     def heard(self, reply: WalletReply, policy: WalletPolicy) -> None:

@@ -5,7 +5,6 @@ Whatever goes wrong between becomes `WalletUnknown`, with the one fact that matt
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Final, Protocol
 
@@ -33,6 +32,7 @@ from croupier.contract import (
     WalletStatusReply,
     WalletUnknown,
 )
+from croupier.ledger.mapping import to_json
 from croupier.ledger.port import Ledger
 from croupier.ledger.records import ExchangeRow
 from croupier.wallet.breaker import Breaker
@@ -67,8 +67,7 @@ class Channel:
             metrics: Counts, if anybody wants them.
         """
         self._metrics = metrics
-        self._places: dict[str, Places] = {}
-        self._breakers: dict[str, Breaker] = {}
+        self._ways: dict[str, tuple[Breaker, Places]] = {}
         self._ledger = ledger
         self._send = send
         self._clock = clock
@@ -94,14 +93,31 @@ class Channel:
         else:
             reply, status = await self._in_line(operator, wanted, seconds, trace)
         elapsed = self._clock.monotonic() - began
-        took = int(elapsed * 1_000_000)
+        asked, verdict = _described(call), _verdict(reply)
         if self._metrics is not None:
-            outcome = _verdict(reply).partition(":")[0]
-            operation = _described(call)["operation"]
+            outcome = verdict.partition(":")[0]
             self._metrics.wallet_call(
-                operator=operator.id, operation=operation, outcome=_OUTCOMES.get(outcome, outcome), seconds=elapsed
+                operator=operator.id,
+                operation=asked["operation"],
+                outcome=_OUTCOMES.get(outcome, outcome),
+                seconds=elapsed,
             )
-        self._note(operator, call, reply, status=status, trace=trace, started=started, took=took)
+        self._ledger.note(
+            ExchangeRow(
+                operator=operator.id,
+                exchange=self._ids.new_id(),
+                side="operator_out",
+                operation=asked["operation"],
+                trace=trace,
+                movement=asked.get("transaction"),
+                request=to_json(asked),
+                status=status,
+                verdict=verdict,
+                decision={"timeout_ms": operator.policy.timeout_ms, "retry_safe": operator.policy.retry_safe},
+                started_at=started,
+                duration_us=int(elapsed * 1_000_000),
+            )
+        )
         return reply
 
     async def _in_line(
@@ -109,13 +125,11 @@ class Channel:
     ) -> tuple[WalletReply, int | None]:
         """Call when the wallet has a place: a stalled one holds no more of the hub than its own places."""
         began = self._clock.monotonic()
-        breaker = self._breakers.setdefault(operator.id, Breaker(self._clock))
+        breaker, places = self._way_to(operator)
         if breaker.refuses(call):
             return WalletUnknown(detail="the wallet does not answer", sent=False), None
-        places = self._places.setdefault(operator.id, Places(operator.policy.connections))
-        places.limit = operator.policy.connections
         try:
-            if not await places.take(seconds):
+            if not (places.take_at_once() or await places.take(seconds)):
                 return WalletUnknown(detail="too many calls are under way", sent=False), None
             try:
                 left = seconds - (self._clock.monotonic() - began)
@@ -126,6 +140,14 @@ class Channel:
             return reply, status
         finally:
             breaker.ended(call)
+
+    def _way_to(self, operator: Operator) -> tuple[Breaker, Places]:
+        """The breaker and the places of an operator's wallet."""
+        found = self._ways.get(operator.id)
+        if found is None:
+            found = self._ways[operator.id] = (Breaker(self._clock), Places(operator.policy.connections))
+        found[1].limit = operator.policy.connections
+        return found
 
     async def _exchange(
         self, operator: Operator, call: WalletCall, seconds: float, trace: str
@@ -153,36 +175,8 @@ class Channel:
         if not _TRACE_ID.fullmatch(trace_id):
             return request
         parent = f"00-{trace_id}-{self._ids.nonce()[:16]}-01"
-        return evolve(request, headers=Headers((*request.headers, ("traceparent", parent))))
-
-    def _note(
-        self,
-        operator: Operator,
-        call: WalletCall,
-        reply: WalletReply,
-        *,
-        status: int | None,
-        trace: str,
-        started: int,
-        took: int,
-    ) -> None:
-        asked = _described(call)
-        self._ledger.note(
-            ExchangeRow(
-                operator=operator.id,
-                exchange=self._ids.new_id(),
-                side="operator_out",
-                operation=asked["operation"],
-                trace=trace,
-                movement=asked.get("transaction"),
-                request=json.dumps(asked, sort_keys=True),
-                status=status,
-                verdict=_verdict(reply),
-                decision={"timeout_ms": operator.policy.timeout_ms, "retry_safe": operator.policy.retry_safe},
-                started_at=started,
-                duration_us=took,
-            )
-        )
+        headers = Headers((*request.headers.items, ("traceparent", parent)))
+        return HttpRequest(request.method, request.url, headers, request.body, request.effect)
 
 
 def _wanted(call: WalletCall, operator: Operator) -> WalletCall | None:

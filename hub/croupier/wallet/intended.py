@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import cached_property
 from typing import Any, Final
 
 from attrs import evolve, field, frozen
@@ -56,7 +55,7 @@ TAKING: Final = BETS | {MovementKind.TIP}
 _ONE: Final = Decimal(1)
 
 
-@frozen(kw_only=True, slots=False)
+@frozen(kw_only=True)
 class Identity:
     """Whose play it is, and where.
 
@@ -72,6 +71,7 @@ class Identity:
         route: The game, where the connection serves it.
         code: The provider's game code.
         wire_currency: The currency that the request names, for amounts that name none.
+        round: The hub's round id.
     """
 
     connection: Connection
@@ -85,16 +85,16 @@ class Identity:
     provider_round: str | None = None
     route: Route | None = None
     code: str | None = None
+    round: str | None = field(init=False)
 
-    @cached_property
-    def round(self) -> str | None:
-        """The hub's round id."""
+    @round.default  # noqa: A003 # the attribute, not the builtin: attrs names it so
+    def _round(self) -> str | None:
         if self.provider_round is None or not self.player:
             return None
         return round_id(self.connection.operator.id, self.connection.id, self.player, self.provider_round)
 
 
-@frozen(kw_only=True, slots=False)
+@frozen(kw_only=True)
 class Intended:
     """One movement ready for the ledger.
 
@@ -112,6 +112,9 @@ class Intended:
         refusal: Why it can be refused without asking anybody (`AMOUNT_INVALID`, `CURRENCY_WRONG`).
         source: The movement as the provider asked for it.
         net: Whether it is a bet and its win in one movement.
+        takes_stake: Whether it takes a bet: a debit, or a net bet+win that comes out as a credit.
+        is_bet: Whether it takes a stake of play that rules for bets apply to.
+        every_key: All keys under which an earlier message may stand.
     """
 
     place: int
@@ -130,20 +133,20 @@ class Intended:
     facts: Mapping[str, Any] = field(factory=dict)
     refusal: DeclineReason | None = None
     net: bool = False
+    takes_stake: bool = field(init=False)
+    is_bet: bool = field(init=False)
+    every_key: tuple[Key, ...] = field(init=False)
 
-    @cached_property
-    def takes_stake(self) -> bool:
-        """Whether it takes a bet: a debit, or a net bet+win that comes out as a credit."""
+    @takes_stake.default
+    def _takes_stake(self) -> bool:
         return self.direction is Direction.DEBIT or self.net
 
-    @cached_property
-    def is_bet(self) -> bool:
-        """Whether it takes a stake of play that rules for bets apply to."""
+    @is_bet.default
+    def _is_bet(self) -> bool:
         return self.takes_stake and self.kind in TAKING
 
-    @cached_property
-    def every_key(self) -> tuple[Key, ...]:
-        """All keys under which an earlier message may stand."""
+    @every_key.default
+    def _every_key(self) -> tuple[Key, ...]:
         return self.keys + self.seek
 
     def row(self, identity: Identity, *, play: str, state: MovementState, **rest: Any) -> MovementRow:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from attrs import evolve
-
 from croupier.contract import (
     Applied,
     AppliedEffect,
@@ -180,7 +178,7 @@ class People:
             return None
         policy = connection.policies.of(operation)
         alias = policy.shown_currency(balance.cash.currency.code)
-        return evolve(balance, wire=alias, digits=policy.balance_digits)
+        return Balance(balance.cash, balance.bonus, alias, policy.balance_digits)
 
     async def query(self, connection: Connection, call: Query) -> QueryResult:
         """What is on record of a movement or of a round."""

@@ -151,8 +151,12 @@ class Situation:
 
     def existing(self, intended: Intended) -> MovementRow | None:
         """The stored movement that this is a message of."""
-        found = (self.snapshot.keys.get(key) for key in intended.every_key)
-        return next((row for row in found if row is not None), None)
+        known = self.snapshot.keys
+        if known:
+            for key in intended.every_key:
+                if (row := known.get(key)) is not None:
+                    return row
+        return None
 
 
 def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
@@ -162,7 +166,7 @@ def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
     seen: set[str | Key] = set()
     for movement in intended:
         existing = situation.existing(movement)
-        if not seen.isdisjoint((movement.id, *movement.every_key)):
+        if steps and not seen.isdisjoint((movement.id, *movement.every_key)):
             steps.append(Say(outcome=Declined(reason=DeclineReason.CONFLICT)))
         elif existing is not None:
             steps.append(_repeat(situation, movement, existing, draft, intended))
@@ -206,9 +210,10 @@ def _linked(row: MovementRow, movement: Intended, situation: Situation, intended
 
 def _blocking(steps: Sequence[Next]) -> Next | None:
     """What keeps new movements of an atomic play from beginning: a wait, a refusal or a missing part."""
-    waits = (following for following in steps if isinstance(following, WaitFor))
-    failed = (following for following in steps if isinstance(following, Say) and not _stands(following.outcome))
-    return next(waits, None) or next(failed, None) or _undone_part(steps)
+    said = [following for following in steps if not isinstance(following, SendIt)]
+    waits = (following for following in said if isinstance(following, WaitFor))
+    failed = (following for following in said if isinstance(following, Say) and not _stands(following.outcome))
+    return (next(waits, None) or next(failed, None) or _undone_part(said)) if said else None
 
 
 def _undone_part(steps: Sequence[Next]) -> Say | None:
@@ -322,9 +327,13 @@ def _refusal(situation: Situation, movement: Intended, intended: Sequence[Intend
     """Why a new movement does not begin, if it does not."""
     if not movement.takes_stake:
         return _credit_refusal(situation, movement, intended)
-    reason = movement.refusal or next((reason for rule in BET_RULES if (reason := rule(situation, movement))), None)
-    reason = reason or _round_is_full(situation, movement, intended)
-    return Say(outcome=Declined(reason=reason)) if reason else None
+    if movement.refusal:
+        return Say(outcome=Declined(reason=movement.refusal))
+    for rule in BET_RULES:
+        if reason := rule(situation, movement):
+            return Say(outcome=Declined(reason=reason))
+    full = _round_is_full(situation, movement, intended)
+    return Say(outcome=Declined(reason=full)) if full else None
 
 
 def _credit_refusal(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> Next | None:

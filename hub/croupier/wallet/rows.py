@@ -45,8 +45,8 @@ def is_win(row: MovementRow) -> bool:
 
 def shape_of(rows: Sequence[MovementRow]) -> Shape:
     """What kind of work it is to send these movements of one play."""
-    stakes = sum(takes_stake(row) for row in rows)
-    pays = any(row.direction == _CREDIT for row in rows)
+    stakes = [row for row in rows if takes_stake(row)]
+    pays = [row for row in rows if row.direction == _CREDIT]
     if stakes and pays:
         return Shape.BET_AND_WIN
     return Shape.BET if stakes else Shape.WIN
@@ -101,15 +101,20 @@ def tallied(
 
     A round that only refused movements ever entered is written all the same: its movements show under it.
     """
-    if row is None or not any(after.round == row.round for _before, after in changes):
+    if row is None:
         return ()
-    bets, wins = row.bets, row.wins
+    touched, bets, wins = False, row.bets, row.wins
     for before, after in changes:
-        if after.round != row.round or after.state is MovementState.TOMBSTONED:
+        if after.round != row.round:
+            continue
+        touched = True
+        if after.state is MovementState.TOMBSTONED:
             continue
         gained = (after.state in LIVE) - (before is not None and before.state in LIVE)
         if is_bet(after):
             bets += gained
         elif is_win(after):
             wins += gained
+    if not touched:
+        return ()
     return (changed(row, bets=bets, wins=wins, version=row.version + 1 if stored else 1),)

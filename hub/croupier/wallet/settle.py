@@ -126,6 +126,8 @@ class Settler:
         )
 
 
+_GIVEN_BACK: Final = frozenset({Event.UNDO_REFUSED, Event.UNDO_WAIVED, Event.SETTLED_DONE})
+_STANDS_AGAIN: Final[Mapping[str, Any]] = {"undone_by": None}
 _STANDING: Final = frozenset({MovementState.APPLIED, MovementState.OWED})
 
 
@@ -133,8 +135,7 @@ def _apply(draft: Draft, row: MovementRow, item: Happening) -> MovementRow:
     """One happening to one row; a rollback that does not take place gives its target back as it was."""
     if item.while_in is not None and row.state not in item.while_in:
         return row
-    stands = item.event in {Event.UNDO_REFUSED, Event.UNDO_WAIVED, Event.SETTLED_DONE}
-    return draft.advance(row, item.event, **({"undone_by": None} if stands else item.changes))
+    return draft.advance(row, item.event, **(_STANDS_AGAIN if item.event in _GIVEN_BACK else item.changes))
 
 
 def _held_with_movement(delivery: DeliveryUpdate, after: Mapping[str, MovementRow]) -> DeliveryUpdate:
@@ -147,17 +148,15 @@ def _held_with_movement(delivery: DeliveryUpdate, after: Mapping[str, MovementRo
 
 def _settle_rollbacks(draft: Draft, snapshot: Snapshot, happenings: Sequence[Happening]) -> bool:
     """Tell the rollbacks' own rows what became of their targets; `False` if one of them was not read yet."""
-    told = {item.movement: item for item in happenings}
     for before, after in tuple(draft.updates):
-        verdict = _VERDICTS.get((before.state, after.state))
-        if before.undone_by is None or verdict is None:
+        if before.undone_by is None or (verdict := _VERDICTS.get((before.state, after.state))) is None:
             continue
         own = snapshot.movements.get(before.undone_by)
         if own is None:
             return False
         if own.target != before.movement or own.state not in {MovementState.INTENT, MovementState.OWED}:
             continue
-        item = told.get(before.movement)
+        item = next((item for item in happenings if item.movement == before.movement), None)
         waived = item is not None and item.event is Event.UNDO_WAIVED
         event, effect = (Event.ACCEPTED, AppliedEffect.NOTHING.value) if waived else verdict
         refused = event is Event.REFUSED

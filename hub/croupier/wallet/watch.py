@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from croupier.wallet.ports import Clock
@@ -25,22 +24,43 @@ class KeyedLocks:
     """
 
     def __init__(self) -> None:
-        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._locks: dict[str, _NamedLock] = {}
 
-    @asynccontextmanager
-    async def hold(self, name: str) -> AsyncIterator[None]:
-        """Hold the lock of a name."""
-        lock, users = self._locks.get(name, (asyncio.Lock(), 0))
-        self._locks[name] = (lock, users + 1)
+    def hold(self, name: str) -> _NamedLock:
+        """The lock of a name, to be held by `async with`, at once."""
+        lock = self._locks.get(name)
+        if lock is None:
+            lock = self._locks[name] = _NamedLock(name, self._locks)
+        lock.users += 1
+        return lock
+
+
+class _NamedLock:
+    """One lock; it is forgotten when the last who wanted it has left."""
+
+    __slots__ = ("_all", "_lock", "_name", "users")
+
+    def __init__(self, name: str, locks: dict[str, _NamedLock]) -> None:
+        self._name = name
+        self._all = locks
+        self._lock = asyncio.Lock()
+        self.users = 0
+
+    async def __aenter__(self) -> None:
         try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._locks[name]
-            if users == 1:
-                del self._locks[name]
-            else:
-                self._locks[name] = (lock, users - 1)
+            await self._lock.acquire()
+        except BaseException:
+            self._leave()
+            raise
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._lock.release()
+        self._leave()
+
+    def _leave(self) -> None:
+        self.users -= 1
+        if not self.users:
+            del self._all[self._name]
 
 
 class Elsewhere(Protocol):
@@ -135,10 +155,16 @@ class Places:
         self._taken = 0
         self._line: deque[asyncio.Future[None]] = deque()
 
-    async def take(self, seconds: float) -> bool:
-        """Take a place, waiting at most so long; `False` if there was none."""
+    def take_at_once(self) -> bool:
+        """Take a place if one is free and nobody waits for it."""
         if self._taken < self.limit and not self._line:
             self._taken += 1
+            return True
+        return False
+
+    async def take(self, seconds: float) -> bool:
+        """Take a place, waiting at most so long; `False` if there was none."""
+        if self.take_at_once():
             return True
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._line.append(turn)
