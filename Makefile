@@ -18,10 +18,10 @@ stamp := $(VENV)/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup requirements lint format test demo bench clean
+.PHONY: help setup requirements lint format test demo bench bench-long clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(stamp) ## Create .venv with the pinned requirements and this workspace in place
 
@@ -55,8 +55,11 @@ test: $(stamp) ## Run the tests; ARGS="-k name -x" is handed to pytest
 demo: $(stamp) ## Run the demonstration in examples/demo; ARGS is handed to it
 	@$(PYTHON) examples/demo $(ARGS)
 
-bench: $(stamp) ## Measure the hub beside a bare proxy and a naive ledger; results in build/bench
+bench: $(stamp) ## Measure the hub beside proxies and a naive ledger; results in build/bench
 	@$(PYTHON) -m tests.benchmarks.bench $(ARGS)
+
+bench-long: $(stamp) ## The same at length: the whole matrix, 10^7 rows, 100 000 sessions; hours and 60 GiB
+	@$(PYTHON) -m tests.benchmarks.bench --long $(ARGS)
 
 clean: ## Remove .venv, caches and build results
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

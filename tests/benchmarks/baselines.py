@@ -118,7 +118,7 @@ class Naive:
 async def listen(handler: Handler, port: int) -> None:
     # Without `access_log=None` the low-level server would log.
     server = web.Server(handler, access_log=None)
-    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", port, backlog=1024)
+    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", port, backlog=4096)
     await listener.serve_forever()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import comb
 from typing import Any, Final
 
 from attrs import define, field, frozen
-from tests.benchmarks.stand import Stand, cpu_seconds
+from tests.benchmarks.meters import cpu_seconds
+from tests.benchmarks.stand import Stand
 
 CONNECTIONS: Final = 64
 FIRST_GUESS: Final = 2500
@@ -20,12 +21,15 @@ class Sample:
     """One slice of one target.
 
     Attributes:
-        requests: How many were answered.
+        requests: How many were answered as they must be.
         seconds: How long it took.
-        rate: Requests a second.
-        p50_ms: The median of the waits.
+        rate: Such requests a second.
+        p50_ms: The median of the waits, of refusals too.
         p99_ms: Their 99th percentile.
+        max_ms: The longest.
+        refused: How many were answered with a refusal: 0, but where more is asked than the hub takes on.
         cpu_us: CPU time a request by process: `server`, `wallet`, `load`, `database`.
+        load_share: How much of one core the load generator took.
         movements: How many movements were acknowledged.
     """
 
@@ -34,13 +38,16 @@ class Sample:
     rate: float
     p50_ms: float
     p99_ms: float
+    max_ms: float
+    refused: int
     cpu_us: Mapping[str, float]
+    load_share: float
     movements: int
 
 
 @frozen
 class Ratio:
-    """A median of paired ratios with an interval that holds the true median with at least 95 %.
+    """A median of paired values with an interval that holds the true median with at least 95 %.
 
     Attributes:
         median: The median.
@@ -58,9 +65,9 @@ class Ratio:
     coverage: float
 
 
-def ratio_of(ones: Sequence[Sample], others: Sequence[Sample]) -> Ratio:
-    """How the rates of the ones stand to those of the others, slice by slice."""
-    found = sorted(one.rate / other.rate for one, other in zip(ones, others, strict=True))
+def median_of(values: Sequence[float]) -> Ratio:
+    """The median of values with its interval."""
+    found = sorted(values)
     count = len(found)
     place = 0
     while place + 1 < count / 2 and _tail(count, place + 2) <= 0.025:
@@ -74,9 +81,39 @@ def ratio_of(ones: Sequence[Sample], others: Sequence[Sample]) -> Ratio:
     )
 
 
+def ratio_of(
+    ones: Sequence[Sample], others: Sequence[Sample], of: Callable[[Sample], float] = lambda sample: sample.rate
+) -> Ratio:
+    """How the rates (or something else) of the ones stand to those of the others, slice by slice."""
+    return median_of([of(one) / of(other) for one, other in zip(ones, others, strict=True)])
+
+
 def _tail(count: int, place: int) -> float:
     """The chance that fewer than `place` of so many values lie below the median."""
     return float(sum(comb(count, below) for below in range(place)) / 2**count)
+
+
+@frozen(kw_only=True)
+class Ask:
+    """What is asked of one target in a slice.
+
+    Attributes:
+        target: Who is asked.
+        case: What is asked.
+        connections: Over how many connections.
+        rate: So many requests a second, answered or not; without it, the next one follows the answer.
+        count: So many requests and no more.
+        judged: Whether answers are waited for and must be right.
+        refusals: Whether an answer may be a refusal.
+    """
+
+    target: str
+    case: str = "bet"
+    connections: int = CONNECTIONS
+    rate: float | None = None
+    count: int | None = None
+    judged: bool = True
+    refusals: bool = False
 
 
 @define(eq=False)
@@ -87,58 +124,94 @@ class Bench:
         stand: The processes.
         samples: By case and target, in order.
         acknowledged: Movements that were answered as applied, by target; rows are held against it.
+        unsure: Targets that refused something: their rows may be more.
     """
 
     stand: Stand
     samples: dict[str, dict[str, list[Sample]]] = field(factory=dict)
     acknowledged: dict[str, int] = field(factory=dict)
-    _rates: dict[tuple[str, str], float] = field(factory=dict)
+    unsure: set[str] = field(factory=set)
+    _rates: dict[tuple[str, str, int], float] = field(factory=dict)
 
-    async def slice(self, target: str, case: str, seconds: float) -> Sample:
-        """One slice.
+    async def slice(self, ask: Ask, seconds: float, beside: Sequence[Ask] = ()) -> Sample:
+        """One slice of one target; what is asked of others at the same time is not measured.
 
         Raises:
             RuntimeError: Something was not answered as it must be.
         """
         stand = self.stand
-        count = int(self._rates.get((target, case), FIRST_GUESS) * seconds * 1.5) + 4 * CONNECTIONS
-        await stand.tell("prepare", target=target, case=case, count=count, connections=CONNECTIONS)
-        pids = {"server": stand.pids[target], "wallet": stand.pids["wallet"], "database": stand.pids["database"]}
+        asks = (ask, *beside)
+        await stand.tell("prepare", streams=[self._stream(one, seconds) for one in asks])
+        pids = {"server": stand.pids[ask.target], "wallet": stand.pids["wallet"], "database": stand.pids["database"]}
         before = {name: cpu_seconds(pid) for name, pid in pids.items()}
-        told: dict[str, Any] = await stand.tell("run", seconds=seconds)
+        answers: list[dict[str, Any]] = await stand.tell("run", seconds=seconds)
         used = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
-        if told["wrong"] or told["lost"]:
-            raise RuntimeError(f"{target}, {case}: {told['wrong']} wrong and {told['lost']} lost: {told['sample']}")
+        for one, told in zip(asks, answers, strict=True):
+            self._judge(one, told)
+        told = answers[0]
         used["load"] = told["cpu_seconds"]
         requests = told["requests"]
-        self.acknowledged[target] = self.acknowledged.get(target, 0) + told["movements"]
         rate = requests / told["seconds"]
-        self._rates[target, case] = rate
+        if ask.rate is None:
+            self._rates[ask.target, ask.case, ask.connections] = (requests + told["refused"]) / told["seconds"]
         return Sample(
             requests=requests,
             seconds=told["seconds"],
             rate=rate,
             p50_ms=told["p50_ms"],
             p99_ms=told["p99_ms"],
-            cpu_us={name: value / requests * 1e6 for name, value in used.items()},
+            max_ms=told["max_ms"],
+            refused=told["refused"],
+            cpu_us={name: value / max(requests, 1) * 1e6 for name, value in used.items()},
+            load_share=told["cpu_seconds"] / told["seconds"],
             movements=told["movements"],
         )
 
-    async def interleaved(self, case: str, targets: Sequence[str], pairs: int, seconds: float, label: str = "") -> None:
-        """So many rounds; in each, every target has one slice, and each round begins with another target."""
-        for target in targets:
-            await self.slice(target, case, min(seconds, 0.5))  # warm, and how many requests a slice needs
-        into = self.samples.setdefault(label or case, {target: [] for target in targets})
-        for turn in _turns(targets, pairs):
-            for target in turn:
-                into[target].append(await self.slice(target, case, seconds))
+    def _stream(self, ask: Ask, seconds: float) -> dict[str, Any]:
+        rate = ask.rate or self._rates.get((ask.target, ask.case, ask.connections), FIRST_GUESS) * 1.5
+        return {
+            "target": ask.target,
+            "case": ask.case,
+            "count": ask.count or int(rate * seconds) + 4 * ask.connections,
+            "connections": ask.connections,
+            "rate": ask.rate,
+            "judged": ask.judged,
+        }
 
-    def ratio(self, case: str, one: str, other: str) -> Ratio:
+    def _judge(self, ask: Ask, told: Mapping[str, Any]) -> None:
+        if not ask.judged:
+            return
+        if told["lost"] or (told["refused"] and not ask.refusals):
+            raise RuntimeError(
+                f"{ask.target}, {ask.case}: {told['refused']} wrong and {told['lost']} lost: {told['sample']}"
+            )
+        if told["refused"]:
+            self.unsure.add(ask.target)
+        self.acknowledged[ask.target] = self.acknowledged.get(ask.target, 0) + told["movements"]
+
+    async def interleaved(self, label: str, asks: Mapping[str, Ask], pairs: int, seconds: float) -> None:
+        """So many rounds; in each, every target has one slice, and each round begins with another target.
+
+        Args:
+            label: What the samples are kept under, and in it the keys of `asks`.
+            asks: What is asked, by the name of what is compared.
+            pairs: How many rounds.
+            seconds: How long a slice is.
+        """
+        for ask in asks.values():
+            await self.slice(ask, min(seconds, 0.5))  # warm, and how many requests a slice needs
+        into = self.samples.setdefault(label, {name: [] for name in asks})
+        for turn in turns(list(asks), pairs):
+            for name in turn:
+                into[name].append(await self.slice(asks[name], seconds))
+
+    def ratio(self, label: str, one: str, other: str) -> Ratio:
         """The ratio of two targets' rates in a case."""
-        return ratio_of(self.samples[case][one], self.samples[case][other])
+        return ratio_of(self.samples[label][one], self.samples[label][other])
 
 
-def _turns(targets: Sequence[str], count: int) -> Iterator[Sequence[str]]:
+def turns(names: Sequence[str], count: int) -> Iterator[Sequence[str]]:
+    """So many orders of the names, each beginning with another."""
     for place in range(count):
-        cut = place % len(targets)
-        yield [*targets[cut:], *targets[:cut]]
+        cut = place % len(names)
+        yield [*names[cut:], *names[:cut]]

@@ -1,9 +1,10 @@
 """The operator's wallet of the benchmark: answers the native protocol as fast as one process can.
 
-    python wallet_stub.py PORT
+    python wallet_stub.py PORT [silent]
 
 It moves money once under each transaction and answers a repeat like the first request. It checks no signature: what it
-costs is no part of what is measured. `/pass/...` is answered with one fixed text, for the proxy that reads nothing.
+costs is no part of what is measured. `/pass/...` is answered with one fixed text, for the proxy that reads nothing. A
+silent one takes every request and answers none.
 """
 
 from __future__ import annotations
@@ -32,22 +33,33 @@ class Wallet:
 
     def __init__(self) -> None:
         self.moved: set[str] = set()
+        self.undone: dict[str, bool] = {}
         self.balances: dict[str, int] = {}
 
     def move(self, player: str, movement: dict[str, Any]) -> None:
         """Move money, unless this transaction has."""
-        if movement["transaction"] in self.moved:
+        if movement["transaction"] in self.moved or movement["transaction"] in self.undone:
             return
         self.moved.add(movement["transaction"])
         amount = movement["amount"] if movement["operation"] == "win" else -movement["amount"]
         self.balances[player] = self.balances.get(player, OPENING) + amount
+
+    def undo(self, player: str, movement: dict[str, Any]) -> bool:
+        """Undo what was moved, once; whether there was nothing to undo. What comes later moves nothing."""
+        target = movement["target"]
+        if target not in self.undone:
+            self.undone[target] = target not in self.moved
+            if target in self.moved:
+                amount = movement["amount"] if movement["undoes"] == "bet" else -movement["amount"]
+                self.balances[player] = self.balances.get(player, OPENING) + amount
+        return self.undone[target]
 
     def answer(self, path: bytes, body: bytes) -> bytes:
         """The answer's body."""
         if path.startswith(b"/pass/"):
             return PASSED
         if path == b"/-/state":
-            return msgspec.json.encode({"moved": len(self.moved)})
+            return msgspec.json.encode({"moved": len(self.moved), "undone": len(self.undone)})
         asked = msgspec.json.decode(body)
         player = asked["player"]
         told: dict[str, Any] = {"status": "ok"}
@@ -55,6 +67,9 @@ class Wallet:
             case "bet" | "win":
                 self.move(player, asked)
                 told |= _moved(asked)
+            case "rollback":
+                nothing = self.undo(player, asked)
+                told |= _moved(asked) | ({"nothing_moved": True} if nothing else {})
             case "batch":
                 for movement in asked["movements"]:
                     self.move(player, movement)
@@ -69,6 +84,10 @@ class Wallet:
 
 def _moved(movement: dict[str, Any]) -> dict[str, str]:
     return {"transaction": movement["transaction"], "operator_transaction": "w" + movement["transaction"]}
+
+
+class Silence(asyncio.Protocol):
+    """One connection on which nothing is ever answered."""
 
 
 class Connection(asyncio.Protocol):
@@ -101,11 +120,12 @@ class Connection(asyncio.Protocol):
             )
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, *, silent: bool) -> None:
     wallet = Wallet()
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(wallet), "127.0.0.1", port, backlog=1024)
+    made = Silence if silent else lambda: Connection(wallet)
+    server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(int(sys.argv[1]), silent=sys.argv[2:] == ["silent"]))

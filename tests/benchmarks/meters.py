@@ -1,0 +1,59 @@
+"""What a process costs, as the kernel tells it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU time of a process and of the children that it has or had."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / TICKS + sum(cpu_seconds(child) for child in children(pid))
+
+
+def main_thread_seconds(pid: int) -> float:
+    """The CPU time of a process's first thread, which is that of its event loop."""
+    fields = Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / TICKS
+
+
+def memory_mib(pid: int) -> float:
+    """The resident memory of a process and its children; a page that several share is counted once in all."""
+    try:
+        below = children(pid)
+        kind = "Pss:" if below else "Rss:"
+        return _kib(pid, kind) / 1024 + sum(_kib(child, "Pss:") for child in below) / 1024
+    except OSError:
+        return 0.0
+
+
+def peak_mib(pid: int) -> float:
+    """The most resident memory that the process itself has had."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024
+
+
+def written_bytes(pid: int) -> int:
+    """What the process itself has given the kernel to write to disks."""
+    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("write_bytes:")).split()[1])
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that still are."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _kib(pid: int, kind: str) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(kind))
