@@ -89,7 +89,7 @@ class Codec:
 
 
 def _enum(kind: type[Enum]) -> Codec:
-    return Codec(attrgetter("value"), {member.value: member for member in kind}.__getitem__)
+    return Codec(attrgetter("_value_"), {member.value: member for member in kind}.__getitem__)
 
 
 _JSON = Codec(to_json, from_json)
@@ -133,9 +133,10 @@ class Table(Generic[Row]):
         self.columns = tuple(field.name for field in fields)
         self.key_of: Callable[[Row], Any] = attrgetter(*key)
         self.integers = frozenset(name for name, kind in get_type_hints(row).items() if kind in _INTEGERS)
-        self._row: Callable[..., Row] = row
+        self._row = row
         self._read = attrgetter(*self.columns)
-        self._codecs = tuple((self.columns.index(column), codec) for column, codec in (codecs or {}).items())
+        self._encoders = tuple((self.columns.index(column), codec.encode) for column, codec in (codecs or {}).items())
+        self._decoders = tuple((column, codec.decode) for column, codec in (codecs or {}).items())
 
     def values(self, row: Row) -> list[Value]:
         """The row's columns, in the order of `columns`.
@@ -144,16 +145,18 @@ class Table(Generic[Row]):
             TypeError: A JSON attribute holds what is not JSON-ready.
         """
         values: list[Value] = list(self._read(row))
-        for place, codec in self._codecs:
-            values[place] = codec.encode(values[place])
+        for place, encode in self._encoders:
+            values[place] = encode(values[place])
         return values
 
     def row(self, values: Iterable[Any]) -> Row:
-        """The row of columns in the order of `columns`."""
-        decoded = list(values)
-        for place, codec in self._codecs:
-            decoded[place] = codec.decode(decoded[place])
-        return self._row(**dict(zip(self.columns, decoded, strict=True)))
+        """The row of columns in the order of `columns`; what comes after them is left out."""
+        decoded = dict(zip(self.columns, values, strict=False))
+        for column, decode in self._decoders:
+            decoded[column] = decode(decoded[column])
+        row = object.__new__(self._row)
+        row.__dict__.update(decoded)  # as `croupier.ledger.records.changed` does: nothing of it validates
+        return row
 
     def rows(self, found: Iterable[Iterable[Any]]) -> list[Row]:
         """Several rows."""

@@ -21,9 +21,11 @@ from croupier.ledger import mapping
 from croupier.ledger.mapping import Table
 from croupier.ledger.port import Change, CommitResult, Owner
 from croupier.ledger.postgres_connection import WritingConnection
+from croupier.ledger.postgres_lookups import ALIAS_OF_PLAYER
 from croupier.ledger.postgres_open import Connection, check_settings, connect, is_older, migrate_postgres, unavailable
-from croupier.ledger.postgres_reader import SELECT_ALIAS, SELECT_PLAYER, PostgresReads, parameter, restored_row
+from croupier.ledger.postgres_reader import SELECT_ALIAS, SELECT_PLAYER, PostgresReads, parameter
 from croupier.ledger.postgres_statements import ANY_DUE, ANY_ORPHANED, CLAIM_DELIVERIES, CLAIM_MOVEMENTS
+from croupier.ledger.postgres_values import restored_row
 from croupier.ledger.postgres_writer import GroupWriter
 from croupier.ledger.records import AliasRow, DeliveryRow, ExchangeRow, MovementRow, PlayerRow
 from croupier.ledger.sqlite_statements import columns, sql
@@ -98,7 +100,7 @@ class PostgresLedger(PostgresReads):
             await self._prepare_schema()
             self._writing = WritingConnection(self._url)
             await self._writing.make_ready()
-            await self._open_pool(self._url, self._readers)
+            await self._open_readers(self._url, self._readers)
         except (psycopg.Error, PoolTimeout, OSError) as error:
             await self.close()
             raise unavailable(error) from error
@@ -130,7 +132,7 @@ class PostgresLedger(PostgresReads):
         finally:
             if writing:
                 await writing.close()
-            await self._close_pool()
+            await self._close_readers()
 
     def _open_writer(self) -> GroupWriter:
         if self._writer is None:
@@ -173,7 +175,7 @@ class PostgresLedger(PostgresReads):
             ConflictError: The surrogate is another player's: draw a new one.
         """
         which = (row.operator, row.operator_player)
-        stored = await self._first(mapping.PLAYERS, SELECT_PLAYER, which)
+        stored = await self.player_by_operator_id(row.operator, row.operator_player)
         if stored:
             return stored
         kept = await self._write(lambda connection: _ensure(connection, mapping.PLAYERS, row, SELECT_PLAYER, which))
@@ -183,7 +185,7 @@ class PostgresLedger(PostgresReads):
 
     async def ensure_alias(self, row: AliasRow) -> AliasRow:
         which = (row.operator, row.connection, row.player)
-        stored = await self._first(mapping.ALIASES, SELECT_ALIAS, which)
+        stored = await self._looking().first(ALIAS_OF_PLAYER, *which)
         if stored:
             return stored
         kept = await self._write(lambda connection: _ensure(connection, mapping.ALIASES, row, SELECT_ALIAS, which))

@@ -1,9 +1,11 @@
-"""The ledger's reads, on a pool of connections that cannot write, to the server that the writer writes to."""
+"""The ledger's reads, on connections that cannot write, to the server that the writer writes to.
+
+What the money path reads goes through `Lookups`; lists and searches have a pool.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import attrs
@@ -12,10 +14,26 @@ from psycopg.types.numeric import Int8
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from croupier.ledger import mapping
-from croupier.ledger.mapping import EVENT_COLUMNS, UNFINISHED, Table, from_json, state_counts, stored_event
+from croupier.ledger.mapping import EVENT_COLUMNS, UNFINISHED, Table, state_counts, stored_event
 from croupier.ledger.port import Look, MovementFilter, Page, Snapshot
+from croupier.ledger.postgres_lookups import (
+    ALIAS,
+    ALIAS_OF_PLAYER,
+    GRANT,
+    LATEST_SESSION,
+    MOVEMENT,
+    MOVEMENT_BY_KEY,
+    MOVEMENTS_OF_ROUND,
+    PLAYER,
+    PLAYER_BY_OPERATOR_ID,
+    ROUND,
+    SESSION,
+    SESSION_BY_HASH,
+    Lookups,
+    Question,
+)
 from croupier.ledger.postgres_open import DISCARD_PLANS, Connection, Plans, conninfo, prepare_session, unavailable
-from croupier.ledger.postgres_values import json_rows, json_texts, restored, storable
+from croupier.ledger.postgres_values import json_texts, restored_row, storable
 from croupier.ledger.records import (
     ConfigurationRow,
     DeliveryRow,
@@ -60,12 +78,6 @@ _KEYS_OF = sql(
 _EVENTS = sql(
     "SELECT", columns(EVENT_COLUMNS), "FROM events WHERE operator = $1 AND position > $2 ORDER BY position LIMIT $3"
 )
-_SESSION_BY_LAUNCH = _select(mapping.SESSIONS, "WHERE operator = $1 AND connection = $2 AND launch_hash = $3 LIMIT 1")
-_SESSION_BY_TOKEN = _select(mapping.SESSIONS, "WHERE operator = $1 AND connection = $2 AND token_hash = $3 LIMIT 1")
-_LATEST_SESSION = _select(
-    mapping.SESSIONS,
-    "WHERE operator = $1 AND connection = $2 AND player = $3 ORDER BY created_at DESC, session DESC LIMIT 1",
-)
 SELECT_PLAYER = _select(mapping.PLAYERS, "WHERE operator = $1 AND operator_player = $2")
 SELECT_ALIAS = _select(mapping.ALIASES, "WHERE operator = $1 AND connection = $2 AND player = $3")
 _UNFINISHED = ", ".join(f"'{state}'" for state in UNFINISHED)
@@ -78,54 +90,19 @@ _COUNT_DELIVERIES = (
 )
 
 
-@lru_cache(maxsize=32)
-def _look_statement(*, keys: bool, movements: bool, round: bool, played: bool) -> str:
-    """One statement, so that it is one consistent reading. How a row was found comes first, the round's row last.
-
-    `OFFSET 0` keeps the planner from joining in another order: each row is looked up by its key.
-    """
-    moved = columns(mapping.MOVEMENTS.columns, "movements")
-    parts = []
-    number = 2
-    if keys:
-        parts.append(
-            sql(
-                "SELECT 0 AS found, given.place,", moved, ", NULL AS round_row",
-                "FROM jsonb_array_elements(($2::text)::jsonb) WITH ORDINALITY AS given (one, place)",
-                "CROSS JOIN LATERAL (SELECT movement FROM movement_keys AS keys WHERE keys.operator = $1::text",
-                "AND keys.scope = one->>0 AND keys.namespace = one->>1 AND keys.value = one->>2",
-                "OFFSET 0) AS keyed CROSS JOIN LATERAL (SELECT * FROM movements AS stored",
-                "WHERE stored.operator = $1::text AND stored.movement = keyed.movement OFFSET 0) AS movements",
-            )
-        )  # fmt: skip
-        number += 1
-    if movements:
-        which = f"movements.operator = $1::text AND movements.movement = {any_of(number)}"
-        parts.append(sql("SELECT 1, 0,", moved, ", NULL FROM movements WHERE", which))
-        number += 1
-    if played:
-        which = f"movements.operator = $1::text AND movements.round = ${number}::text"
-        parts.append(sql("SELECT 2, movements.number,", moved, ", NULL FROM movements WHERE", which))
-    if round:
-        nothing = ", ".join(
-            f"NULL::{'int8' if column in mapping.MOVEMENTS.integers else 'text'}"
-            for column in mapping.MOVEMENTS.columns
-        )
-        which = f"rounds.operator = $1::text AND rounds.round = ${number}::text"
-        parts.append(sql("SELECT 3, 0,", nothing, ", row_to_json(rounds)::text FROM rounds WHERE", which))
-    return " UNION ALL ".join(parts)
-
-
 class PostgresReads:
     """Everything of `croupier.ledger.port.Ledger` that only reads."""
 
     _pool: Pool | None = None
+    _lookups: Lookups | None = None
     _tries = 1
 
     def __init__(self) -> None:
         self._plans = Plans()
 
-    async def _open_pool(self, url: str, size: int) -> None:
+    async def _open_readers(self, url: str, size: int) -> None:
+        self._lookups = Lookups(url)
+        await self._lookups.open()
         pool: Pool = AsyncConnectionPool(
             conninfo(url, "croupier-reader"),
             kwargs={"autocommit": True, "cursor_factory": psycopg.AsyncRawCursor},
@@ -140,8 +117,11 @@ class PostgresReads:
         await pool.open(wait=True, timeout=_WAIT_SECONDS)
         self._tries = size + 1
 
-    async def _close_pool(self) -> None:
+    async def _close_readers(self) -> None:
+        lookups, self._lookups = self._lookups, None
         pool, self._pool = self._pool, None
+        if lookups:
+            await lookups.close()
         if pool:
             await pool.close()
 
@@ -185,29 +165,40 @@ class PostgresReads:
         statement = _select(table, "WHERE", " AND ".join(conditions), "ORDER BY", order, limit)
         return table.rows(await self._read(statement, [*parameters, page.limit]))
 
+    def _looking(self) -> Lookups:
+        if self._lookups is None:
+            raise unavailable(RuntimeError("it is not open"))
+        return self._lookups
+
     async def look(self, look: Look) -> Snapshot:
         """Read for one decision."""
-        wanted = [key for key in look.keys if key.operator == look.operator]
-        if not (wanted or look.movements or look.round is not None):
-            await self._read("SELECT 1")
-            return Snapshot()
-        statement = _look_statement(
-            keys=bool(wanted),
-            movements=bool(look.movements),
-            round=look.round is not None,
-            played=look.round is not None and look.round_movements,
-        )
-        parameters: list[Any] = [look.operator]
-        if wanted:
-            parameters.append(json_rows([(key.scope, key.namespace, key.value) for key in wanted]).decode())
-        if look.movements:
-            parameters.append(json_texts(look.movements).decode())
+        operator = look.operator
+        wanted = [key for key in look.keys if key.operator == operator]
+        questions: list[Question] = [(MOVEMENT_BY_KEY, tuple(key)) for key in wanted]
+        questions += [(MOVEMENT, (operator, movement)) for movement in look.movements]
         if look.round is not None:
-            parameters.append(look.round)
-        return _snapshot(wanted, await self._read(statement, parameters))
+            questions.append((ROUND, (operator, look.round)))
+            if look.round_movements:
+                questions.append((MOVEMENTS_OF_ROUND, (operator, look.round)))
+        answers = iter(await self._looking().ask(questions))
+        keys: dict[Key, MovementRow] = {}
+        movements: dict[str, MovementRow] = {}
+        for key, rows in zip(wanted, answers, strict=False):
+            for row in rows:
+                keys[key] = movements[row.movement] = row
+        for _, rows in zip(look.movements, answers, strict=False):
+            for row in rows:
+                movements[row.movement] = row
+        rounds = next(answers, ())
+        return Snapshot(
+            keys=keys,
+            movements=movements,
+            round=next(iter(rounds), None),
+            round_movements=tuple(next(answers, ())),
+        )
 
     async def movement(self, operator: str, movement: str) -> MovementRow | None:
-        return await self._first(mapping.MOVEMENTS, by_key(mapping.MOVEMENTS), (operator, movement))
+        return await self._looking().first(MOVEMENT, operator, movement)
 
     async def movements(self, operator: str, which: MovementFilter, page: Page) -> Sequence[MovementRow]:
         where = {
@@ -228,7 +219,7 @@ class PostgresReads:
         return keys
 
     async def round(self, operator: str, round: str) -> RoundRow | None:
-        return await self._first(mapping.ROUNDS, by_key(mapping.ROUNDS), (operator, round))
+        return await self._looking().first(ROUND, operator, round)
 
     async def rounds(self, operator: str, player: str | None, page: Page) -> Sequence[RoundRow]:
         where = {"operator =": operator, "player =": player}
@@ -265,36 +256,34 @@ class PostgresReads:
         return mapping.EXCHANGES.rows(await self._read(statement, parameters))
 
     async def player(self, operator: str, player: str) -> PlayerRow | None:
-        return await self._first(mapping.PLAYERS, by_key(mapping.PLAYERS), (operator, player))
+        return await self._looking().first(PLAYER, operator, player)
 
     async def player_by_operator_id(self, operator: str, operator_player: str) -> PlayerRow | None:
-        return await self._first(mapping.PLAYERS, SELECT_PLAYER, (operator, operator_player))
+        return await self._looking().first(PLAYER_BY_OPERATOR_ID, operator, operator_player)
 
     async def player_by_alias(self, operator: str, connection: str, alias: str) -> str | None:
-        found = await self._first(mapping.ALIASES, by_key(mapping.ALIASES), (operator, connection, alias))
+        found = await self._looking().first(ALIAS, operator, connection, alias)
         return found.player if found else None
 
     async def alias_of(self, operator: str, connection: str, player: str) -> str | None:
-        found = await self._first(mapping.ALIASES, SELECT_ALIAS, (operator, connection, player))
+        found = await self._looking().first(ALIAS_OF_PLAYER, operator, connection, player)
         return found.alias if found else None
 
     async def session(self, operator: str, session: str) -> SessionRow | None:
-        return await self._first(mapping.SESSIONS, by_key(mapping.SESSIONS), (operator, session))
+        return await self._looking().first(SESSION, operator, session)
 
     async def session_by_hash(self, operator: str, connection: str, token_hash: str) -> SessionRow | None:
-        which = (operator, connection, token_hash)
-        found = await self._first(mapping.SESSIONS, _SESSION_BY_TOKEN, which)
-        return found or await self._first(mapping.SESSIONS, _SESSION_BY_LAUNCH, which)
+        return await self._looking().first(SESSION_BY_HASH, operator, connection, token_hash)
 
     async def latest_session(self, operator: str, connection: str, player: str) -> SessionRow | None:
-        return await self._first(mapping.SESSIONS, _LATEST_SESSION, (operator, connection, player))
+        return await self._looking().first(LATEST_SESSION, operator, connection, player)
 
     async def sessions(self, operator: str, player: str | None, page: Page) -> Sequence[SessionRow]:
         where = {"operator =": operator, "player =": player}
         return await self._listed(mapping.SESSIONS, ("created_at", "session"), where, page)
 
     async def grant(self, operator: str, connection: str, grant: str) -> GrantRow | None:
-        return await self._first(mapping.GRANTS, by_key(mapping.GRANTS), (operator, connection, grant))
+        return await self._looking().first(GRANT, operator, connection, grant)
 
     async def grants(self, operator: str, player: str | None, page: Page) -> Sequence[GrantRow]:
         where = {"operator =": operator, "player =": player}
@@ -337,40 +326,7 @@ def parameter(value: Any) -> Any:
     return Int8(value) if isinstance(value, int) else value
 
 
-def restored_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A row with its texts as they were given."""
-    for value in row:
-        if type(value) is str and "\x01" in value:
-            return tuple(restored(value) if isinstance(value, str) else value for value in row)
-    return row
-
-
 def _restricting(where: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
     """Conditions on what is not `None`, and their parameters."""
     given = [(condition, value) for condition, value in where.items() if value is not None]
     return [f"{condition} ${place}" for place, (condition, _) in enumerate(given, 1)], [value for _, value in given]
-
-
-def _snapshot(wanted: Sequence[Key], rows: Sequence[tuple[Any, ...]]) -> Snapshot:
-    """What the statement of `_look_statement` found."""
-    keys: dict[Key, MovementRow] = {}
-    movements: dict[str, MovementRow] = {}
-    played: list[tuple[int, MovementRow]] = []
-    round_row: RoundRow | None = None
-    for found, place, *moved, round_text in rows:
-        if found == 3:
-            columns_of_round = from_json(round_text)
-            round_row = mapping.ROUNDS.row(
-                restored(value) if isinstance(value, str) else value
-                for value in map(columns_of_round.__getitem__, mapping.ROUNDS.columns)
-            )
-            continue
-        row = mapping.MOVEMENTS.row(moved)
-        if found == 2:
-            played.append((place, row))
-        else:
-            movements[row.movement] = row
-            if found == 0:
-                keys[wanted[place - 1]] = row
-    played.sort(key=lambda one: one[0])
-    return Snapshot(keys=keys, movements=movements, round=round_row, round_movements=tuple(row for _, row in played))

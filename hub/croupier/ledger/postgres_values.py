@@ -7,6 +7,7 @@ several times as much on either side: an object for each value here, a function 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
@@ -47,3 +48,11 @@ def restored(text: str) -> str:
     if "\x01" in text:
         return text.replace("\x01\x01", "\x00").replace("\x01\x02", "\x01")
     return text
+
+
+def restored_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row with its texts as they were given."""
+    for value in row:
+        if value.__class__ is str and "\x01" in value:
+            return tuple(restored(value) if isinstance(value, str) else value for value in row)
+    return row

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import psycopg
 from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, Format
+from psycopg.pq import ConnStatus, ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
 from croupier.ledger.postgres_open import Connection
@@ -39,7 +39,7 @@ class Wire:
         self._answers = int(answers)
         self._loop = asyncio.get_running_loop()
         self._socket = self._pgconn.socket
-        self._listening = self._writing = False
+        self._listening = self._writing = self._lost = False
         self._names: dict[bytes, bytes] = {}
         self._prepared = 0
         self._told: Callable[[list[PGresult] | psycopg.Error], None] | None = None
@@ -71,6 +71,9 @@ class Wire:
         Raises:
             psycopg.Error: They could not be sent.
         """
+        if self._lost or self._pgconn.status == ConnStatus.BAD:
+            self.close()
+            raise psycopg.OperationalError("the connection is lost")
         self._results, self._asked, self._error = [], [], None
         try:
             if not self._listening:
@@ -152,7 +155,10 @@ class Wire:
             told(self._error or results)
 
     def _end(self, error: psycopg.Error) -> None:
-        """The connection is lost."""
+        """The connection is lost. From now on its socket's number may be that of another."""
+        if self._lost:
+            return
+        self._lost = True
         self.rest()
         if self._writing:
             self._loop.remove_writer(self._socket)
