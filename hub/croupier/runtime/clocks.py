@@ -8,6 +8,8 @@ import itertools
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
 
 from croupier.wallet.ports import Timer
 
@@ -15,19 +17,20 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SystemClock:
-    """The machine's clock; implements `croupier.wallet.ports.Clock`."""
+    """The machine's clock; implements `croupier.wallet.ports.Clock`.
 
-    def now(self) -> datetime:
-        """The wall clock: aware, UTC."""
-        return datetime.now(UTC)
+    A bet asks a dozen times what time it is, so Python's own functions are called without one of ours between.
+    """
+
+    now: Final = partial(datetime.now, UTC)
+    """The wall clock: aware, UTC."""
+
+    monotonic: Final = staticmethod(time.monotonic)
+    """Seconds since some fixed point, never going back."""
 
     def now_ms(self) -> int:
         """The wall clock in whole milliseconds since 1970-01-01 UTC."""
         return time.time_ns() // 1_000_000
-
-    def monotonic(self) -> float:
-        """Seconds since some fixed point, never going back."""
-        return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         """Let others run for at least this long."""

@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 from croupier.contract import HttpResponse, SettingsError
 from croupier.runtime.hub import Hub, build
 from croupier.runtime.link import Link
+from croupier.runtime.loops import settle
 from croupier.runtime.settings import Listener, Settings
 from croupier.web.admin_api import make_admin_app
 from croupier.web.apps import App, Incoming, JoinedApps, Probes, ProbesApp, make_provider_app
@@ -156,6 +157,7 @@ async def serve(
         if link is not None:
             link.tell("listening", *(part for place in places for part in place))
         hub.log.info("serving", database=settings.database.url.partition(":")[0], slot=worker, owner=hub.owner.name)
+        settle()
         await stop.wait()
     finally:
         hub.drain()

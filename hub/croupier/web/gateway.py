@@ -11,9 +11,8 @@ import asyncio
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Final
 
 from attrs import frozen
 
@@ -42,6 +41,7 @@ from croupier.ledger.port import Ledger
 from croupier.wallet.ports import Clock, Ids
 from croupier.web.addresses import PresentedCertificate, client_address, is_in
 from croupier.web.entrance import Budget, Entrance, Entrances, MethodError
+from croupier.web.patience import Patience, Waiter
 from croupier.web.ports import Engine, GatewayMetrics, Log, Rates
 from croupier.web.provider_record import Answer, Arrival, ProviderRecord
 from croupier.web.results import may_be_shed, not_known_yet, verdict_of
@@ -106,7 +106,8 @@ class Gateway:
         self._rates = rates
         self._record = ProviderRecord(ledger, clock, ids, log, metrics)
         self._under_way: Counter[str] = Counter()
-        self._work: set[asyncio.Task[None]] = set()
+        self._work: dict[Waiter, asyncio.Task[None]] = {}
+        self._patience = Patience(clock)
         self.limits = limits
 
     async def handle(
@@ -154,13 +155,15 @@ class Gateway:
     async def drain(self, seconds: float) -> int:
         """Wait for the work that was begun; returns how much of it is still under way after that time."""
         if self._work:
-            over: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-            timer = self._clock.call_later(seconds, partial(_give_up, over))
-            work = asyncio.gather(*self._work, return_exceptions=True)
+            over = asyncio.Event()
+            timer = self._clock.call_later(seconds, over.set)
+            waiting = asyncio.ensure_future(over.wait())
+            work = asyncio.gather(*self._work.values(), return_exceptions=True)
             try:
-                await asyncio.wait((work, over), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((work, waiting), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 timer.cancel()
+                waiting.cancel()
         self._record.write()
         return len(self._work)
 
@@ -208,23 +211,16 @@ class Gateway:
         if self._rates is not None and (over := self._rates.over(arrival.live)) is not None and may_be_shed(calls):
             raise over
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[tuple[Result, ...] | None] = loop.create_future()
-        work = loop.create_task(self._drive(arrival, calls, arrival.monotonic + budget.work, waiter))
-        self._begin(operator, work)
-        left = arrival.monotonic + budget.patience - self._clock.monotonic()
-        timer = self._clock.call_later(left, partial(_give_up, waiter))
-        try:
-            results = await waiter
-        finally:
-            timer.cancel()
+        waiter: Waiter = loop.create_future()
+        self._count(operator, 1)
+        self._work[waiter] = loop.create_task(self._drive(arrival, calls, arrival.monotonic + budget.work, waiter))
+        results = await self._patience.wait(waiter, arrival.monotonic, budget.patience)
         if results is None:
             self._log.warning("provider_call_overdue", trace=arrival.trace, operator=operator)
             return not_known_yet(calls, UnknownCause.IN_PROGRESS)
         return results
 
-    async def _drive(
-        self, arrival: Arrival, calls: Calls, deadline: float, waiter: asyncio.Future[tuple[Result, ...] | None]
-    ) -> None:
+    async def _drive(self, arrival: Arrival, calls: Calls, deadline: float, waiter: Waiter) -> None:
         """Have the engine work, and tell who waits for it, if somebody still does."""
         try:
             results = await self._engine.handle(arrival.live.connection, calls, trace=arrival.trace, deadline=deadline)
@@ -233,17 +229,11 @@ class Gateway:
             if not is_store or waiter.done():
                 self._complain(arrival, error)
             results = not_known_yet(calls, UnknownCause.STORE if is_store else UnknownCause.IN_PROGRESS)
+        finally:
+            del self._work[waiter]
+            self._count(arrival.live.connection.operator.id, -1)
         if not waiter.done():
             waiter.set_result(results)
-
-    def _begin(self, operator: str, work: asyncio.Task[None]) -> None:
-        def end(done: asyncio.Task[None]) -> None:
-            self._work.discard(done)
-            self._count(operator, -1)
-
-        self._work.add(work)
-        self._count(operator, 1)
-        work.add_done_callback(end)
 
     def _count(self, operator: str, change: int) -> None:
         count = self._under_way[operator] + change
@@ -302,11 +292,6 @@ def _admit(
 def _measure(request: HttpRequest, limit: int) -> None:
     if len(request.body) > limit:
         raise BodyTooLargeError("the body is too large", hint=f"at most {limit} bytes")
-
-
-def _give_up(waiter: asyncio.Future[Any]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 def _is_wanted(wanted: ClientCertificate, given: PresentedCertificate | None) -> bool:

@@ -91,7 +91,7 @@ class _LimitError(Exception):
     """A request takes more than a client may."""
 
 
-@frozen
+@define
 class _Asked:
     """A request that waits for its turn; without one it is the refusal of what was no request."""
 
@@ -111,7 +111,8 @@ class HttpConnection(asyncio.Protocol):
 
     def __init__(self, service: Service, loop: asyncio.AbstractEventLoop) -> None:
         self._service = service
-        self._limits = service.limits
+        self._limits = limits = service.limits
+        self._line_bytes, self._field_bytes, self._most_fields = limits.line_bytes, limits.field_bytes, limits.fields
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._source = ""
@@ -128,6 +129,7 @@ class HttpConnection(asyncio.Protocol):
         self._deaf = False
         # What is being answered.
         self._is_busy = False
+        self._work: asyncio.Task[None]
         self._is_writable = True
         self._is_paused = False
         self._queue: deque[_Asked] = deque()
@@ -170,7 +172,7 @@ class HttpConnection(asyncio.Protocol):
         except HttpParserError as error:
             self._refuse(error.__context__ or error, _MALFORMED)
             return
-        if self._unheard > self._limits.line_bytes + self._limits.field_bytes:
+        if self._unheard > self._line_bytes + self._field_bytes:
             self._refuse(_LimitError(), _MALFORMED)
         elif self._in_body and self._body_timer is None and not self._deaf:
             self._body_timer = self._loop.call_later(self._limits.body_seconds, self._body_is_late)
@@ -195,7 +197,7 @@ class HttpConnection(asyncio.Protocol):
         """A piece of the target."""
         self._unheard = 0
         self._url += url
-        if len(self._url) > self._limits.line_bytes:
+        if len(self._url) > self._line_bytes:
             raise _LimitError
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -203,7 +205,7 @@ class HttpConnection(asyncio.Protocol):
         if self._in_body:
             return
         self._unheard = 0
-        if len(name) + len(value) > self._limits.field_bytes or len(self._fields) >= self._limits.fields:
+        if len(name) + len(value) > self._field_bytes or len(self._fields) >= self._most_fields:
             raise _LimitError
         self._fields.append((name.decode("ascii"), value.decode("utf-8", "surrogateescape").strip(" \t")))
         if len(name) == 6 and name.lower() == b"expect":
@@ -292,15 +294,15 @@ class HttpConnection(asyncio.Protocol):
         if asked.incoming is None:
             self._answer(asked, asked.refusal)
             return
-        work = self._loop.create_task(self._work(asked, asked.incoming))
-        self._service.work.add(work)
-        work.add_done_callback(self._service.work.discard)
+        self._work = self._loop.create_task(self._answered(asked, asked.incoming))
+        self._service.work.add(self._work)
 
-    async def _work(self, asked: _Asked, incoming: Incoming) -> None:
+    async def _answered(self, asked: _Asked, incoming: Incoming) -> None:
         try:
             response = await self._service.app.answer(incoming)
         except Exception as error:  # noqa: BLE001 - no fault may show itself outside
             response = self._failed(error)
+        self._service.work.remove(self._work)
         self._answer(asked, response)
 
     def _failed(self, error: Exception) -> HttpResponse:
