@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, Protocol
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from croupier.contract import (
     CroupierError,
@@ -38,6 +38,7 @@ from croupier.ledger.records import ExchangeRow
 from croupier.wallet.breaker import Breaker
 from croupier.wallet.parties import Operator
 from croupier.wallet.ports import Clock, Ids, Send
+from croupier.wallet.retry_budget import RetryBudget
 from croupier.wallet.watch import Places
 
 _TRACE_ID: Final = re.compile("[0-9a-f]{32}")
@@ -67,7 +68,7 @@ class Channel:
             metrics: Counts, if anybody wants them.
         """
         self._metrics = metrics
-        self._ways: dict[str, tuple[Breaker, Places]] = {}
+        self._ways: dict[str, _Way] = {}
         self._ledger = ledger
         self._send = send
         self._clock = clock
@@ -125,7 +126,8 @@ class Channel:
     ) -> tuple[WalletReply, int | None]:
         """Call when the wallet has a place: a stalled one holds no more of the hub than its own places."""
         began = self._clock.monotonic()
-        breaker, places = self._way_to(operator)
+        way = self._way_to(operator)
+        breaker, places = way.breaker, way.places
         if breaker.refuses(call):
             return WalletUnknown(detail="the wallet does not answer", sent=False), None
         try:
@@ -137,16 +139,22 @@ class Channel:
             finally:
                 places.leave()
             breaker.heard(reply, operator.policy)
+            if not isinstance(reply, WalletUnknown):
+                way.retries.answered()
             return reply, status
         finally:
             breaker.ended(call)
 
-    def _way_to(self, operator: Operator) -> tuple[Breaker, Places]:
-        """The breaker and the places of an operator's wallet."""
+    def retries(self, operator: Operator) -> RetryBudget:
+        """What is left of the wallet's budget of retries."""
+        return self._way_to(operator).retries
+
+    def _way_to(self, operator: Operator) -> _Way:
         found = self._ways.get(operator.id)
         if found is None:
-            found = self._ways[operator.id] = (Breaker(self._clock), Places(operator.policy.connections))
-        found[1].limit = operator.policy.connections
+            places = Places(operator.policy.connections)
+            found = self._ways[operator.id] = _Way(Breaker(self._clock), places, RetryBudget(self._clock))
+        found.places.limit = operator.policy.connections
         return found
 
     async def _exchange(
@@ -177,6 +185,15 @@ class Channel:
         parent = f"00-{trace_id}-{self._ids.nonce()[:16]}-01"
         headers = Headers((*request.headers.items, ("traceparent", parent)))
         return HttpRequest(request.method, request.url, headers, request.body, request.effect)
+
+
+@frozen
+class _Way:
+    """What stands between the hub and one operator's wallet."""
+
+    breaker: Breaker
+    places: Places
+    retries: RetryBudget
 
 
 def _wanted(call: WalletCall, operator: Operator) -> WalletCall | None:

@@ -185,6 +185,8 @@ class Deliveries:
         connection = self._connections.connection(row.operator, movement.connection) if movement else None
         if movement is None or connection is None:
             return Verdict(state=DeliveryState.OWED, detail="the connection cannot be used now")
+        if not self._channel.retries(connection.operator).take():
+            return Verdict(state=DeliveryState.OWED, detail="the wallet answers too little to be asked more often")
         match row.task:
             case DeliveryTask.SEND:
                 return await self._send(connection, row, movement)
@@ -320,7 +322,10 @@ class Deliveries:
     async def _call(self, connection: Connection, call: WalletCall, row: DeliveryRow) -> WalletReply:
         longest = min(connection.operator.policy.timeout_ms, self._lease_ms * 3 // 4)  # the rest is for writing it down
         deadline = self._clock.monotonic() + longest / 1000
-        return await self._channel.call(connection.operator, call, deadline=deadline, trace=row.delivery)
+        reply = await self._channel.call(connection.operator, call, deadline=deadline, trace=row.delivery)
+        if not isinstance(reply, WalletUnknown):
+            self._channel.retries(connection.operator).retry_answered()
+        return reply
 
     async def _context(self, movement: MovementRow, connection: Connection) -> PlayContext:
         stored = await self._ledger.round(movement.operator, movement.round) if movement.round else None
