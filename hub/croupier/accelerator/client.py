@@ -39,6 +39,17 @@ class State(Enum):
     """It did not answer, or not in time, or has not been reached yet."""
 
 
+def end_if_cancelled() -> None:
+    """End the task that was cancelled and does not know: the library may take its cancellation for an end of waiting.
+
+    Raises:
+        CancelledError: It was cancelled.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Server(Protocol):
     """What is behind a connection; `croupier.accelerator.opening` makes them."""
 
@@ -147,6 +158,7 @@ class Accelerator:
         """Probe until the server answers."""
         pause = _FIRST_PAUSE_SECONDS
         while True:
+            end_if_cancelled()
             self._server = self.connect()
             with suppress(Exception):  # whatever a probe fails with, the server is not there
                 async with asyncio.timeout(_CONNECT_SECONDS):
@@ -164,6 +176,7 @@ class Accelerator:
         server = self._server
         assert server is not None  # noqa: S101 # it was found
         while True:
+            end_if_cancelled()
             if not self._line:
                 self._work.clear()
                 await self._work.wait()

@@ -14,7 +14,7 @@ from typing import Final
 import orjson
 from attrs import define, field
 
-from croupier.accelerator.client import Accelerator, Server
+from croupier.accelerator.client import Accelerator, Server, end_if_cancelled
 
 Hear = Callable[..., None]
 """Told the words of one piece of news."""
@@ -60,11 +60,13 @@ class News:
     async def run(self) -> None:
         """Hear, until cancelled."""
         while True:
+            end_if_cancelled()
             server = self.connect()
             try:
                 async with aclosing(server.hear(self.channel)) as told:  # type: ignore[type-var] # it is a generator
                     first = True
                     async for message in told:
+                        end_if_cancelled()
                         if message:
                             self._take(message)
                         elif first:

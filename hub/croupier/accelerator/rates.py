@@ -89,8 +89,8 @@ class Rates:
     connection: float | None = None
     accelerator: Accelerator | None = None
     refused: dict[str, int] = field(factory=lambda: {"operator": 0, "address": 0, "connection": 0})
-    _buckets: dict[tuple[str, str], _Bucket] = field(factory=dict)
-    _taken: dict[_Bucket, None] = field(factory=dict)
+    _buckets: dict[tuple[str, str], _Bucket] = field(factory=dict, init=False)
+    _taken: dict[_Bucket, None] = field(factory=dict, init=False)
 
     def check_operator(self, operator: LiveOperator) -> None:
         """Take one request of an operator to its API.
