@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from attrs import field, frozen
 
 from croupier.configuration.directory import Directory, LiveConnection
 from croupier.contract import NotFoundError, Policy, Route, UnsupportedOperationError
+from croupier.web.provider_record import decision_of
 
 
 class MethodError(UnsupportedOperationError):
@@ -27,13 +29,13 @@ class Budget:
     """How long an operation may take.
 
     Attributes:
-        policy: What says so.
+        decision: What says so, for the record.
         work: Seconds from the arrival by which the work must be done.
         patience: Seconds from the arrival after which the provider is answered without it: between the end of the work
             and the provider's own time-out.
     """
 
-    policy: Policy
+    decision: Mapping[str, Any]
     work: float
     patience: float
 
@@ -41,7 +43,7 @@ class Budget:
     def of(cls, policy: Policy) -> Budget:
         """From a policy."""
         milliseconds = policy.operator_budget_ms
-        return cls(policy, milliseconds / 1000, (milliseconds + policy.timeout_margin_ms / 2) / 1000)
+        return cls(decision_of(policy), milliseconds / 1000, (milliseconds + policy.timeout_margin_ms / 2) / 1000)
 
 
 @frozen(eq=False)

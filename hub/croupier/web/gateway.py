@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -28,7 +28,6 @@ from croupier.contract import (
     HttpRequest,
     HttpResponse,
     OverloadedError,
-    Policy,
     Result,
     RetryLaterError,
     Route,
@@ -43,7 +42,7 @@ from croupier.web.addresses import PresentedCertificate, client_address, is_in
 from croupier.web.entrance import Budget, Entrance, Entrances, MethodError
 from croupier.web.patience import Patience, Waiter
 from croupier.web.ports import Engine, GatewayMetrics, Log, Rates
-from croupier.web.provider_record import Answer, Arrival, ProviderRecord
+from croupier.web.provider_record import NOTHING, Answer, Arrival, ProviderRecord
 from croupier.web.results import may_be_shed, not_known_yet, verdict_of
 
 NO_SUCH_ADDRESS: Final = HttpResponse.text("404: Not Found", 404)
@@ -185,9 +184,9 @@ class Gateway:
         try:
             results = await self._results(arrival, calls, budget)
         except OverloadedError as error:
-            return self._rendered_error(arrival, error, operation, proven=True, policy=budget.policy)
+            return self._rendered_error(arrival, error, operation, proven=True, decision=budget.decision)
         except asyncio.CancelledError:
-            gone = Answer(None, "unknown", "hung_up", operation, proven=True, policy=budget.policy)
+            gone = Answer(None, "unknown", "hung_up", operation, proven=True, decision=budget.decision)
             self._record.keep(arrival, gone)
             raise
         try:
@@ -195,9 +194,11 @@ class Gateway:
         except Exception as error:  # noqa: BLE001 - money may have moved: the provider must ask again
             self._complain(arrival, error)
             again = RetryLaterError("the answer could not be written")
-            return self._rendered_error(arrival, again, operation, proven=True, policy=budget.policy, results=results)
+            return self._rendered_error(
+                arrival, again, operation, proven=True, decision=budget.decision, results=results
+            )
         verdict, reason = verdict_of(results)
-        return Answer(response, verdict, reason, operation, proven=True, policy=budget.policy, results=results)
+        return Answer(response, verdict, reason, operation, proven=True, decision=budget.decision, results=results)
 
     async def _results(self, arrival: Arrival, calls: Calls, budget: Budget) -> tuple[Result, ...]:
         """Drive the engine; where it fails or takes too long, money may have moved: nothing definite is said.
@@ -250,7 +251,7 @@ class Gateway:
         operation: str,
         *,
         proven: bool,
-        policy: Policy | None = None,
+        decision: Mapping[str, Any] = NOTHING,
         results: tuple[Result, ...] = (),
     ) -> Answer:
         try:
@@ -261,7 +262,7 @@ class Gateway:
         if isinstance(error, MethodError) and response.status == UnsupportedOperationError.status:
             allow = ("Allow", ", ".join(error.methods))
             response = HttpResponse(405, Headers((*response.headers, allow)), response.body)
-        return Answer(response, "error", error.code, operation, proven=proven, policy=policy, results=results)
+        return Answer(response, "error", error.code, operation, proven=proven, decision=decision, results=results)
 
     def _complain(self, arrival: Arrival, error: BaseException) -> None:
         """Log a fault by its type and place: the text of an exception may hold what a log must not."""

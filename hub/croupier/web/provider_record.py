@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import define, field, fields, frozen
 
 from croupier.configuration.directory import LiveConnection
-from croupier.contract import Headers, HttpRequest, HttpResponse, Policy, Result, WireCurrency, digest_hex
+from croupier.contract import HttpRequest, HttpResponse, Policy, Result, WireCurrency, digest_hex
 from croupier.ledger.port import Ledger
 from croupier.ledger.records import ExchangeRow
 from croupier.wallet.ports import Clock, Ids
@@ -23,8 +23,9 @@ from croupier.web.results import transaction_of
 _SHOWN_PATH: Final = 200
 _SHOWN_MESSAGE: Final = 16_384
 _DEFAULT_POLICY: Final = Policy()
-_NOTHING: Final[Mapping[str, Any]] = {}
-_KNOWN_POLICIES: Final = 1_000
+NOTHING: Final[Mapping[str, Any]] = {}
+"""The decision of a request that came to no policy."""
+
 _KNOBS: Final = tuple(attribute.name for attribute in fields(Policy))
 
 
@@ -57,7 +58,7 @@ class Answer:
         reason: The decline reason, the cause, or the error's code.
         operation: The adapter's name of the operation, as far as it was found out.
         proven: Whether the origin was proven.
-        policy: The policy that decided, where it was looked up.
+        decision: The policy that decided, where it was looked up, as `decision_of` tells it.
         results: What the engine said.
     """
 
@@ -66,7 +67,7 @@ class Answer:
     reason: str
     operation: str
     proven: bool = field(kw_only=True)
-    policy: Policy | None = field(default=None, kw_only=True)
+    decision: Mapping[str, Any] = field(default=NOTHING, kw_only=True)
     results: tuple[Result, ...] = field(default=(), kw_only=True)
 
 
@@ -90,7 +91,6 @@ class ProviderRecord:
     log: Log = field(repr=False)
     metrics: GatewayMetrics = field(repr=False)
     _waiting: list[tuple[Arrival, Answer, float]] = field(factory=list, init=False)
-    _decisions: dict[int, tuple[Policy, Mapping[str, Any]]] = field(factory=dict, init=False)
 
     def keep(self, arrival: Arrival, answer: Answer) -> None:
         """Keep one request and its answer; it is written when the event loop comes to it."""
@@ -133,7 +133,7 @@ class ProviderRecord:
                 response=shown_response(response) if response else "",
                 status=status,
                 verdict=f"{answer.verdict}:{answer.reason}" if answer.reason else answer.verdict,
-                decision=self._decision(answer.policy),
+                decision=answer.decision,
                 started_at=arrival.at,
                 duration_us=duration_us,
             )
@@ -159,32 +159,26 @@ class ProviderRecord:
             response_bytes=len(response.body) if response else 0,
         )
 
-    def _decision(self, policy: Policy | None) -> Mapping[str, Any]:
-        """`decision_of`, worked out once for every policy in force."""
-        if policy is None:
-            return _NOTHING
-        found = self._decisions.get(id(policy))  # a policy has no hash; it is kept here, so its id stays its own
-        if found is None:
-            if len(self._decisions) >= _KNOWN_POLICIES:
-                self._decisions.clear()
-            found = self._decisions[id(policy)] = policy, decision_of(policy)
-        return found[1]
-
 
 def shown_request(arrival: Arrival, *, proven: bool) -> str:
     """A request as it may be stored."""
     request = arrival.request
-    shown = HttpRequest(request.method, request.url.partition("?")[0][:_SHOWN_PATH])
-    if proven:
-        try:
-            shown = arrival.live.adapter.redact(request)
-        except Exception:  # noqa: BLE001 - a fault of an adapter must not cost the record
-            shown = HttpRequest(shown.method, shown.url, Headers((("Croupier-Redaction", "failed"),)))
-    lines = [f"{shown.method} {shown.url}", *(f"{name}: {value}" for name, value in shown.headers)]
-    text = "\n".join(lines)
+    if not proven:
+        return _unproven(request)
+    try:
+        shown = arrival.live.adapter.redact(request)
+    except Exception:  # noqa: BLE001 - a fault of an adapter must not cost the record
+        return f"{_unproven(request)}\nCroupier-Redaction: failed"
+    text = f"{shown.method} {shown.url}"
+    for name, value in shown.headers.items:
+        text += f"\n{name}: {value}"
     if shown.body:
         text += "\n\n" + shown.body.decode("utf-8", "replace")
     return text[:_SHOWN_MESSAGE]
+
+
+def _unproven(request: HttpRequest) -> str:
+    return f"{request.method} {request.url.partition('?')[0][:_SHOWN_PATH]}"
 
 
 def shown_response(response: HttpResponse) -> str:
