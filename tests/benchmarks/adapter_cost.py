@@ -48,7 +48,7 @@ from croupier.contract import (
 )
 from croupier_pragmatic.adapter import PragmaticAdapter
 from croupier_pragmatic.peer import PragmaticPeer
-from croupier_pragmatic.settings import SECRET, FrbCreditOn, PragmaticSettings
+from croupier_pragmatic.settings import SECRET, PragmaticSettings
 from croupier_softswiss.adapter import SoftswissAdapter
 from croupier_softswiss.peer import SoftswissPeer
 from croupier_softswiss.settings import SoftswissSettings
@@ -119,7 +119,7 @@ def softswiss_steps() -> dict[str, Step]:
 def pragmatic_steps() -> dict[str, Step]:
     """Pragmatic Play: a form in, JSON out, MD5 over the sorted fields."""
     settings = PragmaticSettings(
-        secure_login="benchmark", api_url="https://api.example", frb_credit_on=FrbCreditOn.RESULT
+        secure_login="benchmark", api_url="https://api.example", frb_credit_on="result"
     )
     credentials = Credentials({SECRET: ("not a secret: benchmark",)})
     request = PragmaticPeer(settings).request(BET, credentials, NOW)

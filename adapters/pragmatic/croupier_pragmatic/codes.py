@@ -12,32 +12,16 @@ from typing import Final
 
 from attrs import evolve
 
-from croupier.contract.codes import WireCode, by_reason
+from croupier.contract import policy
+from croupier.contract.codes import WireCode, by_error, by_reason
 from croupier.contract.errors import AuthenticationError, CroupierError, DeclinedError, FixRequestError, ForbiddenError
 from croupier.contract.outcomes import DeclineReason
-from croupier.contract.policy import (
-    FreeRoundsCredit,
-    LateOriginal,
-    OnSilence,
-    Policies,
-    Policy,
-    RetryClass,
-    RoundEnd,
-    UnknownRollback,
-    WinWithoutBet,
-)
-from croupier_pragmatic.settings import FrbCreditOn, PragmaticSettings
+from croupier_pragmatic.settings import PragmaticSettings
 
-AUTHENTICATE: Final = "authenticate"
-BALANCE: Final = "balance"
-BET: Final = "bet"
-RESULT: Final = "result"
-BONUS_WIN: Final = "bonusWin"
-JACKPOT_WIN: Final = "jackpotWin"
-END_ROUND: Final = "endRound"
-REFUND: Final = "refund"
-PROMO_WIN: Final = "promoWin"
-ADJUSTMENT: Final = "adjustment"
+OPERATIONS: Final = tuple(
+    "authenticate balance bet result bonusWin jackpotWin endRound refund promoWin adjustment".split()
+)
+AUTHENTICATE, BALANCE, BET, RESULT, BONUS_WIN, JACKPOT_WIN, END_ROUND, REFUND, PROMO_WIN, ADJUSTMENT = OPERATIONS
 
 
 @unique
@@ -52,14 +36,11 @@ class Code(WireCode):
     INVALID_HASH = 5, "Invalid hash"
     PLAYER_FROZEN = 6, "Player is frozen"
     BAD_PARAMETERS = 7, "Bad parameters"
-    GAME_NOT_FOUND = 8, "Game is not found or disabled"
-    """On a bet alone: results of a disabled game must still be accepted."""
+    GAME_NOT_FOUND = 8, "Game is not found or disabled"  # on a bet alone: results of a disabled game are accepted
     BET_LIMIT = 50, "Bet limit reached"
-    RETRY = 100, "Internal error, retry"
-    """The provider puts the request into its reconciliation queue."""
+    RETRY = 100, "Internal error, retry"  # the provider puts the request into its reconciliation queue
     NO_RETRY = 120, "Internal error, do not retry"
-    RETRY_END_ROUND = 130, "Internal error on end of round, retry"
-    """Retry, on `endRound` alone."""
+    RETRY_END_ROUND = 130, "Internal error on end of round, retry"  # on endRound alone
     REALITY_CHECK = 210, "Reality check"
     OUTSIDE_LIMITS = 310, "Bet is outside the player's limits"
 
@@ -73,7 +54,6 @@ _SESSION: Final = _ALWAYS | by_reason(
         Code.REALITY_CHECK: "reality_check",
     }
 )
-
 _BET: Final = _SESSION | by_reason(
     {
         Code.INSUFFICIENT_BALANCE: "insufficient_funds",
@@ -85,7 +65,6 @@ _BET: Final = _SESSION | by_reason(
         Code.GAME_NOT_FOUND: "game_unknown game_disabled game_forbidden",
     }
 )
-
 # A credit is final only where no later attempt could ever be right; all else is owed to the player and stays in the
 # provider's queue.
 _CREDIT: Final = _ALWAYS | by_reason(
@@ -95,18 +74,18 @@ _ADJUSTMENT: Final = _CREDIT | by_reason({Code.NO_RETRY: "insufficient_funds"})
 _REFUND: Final = _CREDIT | by_reason({Code.NO_RETRY: "target_unknown operation_not_allowed"})
 
 _TABLES: Final[Mapping[str, tuple[Mapping[DeclineReason, Code], Code]]] = {
-    AUTHENTICATE: (_SESSION, Code.NO_RETRY),
-    BALANCE: (_SESSION, Code.NO_RETRY),
+    **dict.fromkeys((AUTHENTICATE, BALANCE), (_SESSION, Code.NO_RETRY)),
     BET: (_BET, Code.NO_RETRY),
-    RESULT: (_CREDIT, Code.RETRY),
-    BONUS_WIN: (_CREDIT, Code.RETRY),
-    JACKPOT_WIN: (_CREDIT, Code.RETRY),
-    PROMO_WIN: (_CREDIT, Code.RETRY),
+    **dict.fromkeys((RESULT, BONUS_WIN, JACKPOT_WIN, PROMO_WIN), (_CREDIT, Code.RETRY)),
     ADJUSTMENT: (_ADJUSTMENT, Code.RETRY),
     REFUND: (_REFUND, Code.RETRY),
     END_ROUND: (_ALWAYS, Code.NO_RETRY),
 }
-OPERATIONS: Final = tuple(_TABLES)
+_ERRORS: Final[Mapping[type[CroupierError], Code]] = {
+    AuthenticationError: Code.INVALID_HASH,
+    FixRequestError: Code.BAD_PARAMETERS,
+    DeclinedError: Code.NO_RETRY,
+}
 
 
 def retry_code(operation: str | None) -> Code:
@@ -124,47 +103,36 @@ def decline_code(operation: str, reason: DeclineReason, settings: PragmaticSetti
 
 def error_code(operation: str | None, error: CroupierError) -> Code:
     """The code of what failed before there was a call. What is not the request's own fault is to be sent again."""
-    match error:
-        case AuthenticationError():
-            return Code.INVALID_HASH
-        case ForbiddenError():
-            return retry_code(operation)
-        case FixRequestError():
-            return Code.BAD_PARAMETERS
-        case DeclinedError():
-            return Code.NO_RETRY
-        case _:
-            return retry_code(operation)
+    again = retry_code(operation)
+    return again if isinstance(error, ForbiddenError) else by_error(_ERRORS, error, again)
 
 
-def policies(settings: PragmaticSettings) -> Policies:
+def policies(settings: PragmaticSettings) -> policy.Policies:
     """How the provider behaves, and wants to be answered, with these settings."""
-    per_win = settings.frb_credit_on is FrbCreditOn.RESULT
-    base = Policy(
-        on_silence=OnSilence.RESENDS,
-        unknown_rollback=UnknownRollback.ACCEPT,
-        late_original=LateOriginal.DECLINE,
-        win_without_bet=WinWithoutBet.ACCEPT,
+    per_win = settings.frb_credit_on == "result"
+    base = policy.Policy(
+        on_silence=policy.OnSilence.RESENDS,
+        unknown_rollback=policy.UnknownRollback.ACCEPT,
+        late_original=policy.LateOriginal.DECLINE,
+        win_without_bet=policy.WinWithoutBet.ACCEPT,
         bet_on_closed_round=not settings.end_round_calls,
-        round_end=RoundEnd.CALL if settings.end_round_calls else RoundEnd.SETTLED,
+        round_end=policy.RoundEnd.CALL if settings.end_round_calls else policy.RoundEnd.SETTLED,
         session_for_bet=False,
         balance_digits=2,
-        free_rounds_credit=FreeRoundsCredit.PER_WIN if per_win else FreeRoundsCredit.TOTAL,
+        free_rounds_credit=policy.FreeRoundsCredit.PER_WIN if per_win else policy.FreeRoundsCredit.TOTAL,
     )
-    operations = {
-        AUTHENTICATE: evolve(base, on_silence=OnSilence.NEITHER),
-        BALANCE: evolve(base, on_silence=OnSilence.NEITHER),
-        BET: evolve(base, on_silence=OnSilence.CANCELS, session_for_bet=True),
-        RESULT: evolve(base, win_without_bet=WinWithoutBet.RETRY),
+    own = {
+        AUTHENTICATE: evolve(base, on_silence=policy.OnSilence.NEITHER),
+        BALANCE: evolve(base, on_silence=policy.OnSilence.NEITHER),
+        BET: evolve(base, on_silence=policy.OnSilence.CANCELS, session_for_bet=True),
+        RESULT: evolve(base, win_without_bet=policy.WinWithoutBet.RETRY),
         REFUND: evolve(base, answer_needs_balance=False),
     }
-    return Policies(
-        base,
-        {name: evolve(operations.get(name, base), retry_class=_retried(name, settings)) for name in OPERATIONS},
-    )
+    known = {name: evolve(own.get(name, base), retry_class=_retried(name, settings)) for name in OPERATIONS}
+    return policy.Policies(base, known)
 
 
-def _retried(operation: str, settings: PragmaticSettings) -> dict[str, RetryClass]:
+def _retried(operation: str, settings: PragmaticSettings) -> dict[str, policy.RetryClass]:
     again = retry_code(operation)
     reasons = [reason for reason in DeclineReason if decline_code(operation, reason, settings) is again]
-    return {reason.value: RetryClass.RETRIED for reason in reasons}
+    return {reason.value: policy.RetryClass.RETRIED for reason in reasons}

@@ -5,7 +5,6 @@ Facts: `reference/protocols/pragmatic.md`, section "Reconciliation: DataFeeds".
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
 
@@ -15,7 +14,7 @@ from croupier.contract.fields import Told, refuse_status, told_rows
 from croupier.contract.flows import Flow, LogEntry, LogPage, LogQuery
 from croupier.contract.http import Effect, HttpRequest, HttpResponse
 from croupier.contract.secrets import Credentials
-from croupier.contract.times import epoch_ms, from_epoch_ms
+from croupier.contract.times import epoch_ms, read_moment
 from croupier_pragmatic.mapping import REFERENCES, REFUNDS
 from croupier_pragmatic.settings import SECRET, PragmaticSettings
 
@@ -28,7 +27,6 @@ ROUND_COLUMNS: Final = tuple(
     playerID extPlayerID gameID playSessionID parentSessionID startDate endDate status type bet win currency jackpot
     """.split()
 )
-DATE_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 _MARK: Final = "timepoint="
 _ABSENT: Final = frozenset({"", "null"})
 
@@ -41,34 +39,28 @@ def transactions(query: LogQuery, settings: PragmaticSettings, credentials: Cred
 
 def rounds(query: LogQuery, settings: PragmaticSettings, credentials: Credentials) -> Flow[LogPage]:
     """A page of the feed of game rounds."""
-    rows, cursor = yield from _page(settings.rounds_feed.value, ROUND_COLUMNS, query, settings, credentials)
+    rows, cursor = yield from _page(settings.rounds_feed, ROUND_COLUMNS, query, settings, credentials)
     return LogPage(entries=tuple([_round(row) for row in rows]), cursor=cursor)
 
 
 def _page(
     feed: str, columns: tuple[str, ...], query: LogQuery, settings: PragmaticSettings, credentials: Credentials
 ) -> Flow[tuple[tuple[Told, ...], str | None]]:
-    asked = _time_point(query)
+    cursor = query.cursor if query.cursor is not None else str(max(epoch_ms(query.since), 0))
+    if not (cursor.isascii() and cursor.isdigit()):
+        raise MalformedRequestError("expected a time point in milliseconds", where="cursor")
     parameters = {
         "login": settings.secure_login,
         "password": credentials.current(SECRET),
-        "timepoint": str(asked),
+        "timepoint": cursor,
         "dataType": query.stream or settings.data_type,
     }
     url = f"{settings.api_url.rstrip('/')}/IntegrationService/v3/DataFeeds/{feed}/?{urlencode(parameters)}"
     response = yield HttpRequest("GET", url, effect=Effect.READ)
     reached, rows = _read(response, columns, feed)
     # An empty page is no end: some accounts answer one short window a call. The end is where time stands still.
-    goes_on = asked < reached < epoch_ms(query.until)
+    goes_on = int(cursor) < reached < epoch_ms(query.until)
     return rows, str(reached) if goes_on else None
-
-
-def _time_point(query: LogQuery) -> int:
-    if query.cursor is None:
-        return max(epoch_ms(query.since), 0)
-    if not (query.cursor.isascii() and query.cursor.isdigit()):
-        raise MalformedRequestError("expected a time point in milliseconds", where="cursor")
-    return int(query.cursor)
 
 
 def _read(response: HttpResponse, columns: tuple[str, ...], feed: str) -> tuple[int, tuple[Told, ...]]:
@@ -94,7 +86,7 @@ def _transaction(row: Told, settings: PragmaticSettings) -> LogEntry:
         kind=kind,
         amount=row.signed_amount("amount", currency=row.word("currency")),
         state=letter,
-        at=_moment(row.word("timestamp")),
+        at=read_moment(row.word("timestamp")),
     )
 
 
@@ -107,15 +99,5 @@ def _round(row: Told) -> LogEntry:
         bet=row.signed_amount("bet", currency=currency),
         win=row.signed_amount("win", currency=currency),
         state=row.word("status") or "",
-        at=_moment(row.word("endDate")) or _moment(row.word("startDate")),
+        at=read_moment(row.word("endDate")) or read_moment(row.word("startDate")),
     )
-
-
-def _moment(text: str | None) -> datetime | None:
-    """The time of a row (UTC): milliseconds since 1970, or a date with a time. A form not known is no time."""
-    if text is not None and text.isascii() and text.isdigit() and len(text) <= 14:
-        return from_epoch_ms(int(text))
-    try:
-        return datetime.strptime((text or "")[:19], DATE_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return None

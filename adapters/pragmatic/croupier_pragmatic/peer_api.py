@@ -18,7 +18,7 @@ from croupier.contract.http import HttpRequest, HttpResponse
 from croupier.contract.peer import PeerCloseRound, PeerPlay, PeerPlayer
 from croupier.contract.secrets import Credentials, digest_hex
 from croupier.contract.strict_json import read_json_object, write_json
-from croupier_pragmatic import outbound
+from croupier_pragmatic import wire
 from croupier_pragmatic.peer_feeds import Feeds
 from croupier_pragmatic.settings import PragmaticSettings
 from croupier_pragmatic.wire import prove
@@ -80,18 +80,17 @@ class ServedApi:
         self.feeds = Feeds()
         self._launched: dict[str, PeerPlayer] = {}
         self._methods: Mapping[str, Callable[[Mapping[str, str], bytes], dict[str, Any]]] = {
-            outbound.GAME_URL: self._game_url,
-            outbound.GAMES: self._games,
-            outbound.BET_SCALES: self._bet_scales,
-            outbound.FRB_CREATE: self._create,
-            outbound.FRB_CREATE_V1: self._create_v1,
-            outbound.FRB_CANCEL: self._cancel,
-            outbound.FRB_CANCEL_V1: self._cancel,
-            outbound.FRB_REMOVE: self._remove,
-            outbound.FRB_LIST: self._list,
-            outbound.GAME_ROUNDS: self._rounds,
-            outbound.REPLAY: self._replay,
-            outbound.TERMINATE: self._terminate,
+            wire.GAME_URL: self._game_url,
+            wire.GAMES: self._games,
+            wire.BET_SCALES: self._bet_scales,
+            wire.FRB_CREATE: self._create,
+            wire.FRB_CREATE_V1: self._create_v1,
+            wire.FRB_CANCEL: self._cancel,
+            wire.FRB_CANCEL_V1: self._cancel,
+            wire.FRB_REMOVE: self._remove,
+            wire.FRB_LIST: self._list,
+            wire.REPLAY: self._replay,
+            wire.TERMINATE: self._terminate,
             settings.cancel_round_path: self._cancel_round,
         }
 
@@ -127,7 +126,7 @@ class ServedApi:
         """Answer a call of the hub as the provider would."""
         if request.path.startswith(_FEEDS):
             return self._feed(request, credentials, now)
-        method = self._methods.get(request.path.rpartition(outbound.SERVICES)[2])
+        method = self._methods.get(request.path.rpartition(wire.SERVICES)[2])
         if request.method != "POST" or method is None:
             return HttpResponse.text("no such method", 404)
         mixed = (request.headers.get("content-type") or "").startswith("application/json")
@@ -239,9 +238,6 @@ class ServedApi:
                 for bonus in found
             ]
         }
-
-    def _rounds(self, fields: Mapping[str, str], _body: bytes) -> dict[str, Any]:
-        return {"rounds": self.feeds.day(fields["playerId"], fields["gameId"], fields["datePlayed"])}
 
     def _replay(self, fields: Mapping[str, str], _body: bytes) -> dict[str, Any]:
         mark = digest_hex(json.dumps([fields["playerId"], fields["gameId"], fields["roundId"]]))[:32]

@@ -7,14 +7,14 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from attrs import define, field
 
 from croupier.contract.calls import MovementKind
 from croupier.contract.peer import PeerCloseRound, PeerPlay, PeerPlayer
 from croupier.contract.times import epoch_ms
-from croupier_pragmatic.feeds import DATE_FORMAT, ROUND_COLUMNS, TRANSACTION_COLUMNS, TRANSACTIONS
+from croupier_pragmatic.feeds import ROUND_COLUMNS, TRANSACTION_COLUMNS, TRANSACTIONS
 
 WINDOW_MS: Final = 600_000
 """One page covers ten minutes at most."""
@@ -29,6 +29,9 @@ _ROUND_FEEDS: Final[Mapping[str, frozenset[str]]] = {
     "gamerounds/finished": frozenset("CF"),
     "gamerounds/incomplete": frozenset("I"),
 }
+
+
+DATE_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 
 
 @define(kw_only=True)
@@ -143,22 +146,6 @@ class Feeds:
         found = [item for item in self._rounds.values() if point <= epoch_ms(item.touched) < until]
         rows = [item.row() for item in found if item.status in _ROUND_FEEDS[name]]
         return _csv(max(until, point), ROUND_COLUMNS, rows)
-
-    def day(self, player: str, game: str, day: str) -> list[dict[str, Any]]:
-        """The rounds of a player in a game that began on a day (UTC)."""
-        return [
-            {
-                "roundId": item.round,
-                "dateTime": item.started.strftime(DATE_FORMAT),
-                "gameId": game,
-                "currency": item.player.currency,
-                "betAmount": sum(item.bets.values(), Decimal(0)),
-                "winAmount": item.win,
-                "roundStatus": {"I": "InProgress", "C": "Completed", "F": "Cancelled"}[item.status],
-            }
-            for item in self._rounds.values()
-            if item.player.player == player and item.player.game == game and item.started.date().isoformat() == day
-        ]
 
     def free_bets(self, grant: str) -> int:
         """How many rounds of a grant were played."""

@@ -1,6 +1,7 @@
-"""The hash over a form's fields, which proves a request in either direction.
+"""The hash over a form's fields, which proves a request in either direction; and the addresses of the provider.
 
-Facts: `reference/protocols/pragmatic.md`, sections "Transport & encoding" and "Authentication / hash".
+Facts: `reference/protocols/pragmatic.md`, sections "Transport & encoding", "Authentication / hash" and
+"Operator -> provider".
 """
 
 from __future__ import annotations
@@ -14,6 +15,20 @@ from croupier.contract.secrets import Credentials, digest_hex, require_proof
 from croupier_pragmatic.settings import SECRET
 
 HASH: Final = "hash"
+
+SERVICES: Final = "/IntegrationService/v3/http/"
+GAME_URL: Final = "CasinoGameAPI/game/url/"
+GAMES: Final = "CasinoGameAPI/getCasinoGames/"
+BET_SCALES: Final = "CasinoGameAPI/getBetScales/"
+TERMINATE: Final = "CasinoGameAPI/game/session/terminate/"
+FRB_CREATE: Final = "FreeRoundsBonusAPI/v2/bonus/player/create/"
+FRB_CANCEL: Final = "FreeRoundsBonusAPI/v2/bonus/cancel/"
+FRB_REMOVE: Final = "FreeRoundsBonusAPI/v2/players/remove/"
+FRB_CREATE_V1: Final = "FreeRoundsBonusAPI/createFRB/"
+FRB_CANCEL_V1: Final = "FreeRoundsBonusAPI/cancelFRB/"
+FRB_LIST: Final = "FreeRoundsBonusAPI/getPlayersFRB/"
+REPLAY: Final = "HistoryAPI/OpenHistoryExtended/"
+
 FIELDS: Final = frozenset(
     """
     amount bonusCode campaignId campaignType chosenBalance currency dataType gameId ipAddress jackpotContribution

@@ -57,16 +57,14 @@ from croupier.contract.secrets import Credentials
 from croupier.contract.strict_json import read_json_object
 from croupier_pragmatic.adapter import PragmaticAdapter
 from croupier_pragmatic.codes import OPERATIONS, Code
-from croupier_pragmatic.settings import SECRET, FrbCreditOn, PragmaticSettings
+from croupier_pragmatic.settings import SECRET, PragmaticSettings
 from croupier_pragmatic.wire import sign
 
 KEYS = Credentials({SECRET: ("test-secret",)})
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-SETTINGS = PragmaticSettings(
-    secure_login="acme_login", api_url="https://api.pp.example", frb_credit_on=FrbCreditOn.BONUS_WIN
-)
+SETTINGS = PragmaticSettings(secure_login="acme_login", api_url="https://api.pp.example", frb_credit_on="bonusWin")
 ADAPTER = PragmaticAdapter(SETTINGS)
-INFORMED = PragmaticAdapter(evolve(SETTINGS, frb_credit_on=FrbCreditOn.RESULT))
+INFORMED = PragmaticAdapter(evolve(SETTINGS, frb_credit_on="result"))
 EUR = Currency("EUR", 2)
 BALANCE = Balance(Money(999_950, EUR), Money(1_205, EUR))
 FACTS = PlayerFacts(alias="alias1", currency="EUR")

@@ -37,16 +37,14 @@ from croupier.contract.money import Currency, WireAmount
 from croupier.contract.secrets import Credentials
 from croupier_pragmatic.adapter import PragmaticAdapter
 from croupier_pragmatic.codes import OPERATIONS
-from croupier_pragmatic.settings import SECRET, FrbCreditOn, PragmaticSettings
+from croupier_pragmatic.settings import SECRET, PragmaticSettings
 from croupier_pragmatic.wire import sign
 
 KEYS = Credentials({SECRET: ("test-secret",)})
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-SETTINGS = PragmaticSettings(
-    secure_login="acme_login", api_url="https://api.pp.example", frb_credit_on=FrbCreditOn.RESULT
-)
+SETTINGS = PragmaticSettings(secure_login="acme_login", api_url="https://api.pp.example", frb_credit_on="result")
 ADAPTER = PragmaticAdapter(SETTINGS)
-TOTAL = PragmaticAdapter(evolve(SETTINGS, frb_credit_on=FrbCreditOn.BONUS_WIN))
+TOTAL = PragmaticAdapter(evolve(SETTINGS, frb_credit_on="bonusWin"))
 
 WHO = {"providerId": "pragmaticplay", "userId": "alias1", "token": "tok-1"}
 ROUND = WHO | {

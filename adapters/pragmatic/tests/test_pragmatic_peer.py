@@ -50,15 +50,13 @@ from croupier.contract.secrets import Credentials
 from croupier_pragmatic.adapter import PragmaticAdapter
 from croupier_pragmatic.codes import Code
 from croupier_pragmatic.peer import PragmaticPeer, amount_text
-from croupier_pragmatic.settings import SECRET, FrbCreditOn, PragmaticSettings
+from croupier_pragmatic.settings import SECRET, PragmaticSettings
 
 KEYS = Credentials({SECRET: ("test-secret",)})
 NOW = datetime(2026, 3, 1, 12, 0, 0, 5000, tzinfo=UTC)
-SETTINGS = PragmaticSettings(
-    secure_login="acme_login", api_url="https://api.pp.example", frb_credit_on=FrbCreditOn.BONUS_WIN
-)
+SETTINGS = PragmaticSettings(secure_login="acme_login", api_url="https://api.pp.example", frb_credit_on="bonusWin")
 ADAPTER = PragmaticAdapter(SETTINGS)
-PER_WIN = PragmaticAdapter(evolve(SETTINGS, frb_credit_on=FrbCreditOn.RESULT))
+PER_WIN = PragmaticAdapter(evolve(SETTINGS, frb_credit_on="result"))
 PEER = PragmaticPeer(SETTINGS)
 PLAYER = PeerPlayer(player="alias1", token="tok-1", game="vs20doghouse", currency="EUR")
 BET = PeerMove(kind=MovementKind.BET, id="b1", amount=Decimal("10.5"))

@@ -25,15 +25,15 @@ from croupier.contract.policy import (
 from croupier_pragmatic import plugin
 from croupier_pragmatic.adapter import SPEC, PragmaticAdapter
 from croupier_pragmatic.codes import OPERATIONS
-from croupier_pragmatic.settings import DemoStyle, FrbCreditOn, LaunchStyle, PragmaticSettings
+from croupier_pragmatic.settings import PragmaticSettings
 
 STORED: dict[str, Any] = {"secure_login": "acme", "api_url": "https://api.pp.example", "frb_credit_on": "bonusWin"}
-SETTINGS = PragmaticSettings(secure_login="acme", api_url="https://api.pp.example", frb_credit_on=FrbCreditOn.RESULT)
+SETTINGS = PragmaticSettings(secure_login="acme", api_url="https://api.pp.example", frb_credit_on="result")
 
 
 def test_a_stored_configuration_becomes_settings() -> None:
     settings = Converter().structure(STORED | {"transaction_types": {"B": "bet", "X": "adjustment"}}, PragmaticSettings)
-    assert settings.frb_credit_on is FrbCreditOn.BONUS_WIN
+    assert settings.frb_credit_on == "bonusWin"
     assert settings.transaction_types["X"] is MovementKind.ADJUSTMENT
     assert settings.provider_id == "pragmaticplay"
 
@@ -55,9 +55,9 @@ def test_which_message_pays_for_free_rounds_has_no_default_and_cannot_be_both(va
         ({"api_url": "https://api.pp.example?x=1"}, "api_url"),
         ({"secure_login": ""}, "secure_login"),
         ({"provider_id": ""}, "provider_id"),
-        ({"launch": LaunchStyle.PLAY_GAME}, "game_host"),
-        ({"launch": LaunchStyle.PLAY_GAME, "game_host": "https://x/y"}, "game_host"),
-        ({"demo": DemoStyle.OPEN_GAME}, "demo_host"),
+        ({"launch": "play_game"}, "game_host"),
+        ({"launch": "play_game", "game_host": "https://x/y"}, "game_host"),
+        ({"demo": "open_game"}, "demo_host"),
         ({"frb_credit_on": "both"}, "frb_credit_on"),
     ],
 )
@@ -81,18 +81,17 @@ def test_the_declaration_says_what_the_adapter_is() -> None:
 
 
 def test_a_total_that_pays_nothing_is_no_capability() -> None:
-    paying = PragmaticAdapter(evolve(SETTINGS, frb_credit_on=FrbCreditOn.BONUS_WIN))
+    paying = PragmaticAdapter(evolve(SETTINGS, frb_credit_on="bonusWin"))
     assert Capability.BONUS_WIN in paying.spec.capabilities
     assert SPEC.capabilities - PragmaticAdapter(SETTINGS).spec.capabilities == {Capability.BONUS_WIN}
 
 
 def test_policies_say_who_pays_for_free_rounds() -> None:
-    for setting, credit in (
-        (FrbCreditOn.RESULT, FreeRoundsCredit.PER_WIN),
-        (FrbCreditOn.BONUS_WIN, FreeRoundsCredit.TOTAL),
-    ):
-        policies = PragmaticAdapter(evolve(SETTINGS, frb_credit_on=setting)).policies
-        assert {policies.of(name).free_rounds_credit for name in OPERATIONS} == {credit}
+    per_win = PragmaticAdapter(evolve(SETTINGS, frb_credit_on="result")).policies
+    total = PragmaticAdapter(evolve(SETTINGS, frb_credit_on="bonusWin")).policies
+    for name in OPERATIONS:
+        assert per_win.of(name).free_rounds_credit is FreeRoundsCredit.PER_WIN
+        assert total.of(name).free_rounds_credit is FreeRoundsCredit.TOTAL
 
 
 def test_only_a_bet_needs_a_session_and_is_cancelled_on_silence() -> None:

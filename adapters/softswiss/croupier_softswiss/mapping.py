@@ -10,44 +10,18 @@ a bet back and sends wins and rollbacks again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum, unique
+from enum import unique
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Final
 
-from croupier.contract import (
-    AuthenticationError,
-    ConflictError,
-    CroupierError,
-    DeclinedError,
-    DeclineReason,
-    FixRequestError,
-    ForbiddenError,
-    NotFoundError,
-    RetryLaterError,
-    TransportError,
-    UnknownCause,
-    UnknownCurrencyError,
-    UnsupportedOperationError,
-    UpstreamError,
-)
+from croupier.contract import errors
+from croupier.contract.codes import WireCode, by_error, by_reason
+from croupier.contract.outcomes import DeclineReason, UnknownCause
 
 
 @unique
-class ErrorCode(IntEnum):
-    """The `code` of an answer that is no success.
-
-    Attributes:
-        text: The `message` that goes with it.
-    """
-
-    text: str
-
-    def __new__(cls, code: int, text: str) -> Self:
-        """Make a member that is its code and knows its text."""
-        member = int.__new__(cls, code)
-        member._value_ = code
-        member.text = text
-        return member
+class ErrorCode(WireCode):
+    """The `code` of an answer that is no success; its text is the `message` that goes with it."""
 
     NOT_ENOUGH_FUNDS = 100, "not enough funds"
     PLAYER_INVALID = 101, "player is invalid"
@@ -75,40 +49,22 @@ class ErrorCode(IntEnum):
         return 412 if self < 400 or self in {405, 406} else int(self)
 
 
-DECLINES: Final[Mapping[DeclineReason, ErrorCode]] = MappingProxyType(
+DECLINES: Final[Mapping[DeclineReason, ErrorCode]] = by_reason(
     {
-        DeclineReason.INSUFFICIENT_FUNDS: ErrorCode.NOT_ENOUGH_FUNDS,
-        DeclineReason.BET_LIMIT: ErrorCode.MAX_BET,
-        DeclineReason.LOSS_LIMIT: ErrorCode.PLAYER_LIMIT,
-        DeclineReason.TURNOVER_LIMIT: ErrorCode.PLAYER_LIMIT,
-        DeclineReason.TIME_LIMIT: ErrorCode.PLAYER_LIMIT,
-        DeclineReason.REALITY_CHECK: ErrorCode.PLAYER_LIMIT,
-        DeclineReason.BONUS_RULE: ErrorCode.GAME_FORBIDDEN,
-        DeclineReason.PLAYER_UNKNOWN: ErrorCode.PLAYER_INVALID,
-        DeclineReason.PLAYER_BLOCKED: ErrorCode.PLAYER_DISABLED,
-        DeclineReason.SESSION_UNKNOWN: ErrorCode.PLAYER_INVALID,
-        DeclineReason.SESSION_EXPIRED: ErrorCode.PLAYER_INVALID,
-        DeclineReason.GAME_UNKNOWN: ErrorCode.GAME_UNAVAILABLE,
-        DeclineReason.GAME_DISABLED: ErrorCode.GAME_UNAVAILABLE,
-        DeclineReason.GAME_FORBIDDEN: ErrorCode.GAME_FORBIDDEN,
-        DeclineReason.COUNTRY_FORBIDDEN: ErrorCode.COUNTRY,
-        DeclineReason.CURRENCY_WRONG: ErrorCode.CURRENCY,
-        DeclineReason.AMOUNT_INVALID: ErrorCode.BAD_REQUEST,
-        DeclineReason.ROUND_CLOSED: ErrorCode.FIELD_FIXED,
-        DeclineReason.ROUND_UNKNOWN: ErrorCode.NOT_FOUND,
-        DeclineReason.ROUND_LIMIT: ErrorCode.PLAYER_LIMIT,
-        DeclineReason.TARGET_UNKNOWN: ErrorCode.NOT_FOUND,
-        DeclineReason.TARGET_DECLINED: ErrorCode.NOT_FOUND,
-        DeclineReason.TARGET_SETTLED: ErrorCode.FIELD_FIXED,
-        DeclineReason.ALREADY_ROLLED_BACK: ErrorCode.FIELD_FIXED,
-        DeclineReason.CANCELLED: ErrorCode.FIELD_FIXED,
-        DeclineReason.DUPLICATE: ErrorCode.CONFLICT,
-        DeclineReason.CONFLICT: ErrorCode.CONFLICT,
-        DeclineReason.FREE_ROUNDS_UNKNOWN: ErrorCode.NOT_FOUND,
-        DeclineReason.OPERATION_NOT_ALLOWED: ErrorCode.FORBIDDEN,
-        DeclineReason.OPERATOR_DISABLED: ErrorCode.GAME_UNAVAILABLE,
-        DeclineReason.MAINTENANCE: ErrorCode.GAME_UNAVAILABLE,
-        DeclineReason.OTHER: ErrorCode.GAME_FORBIDDEN,
+        ErrorCode.NOT_ENOUGH_FUNDS: "insufficient_funds",
+        ErrorCode.PLAYER_INVALID: "player_unknown session_unknown session_expired",
+        ErrorCode.PLAYER_LIMIT: "loss_limit turnover_limit time_limit reality_check round_limit",
+        ErrorCode.MAX_BET: "bet_limit",
+        ErrorCode.GAME_FORBIDDEN: "bonus_rule game_forbidden other",
+        ErrorCode.PLAYER_DISABLED: "player_blocked",
+        ErrorCode.COUNTRY: "country_forbidden",
+        ErrorCode.CURRENCY: "currency_wrong",
+        ErrorCode.FIELD_FIXED: "round_closed target_settled already_rolled_back cancelled",
+        ErrorCode.BAD_REQUEST: "amount_invalid",
+        ErrorCode.FORBIDDEN: "operation_not_allowed",
+        ErrorCode.NOT_FOUND: "round_unknown target_unknown target_declined free_rounds_unknown",
+        ErrorCode.GAME_UNAVAILABLE: "game_unknown game_disabled operator_disabled maintenance",
+        ErrorCode.CONFLICT: "duplicate conflict",
     }
 )
 """Every decline reason; none has a status from 500."""
@@ -125,24 +81,24 @@ UNKNOWNS: Final[Mapping[UnknownCause, ErrorCode]] = MappingProxyType(
 )
 """Every cause of an unknown outcome; all have a status from 500."""
 
-_ERRORS: Final[tuple[tuple[type[CroupierError], ErrorCode], ...]] = (
-    (AuthenticationError, ErrorCode.FORBIDDEN),
-    (ForbiddenError, ErrorCode.FORBIDDEN),
-    (UnsupportedOperationError, ErrorCode.NOT_FOUND),
-    (NotFoundError, ErrorCode.NOT_FOUND),
-    (ConflictError, ErrorCode.CONFLICT),
-    (UnknownCurrencyError, ErrorCode.CURRENCY),
-    (FixRequestError, ErrorCode.BAD_REQUEST),
-    (DeclinedError, ErrorCode.GAME_FORBIDDEN),
-    (UpstreamError, ErrorCode.EXTERNAL),
-    (TransportError, ErrorCode.TIMEOUT),
-    (RetryLaterError, ErrorCode.UNAVAILABLE),
-)
+_ERRORS: Final[Mapping[type[errors.CroupierError], ErrorCode]] = {
+    errors.AuthenticationError: ErrorCode.FORBIDDEN,
+    errors.ForbiddenError: ErrorCode.FORBIDDEN,
+    errors.UnsupportedOperationError: ErrorCode.NOT_FOUND,
+    errors.NotFoundError: ErrorCode.NOT_FOUND,
+    errors.ConflictError: ErrorCode.CONFLICT,
+    errors.UnknownCurrencyError: ErrorCode.CURRENCY,
+    errors.FixRequestError: ErrorCode.BAD_REQUEST,
+    errors.DeclinedError: ErrorCode.GAME_FORBIDDEN,
+    errors.UpstreamError: ErrorCode.EXTERNAL,
+    errors.TransportError: ErrorCode.TIMEOUT,
+    errors.RetryLaterError: ErrorCode.UNAVAILABLE,
+}
 
 
-def code_of_error(error: CroupierError) -> ErrorCode:
+def code_of_error(error: errors.CroupierError) -> ErrorCode:
     """The code for what failed before there was a call; 500 for what is not the provider's fault."""
-    return next((code for kind, code in _ERRORS if isinstance(error, kind)), ErrorCode.UNKNOWN)
+    return by_error(_ERRORS, error, ErrorCode.UNKNOWN)
 
 
 TRANSIENT: Final = frozenset(code for code in ErrorCode if code >= 500)

@@ -250,7 +250,7 @@ def test_every_refusal_is_definite_and_shows_the_balance_where_it_is_known(reaso
     status, code = DECLINE_CODES[reason]
     for calls, result in every_shape(Declined(reason=reason), BALANCE):
         answer = render(calls, result)
-        text = ErrorCode(code).text  # type: ignore[call-arg] # looked up by its code
+        text = ErrorCode(code).text
         assert (answer.status, json.loads(answer.body)) == (
             status,
             {"code": code, "message": text, "balance": 12345},

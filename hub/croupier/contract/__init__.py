@@ -52,6 +52,7 @@ from croupier.contract.capabilities import (
 )
 from croupier.contract.codes import (
     WireCode,
+    by_error,
     by_reason,
 )
 from croupier.contract.errors import (
@@ -87,6 +88,7 @@ from croupier.contract.fields import (
     Fields,
     Told,
     is_address,
+    is_host,
     refuse_status,
     told_by,
     told_rows,
@@ -149,6 +151,8 @@ from croupier.contract.outcomes import (
     Result,
     Unknown,
     UnknownCause,
+    balance_of,
+    outcome_of,
 )
 from croupier.contract.peer import (
     Peer,
@@ -207,6 +211,7 @@ from croupier.contract.times import (
     epoch_seconds,
     from_epoch_ms,
     iso_utc,
+    read_moment,
 )
 from croupier.contract.wallet import (
     Dialect,
@@ -384,6 +389,8 @@ __all__ = [
     "WireAmount",
     "WireCode",
     "WireCurrency",
+    "balance_of",
+    "by_error",
     "by_reason",
     "digest_hex",
     "epoch_ms",
@@ -391,13 +398,16 @@ __all__ = [
     "from_epoch_ms",
     "hmac_hex",
     "is_address",
+    "is_host",
     "iso_utc",
     "minor_to_decimal",
     "minor_to_text",
+    "outcome_of",
     "override",
     "read_form",
     "read_json",
     "read_json_object",
+    "read_moment",
     "refuse_status",
     "require_proof",
     "safe_form",

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Self, TypeVar
 
+from croupier.contract.errors import CroupierError
 from croupier.contract.outcomes import DeclineReason
 
 CodeT = TypeVar("CodeT")
@@ -55,3 +56,11 @@ def by_reason(table: Mapping[CodeT, str]) -> dict[DeclineReason, CodeT]:
                 raise ValueError(f"{word} stands twice")
             codes[reason] = code
     return codes
+
+
+def by_error(table: Mapping[type[CroupierError], CodeT], error: CroupierError, otherwise: CodeT) -> CodeT:
+    """The code of an error: the first of the table whose kind it is, so that a narrower kind stands before a wider."""
+    for kind, code in table.items():
+        if isinstance(error, kind):
+            return code
+    return otherwise

@@ -266,6 +266,14 @@ def told_rows(text: str, columns: Collection[str], where: str, absent: Collectio
     return tuple([Told({name: cell for name, cell in row if cell not in absent}, where) for row in rows])
 
 
+def is_host(text: str) -> bool:
+    """Whether a text is a host name, with a port or without."""
+    try:
+        return bool(text) and urlsplit(f"//{text}").netloc == text
+    except ValueError:
+        return False
+
+
 def is_address(text: str) -> bool:
     """Whether a text is an absolute http or https address."""
     try:

@@ -6,7 +6,7 @@ have moved. An adapter's `render` is total over everything in this file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum, unique
 
@@ -256,3 +256,27 @@ class QueryResult:
 
 Result = AuthenticateResult | BalanceResult | PlayResult | CloseRoundResult | NoticeResult | QueryResult
 """One for each call, in the calls' order."""
+
+
+def outcome_of(results: Iterable[Result]) -> Outcome:
+    """The outcome of a request as a whole: of its results the first that is not `Applied`, else the first.
+
+    Raises:
+        ValueError: There is no result.
+    """
+    first: Outcome | None = None
+    for result in results:
+        if not isinstance(result.outcome, Applied):
+            return result.outcome
+        first = first or result.outcome
+    if first is None:
+        raise ValueError("a request has at least one result")
+    return first
+
+
+def balance_of(results: Iterable[Result]) -> Balance | None:
+    """The first balance that results tell, if one does."""
+    for result in results:
+        if not isinstance(result, NoticeResult) and result.balance is not None:
+            return result.balance
+    return None

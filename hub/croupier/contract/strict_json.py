@@ -61,7 +61,6 @@ _decoder = json.JSONDecoder(
 
 _fast_decode = msgspec.json.Decoder(float_hook=_number).decode
 _fast_encode = msgspec.json.Encoder(decimal_format="number").encode
-_NOT_PLAIN: Final = (b"E+", b"E-", b"NaN", b"Infinity")
 
 
 def _plain_decimal(value: Any) -> orjson.Fragment:
@@ -150,9 +149,9 @@ def write_json(value: Any) -> bytes:
     except (TypeError, UnicodeEncodeError):
         return _written(value).encode("ascii")
     # What may be a decimal with an exponent, or none at all, is written the careful way; as is what is not ASCII.
-    if not written.isascii() or any(mark in written for mark in _NOT_PLAIN):
-        return _written(value).encode("ascii")
-    return written
+    if written.isascii() and not (b"E-" in written or b"E+" in written or b"NaN" in written or b"Infinity" in written):
+        return written
+    return _written(value).encode("ascii")
 
 
 def _written(value: Any) -> str:

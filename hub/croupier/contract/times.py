@@ -37,3 +37,22 @@ def iso_utc(moment: datetime, digits: int = 3) -> str:
     """
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return utc.isoformat(timespec="microseconds")[: 20 + digits if digits else 19] + "Z"
+
+
+def read_moment(text: str | None, form: str = "%Y-%m-%d %H:%M:%S") -> datetime | None:
+    """A moment (UTC) as logs write it: milliseconds since 1970, or text in a form of `strptime`; `None` for all else.
+
+    What stands behind the form (fractions of a second, a zone) is not read.
+
+    Example:
+        >>> read_moment("2026-01-02 03:04:05.678"), read_moment("soon")
+        (datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc), None)
+    """
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) <= 14:
+        return from_epoch_ms(int(text))
+    try:
+        return datetime.strptime(text[: len(EPOCH.strftime(form))], form).replace(tzinfo=UTC)
+    except ValueError:
+        return None
