@@ -11,7 +11,7 @@ import pytest
 
 from croupier.contract.errors import ConflictError
 from croupier.ledger.port import Change, Ledger, MovementFilter, Page, Refused
-from croupier.ledger.records import AliasRow, MovementState, PlayerRow, SessionState
+from croupier.ledger.records import AliasRow, ExchangeRow, MovementState, PlayerRow, SessionState
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Rows
@@ -209,13 +209,24 @@ async def test_rounds_sessions_and_grants_are_listed_in_order(ledger: Ledger, ro
         assert [row.grant for row in grants] == [f"f{i}" for i in expected]
 
 
+async def until_exchange(ledger: Ledger, exchange: ExchangeRow) -> None:
+    """Wait until an exchange is stored, and with it those that were noted before: it may take moments."""
+    for _ in range(500):
+        if exchange in await ledger.exchanges(exchange.operator, trace=exchange.trace):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("never stored")
+
+
 async def test_exchanges_are_found_by_trace_and_by_movement_in_order(ledger: Ledger, rows: Rows, store: Store) -> None:
     inner = rows.exchange("inner", started_at=20, movement="m1", side="operator_out", status=200, verdict="applied")
     outer = rows.exchange("outer", started_at=10)
     other = rows.exchange("other", trace="t2", movement="m1", started_at=30)
-    for exchange in (inner, outer, other, rows.exchange("theirs", operator="other")):
+    theirs = rows.exchange("theirs", operator="other")
+    for exchange in (inner, outer, other, theirs):
         ledger.note(exchange)
     await store(rows.bet())
+    await until_exchange(ledger, theirs)
     assert await ledger.exchanges("casino", trace="t1") == [outer, inner]
     assert await ledger.exchanges("casino", movement="m1") == [inner, other]
     assert await ledger.exchanges("casino", trace="t2", movement="m1") == [other]
@@ -229,4 +240,5 @@ async def test_an_exchange_that_cannot_be_stored_costs_no_money(ledger: Ledger, 
     ledger.note(rows.exchange("first", verdict="a second time"))
     ledger.note(rows.exchange("last"))
     assert await store(rows.bet()) == 1
+    await until_exchange(ledger, rows.exchange("last"))
     assert await ledger.exchanges("casino", trace="t1") == [rows.exchange("first"), rows.exchange("last")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from croupier.contract.errors import LedgerCorruptError
@@ -15,17 +15,28 @@ def stay_with_operator(change: Change) -> None:
     Raises:
         LedgerCorruptError: This one does.
     """
-    rows: Iterable[Any] = (
-        *change.movements,
-        *(key for key, _ in change.keys),
-        *(update.row for update in change.updates),
-        *change.rounds,
-        *change.deliveries,
-        *(update.row for update in change.delivery_updates),
-        *change.sessions,
-        *change.grants,
-        *change.configuration,
-    )
-    for row in rows:
-        if row.operator != change.operator:
-            raise LedgerCorruptError("a change crosses operators", where=type(row).__name__)
+    operator = change.operator
+    for rows in _rows(change):
+        for row in rows:
+            if row.operator != operator:
+                raise LedgerCorruptError("a change crosses operators", where=type(row).__name__)
+
+
+def _rows(change: Change) -> Iterator[Sequence[Any]]:
+    """Everything that has an operator; most changes hold little of it."""
+    yield change.movements
+    if change.keys:
+        yield [key for key, _ in change.keys]
+    if change.updates:
+        yield [update.row for update in change.updates]
+    yield change.rounds
+    if change.deliveries:
+        yield change.deliveries
+    if change.delivery_updates:
+        yield [update.row for update in change.delivery_updates]
+    if change.sessions:
+        yield change.sessions
+    if change.grants:
+        yield change.grants
+    if change.configuration:
+        yield change.configuration

@@ -262,7 +262,7 @@ class Ledger(Protocol):
         """Events beyond a position, in order, without gaps. No position below one that was read appears later."""
 
     def note(self, exchange: ExchangeRow) -> None:
-        """Store an exchange with the next commit; never waits, and is dropped with a count if too many wait."""
+        """Store an exchange within moments, with others; never waits, and is dropped with a count if too many wait."""
 
     async def exchanges(
         self, operator: str, *, trace: str | None = None, movement: str | None = None

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import attrs
 from attrs import define, field
 
 from croupier.contract.errors import LedgerCorruptError
@@ -39,10 +38,15 @@ from croupier.ledger.postgres_statements import (
     Part,
 )
 from croupier.ledger.postgres_values import json_rows
+from croupier.ledger.records import changed
 
 Place = tuple[str, ...]
 _BASE = 4
 _BECAUSE = {code: because for because, code in REFUSAL_CODES.items()}
+_TAKEN = REFUSAL_CODES[RefusedBecause.TAKEN]
+_STALE = REFUSAL_CODES[RefusedBecause.STALE]
+_NO_PLACE = 0
+"""Stands last in a row for the change's place in its wave, until that is known."""
 
 
 @define(eq=False)
@@ -51,7 +55,7 @@ class Asked:
 
     Attributes:
         change: The change.
-        rows: The rows of each part, without the change's place in its wave.
+        rows: The rows of each part; the last value of each is for the change's place in its wave.
         touched: Everything that it writes, as (table, key ...).
         expected: What it only looks at, likewise.
         times: When its events were.
@@ -73,61 +77,74 @@ class Asked:
         place, code = divmod(-told, _BASE)
         return Refused(_BECAUSE[code], " ".join(self._judged[place]))
 
-    def _refusal(self, place: Place, because: RefusedBecause) -> int:
+    def _refusal(self, place: Place, code: int) -> int:
+        number = len(self._judged) * _BASE + code
         self._judged.append(place)
-        return (len(self._judged) - 1) * _BASE + REFUSAL_CODES[because]
+        return number
 
-    def _add(self, part: Part, place: Place, because: RefusedBecause, *row: Any) -> bool:
-        refusal = self._refusal(place, because)
+    def _add(self, part: Part, place: Place, code: int, row: list[Any]) -> bool:
+        """A row that may be refused; false if the change has had it before."""
+        refusal = self._refusal(place, code)
         if place in self.touched:
             self.refused = refusal
             return False
         self.touched.add(place)
-        self.rows.append((part, [refusal, *row]))
+        row += (refusal, _NO_PLACE)
+        self.rows.append((part, row))
         return True
 
     def expects(self) -> None:
         """Sessions that must be stored as the change expects them; they are judged before everything else."""
         operator = self.change.operator
         for session, version in self.change.expects:
-            refusal = self._refusal((session,), RefusedBecause.STALE)
+            refusal = self._refusal((session,), _STALE)
             self.expected.add((EXPECTED_SESSIONS.table, operator, session))
-            self.rows.append((EXPECTED_SESSIONS, [refusal, operator, session, version]))
+            self.rows.append((EXPECTED_SESSIONS, [operator, session, version, refusal, _NO_PLACE]))
 
     def insert(self, part: Part, table: Table[Any], row: Any) -> bool:
         """A row that must not exist yet; false if the change has had it before."""
-        return self._add(part, (table.name, *table.key_of(row)), RefusedBecause.TAKEN, *table.values(row))
+        return self._add(part, (table.name, *table.key_of(row)), _TAKEN, table.values(row))
 
     def update(self, part: Part, table: Table[Any], row: Any, epoch: int | None = None) -> bool:
         """A row that must be stored one version below; false if the change has had it before."""
         values = table.values(row)
-        guards = [epoch, *values] if part.epochs else values
-        return self._add(part, (table.name, *table.key_of(row)), RefusedBecause.STALE, *guards)
+        if part.epochs:
+            values.append(epoch)
+        return self._add(part, (table.name, *table.key_of(row)), _STALE, values)
 
     def versioned(self, insert: Part, update: Part, table: Table[Any], rows: Iterable[Any]) -> bool:
         """Rows that are new at version 1 and changed above it."""
-        return all(
-            self.insert(insert, table, row) if row.version == 1 else self.update(update, table, row) for row in rows
-        )
+        for row in rows:
+            new = row.version == 1
+            if not (self.insert(insert, table, row) if new else self.update(update, table, row)):
+                return False
+        return True
 
-    def keys(self) -> bool:
-        """The keys of movements; false if one comes twice."""
-        return all(
-            self._add(NEW_KEYS, ("key", *values), RefusedBecause.TAKEN, *values, movement)
-            for key, movement in self.change.keys
-            for values in [(key.operator, key.scope, key.namespace, key.value)]
-        )
+    def movements(self) -> bool:
+        """New movements, their keys, and changed ones; false if one comes twice."""
+        change = self.change
+        for row in change.movements:
+            if not self.insert(NEW_MOVEMENTS, mapping.MOVEMENTS, row):
+                return False
+        for key, movement in change.keys:
+            values = (key.operator, key.scope, key.namespace, key.value)
+            if not self._add(NEW_KEYS, ("key", *values), _TAKEN, [*values, movement]):
+                return False
+        for update in change.updates:
+            if not self.update(MOVEMENT_UPDATES, mapping.MOVEMENTS, update.row, update.epoch):
+                return False
+        return True
 
     def deliveries(self) -> bool:
         """New deliveries, each at its distance from the last of them, and changed ones."""
         new = self.change.deliveries
-        return all(
-            self.insert(NEW_DELIVERIES, mapping.DELIVERIES, attrs.evolve(row, sequence=place - len(new)))
-            for place, row in enumerate(new, 1)
-        ) and all(
-            self.update(DELIVERY_UPDATES, mapping.DELIVERIES, update.row, update.epoch)
-            for update in self.change.delivery_updates
-        )
+        for place, row in enumerate(new, 1):
+            if not self.insert(NEW_DELIVERIES, mapping.DELIVERIES, changed(row, sequence=place - len(new))):
+                return False
+        for update in self.change.delivery_updates:
+            if not self.update(DELIVERY_UPDATES, mapping.DELIVERIES, update.row, update.epoch):
+                return False
+        return True
 
     def configuration(self) -> bool:
         """The next versions of configured things; false if one does not follow the one before it."""
@@ -135,13 +152,13 @@ class Asked:
         table = mapping.CONFIGURATION
         for row in self.change.configuration:
             place = ("configuration", row.operator, row.kind, row.name)
-            refusal = self._refusal(place, RefusedBecause.TAKEN if row.version == 1 else RefusedBecause.STALE)
+            refusal = self._refusal(place, _TAKEN if row.version == 1 else _STALE)
             before = newest.get(place)
             if before is None:
                 self.touched.add(place)
-                self.rows.append((NEXT_CONFIGURATION, [refusal, *table.values(row)]))
+                self.rows.append((NEXT_CONFIGURATION, [*table.values(row), refusal, _NO_PLACE]))
             elif before == row.version - 1:
-                self.rows.append((LATER_CONFIGURATION, table.values(row)))
+                self.rows.append((LATER_CONFIGURATION, [*table.values(row), _NO_PLACE]))
             else:
                 self.refused = refusal
                 return False
@@ -151,13 +168,10 @@ class Asked:
     def events(self) -> None:
         """Events, each at its distance from the last of them."""
         operator, events = self.change.operator, self.change.events
-        self.times += [event.at for event in events]
-        for at in self.times:
-            month_of(at)
-        self.rows += [
-            (NEW_EVENTS, list(event_values(operator, place - len(events), event)))
-            for place, event in enumerate(events, 1)
-        ]
+        for place, event in enumerate(events, 1):
+            month_of(event.at)
+            self.times.append(event.at)
+            self.rows.append((NEW_EVENTS, [*event_values(operator, place - len(events), event), _NO_PLACE]))
 
 
 def ask(change: Change) -> Asked:
@@ -170,19 +184,14 @@ def ask(change: Change) -> Asked:
     asked = Asked(change)
     try:
         asked.expects()
-        allowed = (
-            all(asked.insert(NEW_MOVEMENTS, mapping.MOVEMENTS, row) for row in change.movements)
-            and asked.keys()
-            and all(
-                asked.update(MOVEMENT_UPDATES, mapping.MOVEMENTS, update.row, update.epoch) for update in change.updates
-            )
+        if (
+            asked.movements()
             and asked.versioned(NEW_ROUNDS, ROUND_UPDATES, mapping.ROUNDS, change.rounds)
             and asked.deliveries()
             and asked.versioned(NEW_SESSIONS, SESSION_UPDATES, mapping.SESSIONS, change.sessions)
             and asked.versioned(NEW_GRANTS, GRANT_UPDATES, mapping.GRANTS, change.grants)
             and asked.configuration()
-        )
-        if allowed:
+        ):
             asked.events()
     except (TypeError, ValueError) as error:
         raise LedgerCorruptError(f"the ledger cannot hold what a change brings: {error}") from error
@@ -212,7 +221,8 @@ def wave_parameters(wave: Sequence[Asked]) -> tuple[tuple[Part, ...], list[bytes
     rows: dict[Part, list[list[Any]]] = {}
     for change, asked in enumerate(wave, 1):
         for part, values in asked.rows:
-            rows.setdefault(part, []).append([change, *values])
+            values[-1] = change
+            rows.setdefault(part, []).append(values)
     parts = tuple(part for part in PARTS if part in rows)
     given = [
         [asked.change.operator, len(asked.change.events), len(asked.change.deliveries), asked.refused] for asked in wave

@@ -74,12 +74,11 @@ class Part:
         self.epochs = epochs
         self._places = places
         self._kept = {*key, *assigned}
-        own = ["change"]
+        own = ["under"] if epochs else []
         if self.guarded:
             own.append("refusal")
-        if epochs:
-            own.append("under")
-        self._given = given_columns([*own, *columns], {*own, *integers})
+        own.append("change")
+        self._given = given_columns([*columns, *own], {*own, *integers})
 
     def given(self, number: int) -> str:
         """The common table of its rows, which are parameter `number`."""
@@ -224,7 +223,7 @@ def wave(parts: tuple[Part, ...], *, first: bool) -> bytes:
 
     Its parameters: the writer's name; the batch's number; a row for each change, in order, of its operator, how many
     events and deliveries it has, and the refusal that it met before it was sent (NULL if none); then the rows of each
-    of `parts`, which begin with the change's place (from 1), refusal and epoch, as far as the part has these.
+    of `parts`, which end with epoch, refusal and the change's place (from 1), as far as the part has these.
     It gives one row with one column: what became of each change, as `croupier.ledger.postgres_batch` reads it.
 
     Args:

@@ -31,6 +31,7 @@ Result = TypeVar("Result")
 _ATTEMPTS = 8
 _PAUSE_SECONDS = 0.01
 _EXCHANGES_AT_ONCE = 1000
+_EXCHANGES_WORTH_A_STATEMENT = 200
 
 
 @frozen(eq=False)
@@ -56,7 +57,7 @@ class GroupWriter:
         connection: The connection, open.
         max_batch: The most changes in one transaction.
         max_exchanges_waiting: The most exchanges that wait; those beyond are dropped and counted.
-        exchange_delay: Seconds until waiting exchanges are stored without a change's commit.
+        exchange_delay: The most seconds for which exchanges wait for others, to be stored together.
         patience: Seconds for which a batch whose COMMIT was lost is asked after, should the server be away.
 
     Attributes:
@@ -84,6 +85,7 @@ class GroupWriter:
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._exchanges_are_due = False
         self.dropped_exchanges = 0
         self.batches = 0
 
@@ -109,7 +111,7 @@ class GroupWriter:
         return await waiting.told
 
     def note(self, exchange: ExchangeRow) -> None:
-        """Store an exchange with the next batch, if there is room for it to wait."""
+        """Store an exchange with one of the next batches, if there is room for it to wait."""
         if len(self._exchanges) >= self._max_exchanges:
             self.dropped_exchanges += 1
             return
@@ -119,33 +121,47 @@ class GroupWriter:
         except (TypeError, ValueError):
             self.dropped_exchanges += 1
             return
-        if self._task is None and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._exchange_delay, self._wake)
+        if self._timer is None:
+            self._wait_for_exchanges()
+
+    def _wait_for_exchanges(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._exchange_delay, self._hurry_exchanges)
+
+    def _hurry_exchanges(self) -> None:
+        self._timer = None
+        self._exchanges_are_due = True
+        self._wake()
+
+    def _ready_exchanges(self) -> int:
+        """How many exchanges are to be stored now."""
+        waiting = len(self._exchanges)
+        ready = self._exchanges_are_due or self._closing or waiting >= _EXCHANGES_WORTH_A_STATEMENT
+        return min(waiting, _EXCHANGES_AT_ONCE) if ready else 0
 
     async def close(self) -> None:
         """Store what waits."""
         self._closing = True
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
         self._wake()
         while self._task:
             await asyncio.wait([self._task])
 
     def _wake(self) -> None:
         """Begin once everything that is ready in this turn of the loop has queued up."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
         try:
             going = True
-            while self._queue or (self._exchanges and going):
+            while self._queue or (going and self._ready_exchanges()):
                 going = await self._turn()
         finally:
             self._task = None
-        if self._exchanges and not self._closing:
-            self._timer = asyncio.get_running_loop().call_later(self._exchange_delay, self._wake)
+        if self._exchanges and self._timer is None and not self._closing:
+            self._wait_for_exchanges()
 
     async def _turn(self) -> bool:
         """Carry out the next batch or command; false if the store is not available."""
@@ -158,7 +174,8 @@ class GroupWriter:
         while self._queue and len(batch) < self._max_batch and isinstance(work := self._queue[0].work, Asked):
             batch.append(self._queue.popleft())
             changes.append(work)
-        exchanges = [self._exchanges.popleft() for _ in range(min(len(self._exchanges), _EXCHANGES_AT_ONCE))]
+        exchanges = [self._exchanges.popleft() for _ in range(self._ready_exchanges())]
+        self._exchanges_are_due = False
         self._number += 1
         stored = Batch(self._number, changes, exchanges)
         outcomes: Sequence[Outcome]
