@@ -64,7 +64,7 @@ def _dump_sqlite(path: str | Path) -> str:
 def _dump_postgres(url: str) -> str:
     import psycopg
 
-    from croupier.ledger.postgres_arrays import restored
+    from croupier.ledger.postgres_values import restored
 
     lines: list[str] = []
     with psycopg.connect(url) as connection:

@@ -17,6 +17,15 @@ _WRITER_WAITS_MS = 100
 _FULL = 2
 _LOG_LIMIT = 64 * 1024 * 1024
 
+_WRITER_CACHE_KIB = 16 * 1024
+_READER_CACHE_KIB = 4 * 1024
+"""Pages that are kept in this process's memory. What is beyond is read from the operating system's; every commit makes
+the reader forget its own."""
+
+_CHECKPOINT_PAGES = 4000
+"""So long the log grows before its pages are moved into the database: the longer, the more changes of a page are moved
+at once, and the longer the commit that does it."""
+
 
 def unavailable(error: Exception) -> StoreUnavailableError:
     """The store's trouble as the hub's error; SQLite's messages hold no values."""
@@ -99,10 +108,11 @@ def open_writer(path: Path, factory: type[sqlite3.Connection] = sqlite3.Connecti
             "fullfsync = ON",
             "checkpoint_fullfsync = ON",
             "foreign_keys = ON",
-            "cache_size = -65536",
+            f"cache_size = -{_WRITER_CACHE_KIB}",
             "temp_store = MEMORY",
         ):
             connection.execute(f"PRAGMA {setting}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}").fetchone()
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_LIMIT}").fetchone()
         check_settings(connection)
     except BaseException:
@@ -143,7 +153,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         cached_statements=512,
     )
     connection.execute("PRAGMA query_only = ON")
-    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
     connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
     return connection
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import chain
 from typing import Any, TypeVar
 
 import attrs
@@ -28,7 +30,6 @@ from croupier.ledger.records import (
 )
 from croupier.ledger.sqlite_open import unavailable
 from croupier.ledger.sqlite_statements import (
-    ALIASES,
     CONFIGURATION,
     DELIVERIES,
     EXCHANGES,
@@ -36,8 +37,6 @@ from croupier.ledger.sqlite_statements import (
     MOVEMENTS,
     PLAYERS,
     ROUNDS,
-    SELECT_ALIAS,
-    SELECT_BY_KEY,
     SELECT_PLAYER,
     SESSIONS,
     Statements,
@@ -57,8 +56,14 @@ _EVENTS = sql(
     columns(EVENT_COLUMNS),
     "FROM events WHERE operator = ? AND position > ? ORDER BY position LIMIT ?",
 )
-_SESSION_BY_LAUNCH = sql(SESSIONS.select, "WHERE operator = ? AND connection = ? AND launch_hash = ? LIMIT 1")
-_SESSION_BY_TOKEN = sql(SESSIONS.select, "WHERE operator = ? AND connection = ? AND token_hash = ? LIMIT 1")
+SESSION_BY_HASH = sql(
+    SESSIONS.select, "WHERE operator = ? AND connection = ? AND token_hash = ? UNION ALL",
+    SESSIONS.select, "WHERE operator = ? AND connection = ? AND launch_hash = ? LIMIT 1",
+)  # fmt: skip
+"""The session of a session token or, if there is none, of a launch token."""
+
+_PLAYER_OF_ALIAS = "SELECT player FROM aliases WHERE operator = ? AND connection = ? AND alias = ?"
+_ALIAS_OF_PLAYER = "SELECT alias FROM aliases WHERE operator = ? AND connection = ? AND player = ?"
 _LATEST_SESSION = sql(
     SESSIONS.select,
     "WHERE operator = ? AND connection = ? AND player = ? ORDER BY created_at DESC, session DESC LIMIT 1",
@@ -73,6 +78,16 @@ _COUNT_DELIVERIES = (
     " (SELECT count(*) FROM deliveries WHERE state = 'held'),"
     " (SELECT coalesce(sum(sequence), 0) FROM operator_positions)"
 )
+_BY_NUMBER = sql(MOVEMENTS.select, "WHERE number = ?")
+_NUMBER_OF_KEY = (
+    "(SELECT movement_number FROM movement_keys WHERE operator = ? AND scope = ? AND namespace = ? AND value = ?)"
+)
+
+
+@cache
+def _numbers_of(keys: int) -> str:
+    """Reads the numbers of the movements with so many keys as one row, null where there is none."""
+    return sql("SELECT", ", ".join([_NUMBER_OF_KEY] * keys))
 
 
 class SqliteReads:
@@ -125,12 +140,12 @@ class SqliteReads:
         operator = look.operator
         keys: dict[Key, MovementRow] = {}
         movements: dict[str, MovementRow] = {}
-        for key in look.keys:
-            if key.operator != operator:
-                continue
-            parameters = (operator, key.scope, key.namespace, key.value)
-            if row := self._first(MOVEMENTS, SELECT_BY_KEY, parameters):
-                keys[key] = movements[row.movement] = row
+        wanted = [key for key in look.keys if key.operator == operator]
+        if wanted:
+            (numbers,) = self._read(_numbers_of(len(wanted)), list(chain.from_iterable(wanted)))
+            for key, number in zip(wanted, numbers, strict=True):
+                if number is not None and (row := self._first(MOVEMENTS, _BY_NUMBER, (number,))):
+                    keys[key] = movements[row.movement] = row
         for movement in look.movements:
             if movement not in movements and (row := self._first(MOVEMENTS, MOVEMENTS.by_key, (operator, movement))):
                 movements[movement] = row
@@ -211,19 +226,18 @@ class SqliteReads:
         return self._first(PLAYERS, SELECT_PLAYER, (operator, operator_player))
 
     async def player_by_alias(self, operator: str, connection: str, alias: str) -> str | None:
-        found = self._first(ALIASES, ALIASES.by_key, (operator, connection, alias))
-        return found.player if found else None
+        found = self._read(_PLAYER_OF_ALIAS, (operator, connection, alias))
+        return found[0][0] if found else None
 
     async def alias_of(self, operator: str, connection: str, player: str) -> str | None:
-        found = self._first(ALIASES, SELECT_ALIAS, (operator, connection, player))
-        return found.alias if found else None
+        found = self._read(_ALIAS_OF_PLAYER, (operator, connection, player))
+        return found[0][0] if found else None
 
     async def session(self, operator: str, session: str) -> SessionRow | None:
         return self._first(SESSIONS, SESSIONS.by_key, (operator, session))
 
     async def session_by_hash(self, operator: str, connection: str, token_hash: str) -> SessionRow | None:
-        which = (operator, connection, token_hash)
-        return self._first(SESSIONS, _SESSION_BY_TOKEN, which) or self._first(SESSIONS, _SESSION_BY_LAUNCH, which)
+        return self._first(SESSIONS, SESSION_BY_HASH, (operator, connection, token_hash) * 2)
 
     async def latest_session(self, operator: str, connection: str, player: str) -> SessionRow | None:
         return self._first(SESSIONS, _LATEST_SESSION, (operator, connection, player))

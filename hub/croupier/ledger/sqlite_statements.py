@@ -124,14 +124,6 @@ SELECT_ORPHANS = sql(
 )
 """Movements whose owner's lease has ended before they were settled."""
 
-SELECT_BY_KEY = sql(
-    "SELECT",
-    columns(mapping.MOVEMENTS.columns, "movements"),
-    "FROM movement_keys JOIN movements ON movements.number = movement_keys.movement_number",
-    "WHERE movement_keys.operator = ? AND scope = ? AND namespace = ? AND value = ?",
-)
-"""The movement behind a key."""
-
 SELECT_PLAYER = sql(PLAYERS.select, "WHERE operator = ? AND operator_player = ?")
 SELECT_ALIAS = sql(ALIASES.select, "WHERE operator = ? AND connection = ? AND player = ?")
 

@@ -260,26 +260,27 @@ class GroupWriter:
     def _together(work: Work, commands: Sequence[_Command]) -> list[Any]:
         """Carry out commands, as many changes as possible in groups."""
         group = Group(work)
-        outcomes: list[Any] = []
-        try:
-            for command in commands:
-                outcome: Any
+        outcomes: dict[int, Any] = {}
+
+        def alone(places: Sequence[int]) -> None:
+            for place in places:
                 try:
-                    outcome = group.add(command.change) if command.change is not None else None
-                    if outcome is None:
-                        group.write()
-                        outcome = command.apply(work)
+                    outcomes[place] = commands[place].apply(work)
                 except CroupierError as refusal:
-                    outcome = refusal
-                outcomes.append(outcome)
-            group.write()
+                    outcomes[place] = refusal
+
+        try:
+            for place, command in enumerate(commands):
+                if command.change is None or not group.add(place, command.change):
+                    alone([*group.write(outcomes), place])
+            alone(group.write(outcomes))
         except sqlite3.Error as error:
             if isinstance(error, _FAULTS):
                 raise _FaultyCommandError from error
             raise
         except Exception as error:
             raise _FaultyCommandError from error
-        return outcomes
+        return [outcomes[place] for place in range(len(commands))]
 
     def _apart(self, work: Work, commands: Sequence[_Command]) -> list[Any]:
         """Carry out commands one by one, each to be undone alone."""
