@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, Protocol
 
 from attrs import frozen
@@ -132,6 +133,7 @@ class ProviderApp:
         return await self.gateway.drain(seconds)
 
 
+@lru_cache(maxsize=512)  # a provider calls a few addresses again and again
 def _split(url: str) -> tuple[str, str, str] | None:
     """Operator, connection and the rest of an address, byte for byte as it was sent."""
     path, mark, query = url.partition("?")
