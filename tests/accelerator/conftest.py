@@ -277,6 +277,12 @@ def tools() -> Tools:
     return Tools()
 
 
+@pytest.fixture(scope="session")
+def tools_of_the_folder() -> Tools:
+    """The same, for what is made once."""
+    return Tools()
+
+
 class Tools:
     """The functions of this file: files of tests cannot import each other."""
 

@@ -107,7 +107,7 @@ class Engine:
         self._locks = KeyedLocks()
         self._resolver = Resolver(ledger, sessions, games)
         self._people = People(ledger, sessions, channel, self._resolver)
-        self._sender = Sender(channel, Settler(ledger, clock, bell.ring))
+        self._sender = Sender(channel, Settler(ledger, clock, bell.ring, bell.owed))
         self._guesses = Guesses()
         self._under_way = 0
         self._idle = asyncio.Event()
@@ -263,6 +263,8 @@ class Engine:
             return False
         for update in plan.change.updates:
             self._bell.ring(update.row.movement)
+        if plan.change.deliveries:
+            self._bell.owed()
         return True
 
     async def _situation(
