@@ -366,28 +366,46 @@ async def test_changes_of_a_group_come_to_the_same_as_one_after_another(
     assert len(refused) == 5, refused
 
 
-async def test_plain_bets_are_written_in_groups(tmp_path: Path, rows: Rows) -> None:
-    class Counting(sqlite3.Connection):
-        statements = 0
+class CountingCursor(sqlite3.Cursor):
+    """Counts the statements of the writing connection."""
 
-        def cursor(self, factory: Any = None) -> Any:
-            return super().cursor(CountingCursor)
+    statements = 0
 
-    class CountingCursor(sqlite3.Cursor):
-        def execute(self, statement: str, parameters: Any = ()) -> CountingCursor:
-            Counting.statements += 1
-            return super().execute(statement, parameters)
+    def execute(self, statement: str, parameters: Any = ()) -> CountingCursor:
+        CountingCursor.statements += 1
+        return super().execute(statement, parameters)
 
-        def executemany(self, statement: str, parameters: Any) -> CountingCursor:
-            Counting.statements += 1
-            return super().executemany(statement, parameters)
+    def executemany(self, statement: str, parameters: Any) -> CountingCursor:
+        CountingCursor.statements += 1
+        return super().executemany(statement, parameters)
 
-    ledger = SqliteLedger(tmp_path / "ledger.sqlite", factory=Counting)
+
+class CountingConnection(sqlite3.Connection):
+    def cursor(self, factory: Any = None) -> Any:
+        return super().cursor(CountingCursor)
+
+
+async def test_a_batch_of_bets_takes_a_few_statements_and_a_repeat_among_them_a_few_more(
+    tmp_path: Path, rows: Rows
+) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite", factory=CountingConnection)
     await ledger.start()
-    changes: list[Change] = [attrs.evolve(rows.bet(f"m{i}"), rounds=(rows.round(f"r{i}"),)) for i in range(50)]
+    for number in range(5):
+        await ledger.commit(attrs.evolve(rows.bet(f"old{number}"), rounds=(rows.round(f"old{number}"),)))
+    changes = [attrs.evolve(rows.bet(f"m{i}"), rounds=(rows.round(f"r{i}"),)) for i in range(50)]
+    CountingCursor.statements = 0
     results: list[CommitResult] = await asyncio.gather(*map(ledger.commit, changes))
-    assert results == [Committed(place) for place in range(1, 51)]
-    assert Counting.statements < 15
+    assert results == [Committed(place) for place in range(6, 56)]
+    assert CountingCursor.statements < 15
+    again = [attrs.evolve(rows.bet(f"n{i}"), rounds=(rows.round(f"n{i}"),)) for i in range(50)]
+    again[7] = attrs.evolve(rows.bet("old1"), rounds=(rows.round("n7"),))
+    again[9] = attrs.evolve(rows.bet("n9"), rounds=(rows.round("old2"),))
+    again[11] = attrs.evolve(rows.bet("n11"), rounds=(rows.round("old3", version=4),))
+    CountingCursor.statements = 0
+    results = await asyncio.gather(*map(ledger.commit, again))
+    refused = {place: result.what for place, result in enumerate(results) if isinstance(result, Refused)}
+    assert refused == {7: "movements casino old1", 9: "rounds casino old2", 11: "rounds casino old3"}
+    assert CountingCursor.statements < 30
     await ledger.close()
 
 

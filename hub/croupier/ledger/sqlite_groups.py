@@ -69,8 +69,9 @@ class Group:
         touched = set(places)
         if len(touched) != len(places) or not self._touched.isdisjoint(touched):
             return False
-        if any(place[0] != operator for place in places):
-            return False
+        for touched_place in places:
+            if touched_place[0] != operator:
+                return False
         self._touched |= touched
         self._changes.setdefault(operator, []).append((place, change))
         return True
@@ -143,7 +144,9 @@ class _Stored:
         for round_row in change.rounds:
             if self._rounds.get(round_row.round, 0) != round_row.version - 1:
                 return False
-        return not any(row.movement in self._movements for row in change.movements)
+        if self._movements:
+            return not any(row.movement in self._movements for row in change.movements)
+        return True
 
 
 def _versions(work: Work, statement: str, operator: str, ids: Iterable[str]) -> Versions:

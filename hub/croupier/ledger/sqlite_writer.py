@@ -12,10 +12,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, TypeVar
-
-from attrs import frozen
+from typing import Any, NamedTuple, TypeVar
 
 from croupier.contract.errors import CroupierError, LedgerCorruptError, StoreUnavailableError
 from croupier.ledger.mapping import Value
@@ -34,13 +31,19 @@ _INSERT_EXCHANGE = EXCHANGES.insert.replace("INSERT", "INSERT OR IGNORE", 1)
 _FAULTS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 
-@frozen(eq=False)
-class _Command:
-    """What waits: what to do, whom to tell, and what a group may do instead."""
+class _Command(NamedTuple):
+    """What waits: a change, or what else to do, and whom to tell."""
 
-    apply: Callable[[Work], Any]
-    told: asyncio.Future[Any]
+    apply: Callable[[Work], Any] | None
     change: Change | None
+    told: asyncio.Future[Any]
+
+    def carry_out(self, work: Work) -> Any:
+        """Do it, alone."""
+        if self.change is not None:
+            return apply_change(work, self.change)
+        assert self.apply is not None  # noqa: S101 # one of the two is given
+        return self.apply(work)
 
 
 class _FaultyCommandError(Exception):
@@ -87,33 +90,32 @@ class GroupWriter:
         self.dropped_exchanges = 0
         self.batches = 0
 
-    async def commit(self, change: Change) -> CommitResult:
-        """Apply a change with the next batch; returns after it is durable.
+    def commit(self, change: Change) -> asyncio.Future[CommitResult]:
+        """Apply a change with the next batch, in a group if it can be; done after it is durable.
 
         Raises:
             StoreUnavailableError: Nothing of it is durable.
             LedgerCorruptError: It breaks a rule that versions and keys do not judge; nothing of it is durable.
         """
-        return await self.write(partial(apply_change, change=change), change)
+        return self._wait_for(None, change)
 
-    async def write(self, command: Callable[[Work], Result], change: Change | None = None) -> Result:
-        """Apply a command with the next batch; returns after it is durable.
-
-        Args:
-            command: What to do in the transaction.
-            change: What the command applies, if that is all that it does: then it may be applied in a group.
+    def write(self, command: Callable[[Work], Result]) -> asyncio.Future[Result]:
+        """Apply a command with the next batch; done after it is durable.
 
         Raises:
             StoreUnavailableError: Nothing of it is durable.
             LedgerCorruptError: It breaks a constraint that its checks should have met; nothing of it is durable.
             CroupierError: What the command raised.
         """
+        return self._wait_for(command, None)
+
+    def _wait_for(self, command: Callable[[Work], Any] | None, change: Change | None) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         told: asyncio.Future[Any] = loop.create_future()
-        self._commands.append(_Command(command, told, change))
-        self._wake(loop)
-        result: Result = await told
-        return result
+        self._commands.append(_Command(command, change, told))
+        if not self._busy:
+            self._wake(loop)
+        return told
 
     def note(self, exchange: ExchangeRow) -> None:
         """Store an exchange with the next batch, if there is room for it to wait."""
@@ -265,7 +267,7 @@ class GroupWriter:
         def alone(places: Sequence[int]) -> None:
             for place in places:
                 try:
-                    outcomes[place] = commands[place].apply(work)
+                    outcomes[place] = commands[place].carry_out(work)
                 except CroupierError as refusal:
                     outcomes[place] = refusal
 
@@ -290,7 +292,7 @@ class GroupWriter:
     def _step_apart(work: Work, command: _Command) -> Any:
         work.execute("SAVEPOINT command")
         try:
-            outcome = command.apply(work)
+            outcome = command.carry_out(work)
         except CroupierError as refusal:
             outcome = refusal
         except Exception as error:
