@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import cast
@@ -11,6 +12,7 @@ import pytest
 
 from croupier.contract import HttpRequest, HttpResponse, TransportError, TransportProblem
 from croupier.net import ClientLimits, Guard, HttpClient, WalletClient
+from croupier.net.wallet_connection import WalletConnection
 
 Client = type[HttpClient | WalletClient]
 NO_ANSWER = TransportProblem.NO_ANSWER
@@ -381,6 +383,24 @@ async def test_a_place_that_one_wallet_does_not_use_goes_to_another(client: Clie
         assert [answer.body for answer in answers] == [b"%d" % (number // 2) for number in range(80)]
         assert first.most <= 2
         assert second.most <= 2
+
+
+@only_for_wallets
+async def test_neither_calls_nor_connections_leave_garbage_that_only_a_search_finds(client: Client) -> None:
+    async with peer() as wallet, made(client, ClientLimits(keepalive_seconds=0)) as send:
+        await bet(send, wallet, b"first")
+        await asyncio.sleep(0.01)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                await bet(send, wallet, b"again")
+            await asyncio.sleep(0.05)
+            left = sum(isinstance(found, WalletConnection) for found in gc.get_objects())
+        finally:
+            gc.enable()
+    assert wallet.opened == 21
+    assert left <= 1
 
 
 async def test_closing_ends_what_is_under_way_and_what_comes_after_is_not_sent(client: Client) -> None:

@@ -24,6 +24,9 @@ _SHORTEST, _LONGEST = min(map(len, _FRAMING)), max(map(len, _FRAMING))
 _BODILESS: Final = frozenset({204, 304})
 """Answers without a body, whatever their fields say; one that speaks of a body all the same is not trusted further."""
 
+_SPENT: Final = HttpResponseParser(object())
+"""Takes the place of a parser that is not needed any more: a parser and its connection hold each other."""
+
 _CLOSED: Final = "the connection was closed before the answer"
 _BROKE_OFF: Final = "the answer broke off"
 _NO_HTTP: Final = "the answer is no HTTP"
@@ -182,6 +185,7 @@ class WalletConnection(asyncio.Protocol):
             self._other_side_closed()
         else:
             self._end(_BROKE_OFF if self._status else _CLOSED)
+        self._parser = _SPENT
         self._keeper.lost(self)
 
     def _other_side_closed(self) -> None:
