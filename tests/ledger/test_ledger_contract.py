@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -393,3 +394,11 @@ async def test_no_bet_gets_past_the_end_of_the_session_that_it_expects(
 
     await asyncio.gather(end(), *map(play, range(10)))
     assert ended.is_set()
+
+
+async def test_the_clock_of_the_database_goes_forward_in_whole_milliseconds(ledger: Ledger) -> None:
+    before = int(time.time() * 1000)
+    shown = [await ledger.now_ms() for _ in range(3)]
+    after = int(time.time() * 1000)
+    assert shown == sorted(shown)
+    assert before - 1 <= shown[0] <= shown[-1] <= after + 1

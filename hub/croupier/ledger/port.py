@@ -224,6 +224,9 @@ class Ledger(Protocol):
     async def close(self) -> None:
         """Persist what waits and close. Idempotent."""
 
+    async def now_ms(self) -> int:
+        """What the database's clock shows, in milliseconds since 1970-01-01 UTC: the same for every process."""
+
     async def register(self, name: str) -> Owner:
         """Register a process; its epoch is above every earlier one's."""
 

@@ -72,6 +72,7 @@ COUNT_MOVEMENTS = (
     "SELECT state, count(*) FROM movements WHERE state IN ('fenced', 'intent') GROUP BY state"
     " UNION ALL SELECT state, count(*) FROM movements WHERE state IN ('held', 'owed', 'reversing') GROUP BY state"
 )
+_NOW = "SELECT strftime('%s', 'now'), substr(strftime('%f', 'now'), 4)"
 _COUNT_VERSIONS = "SELECT count(*) FROM configuration"
 _COUNT_DELIVERIES = (
     "SELECT (SELECT count(*) FROM deliveries WHERE state = 'owed'),"
@@ -159,6 +160,10 @@ class SqliteReads:
             round=self._first(ROUNDS, ROUNDS.by_key, place),
             round_movements=tuple(MOVEMENTS.table.rows(played)),
         )
+
+    async def now_ms(self) -> int:
+        ((seconds, milliseconds),) = self._read(_NOW)
+        return int(seconds) * 1000 + int(milliseconds)
 
     async def movement(self, operator: str, movement: str) -> MovementRow | None:
         return self._first(MOVEMENTS, MOVEMENTS.by_key, (operator, movement))

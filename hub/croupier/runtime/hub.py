@@ -22,8 +22,8 @@ from croupier.net.outbound import OutboundDriver
 from croupier.net.wallet_client import WalletClient
 from croupier.registry import Registry
 from croupier.runtime.acceleration import Acceleration, accelerate
-from croupier.runtime.clocks import SystemClock
 from croupier.runtime.ids import SystemIds
+from croupier.runtime.ledger_clock import FOLLOWED_MS, LedgerClock
 from croupier.runtime.logs import Log, make_log
 from croupier.runtime.metrics import Metrics
 from croupier.runtime.settings import Settings
@@ -73,7 +73,7 @@ class Hub:
     """
 
     settings: Settings
-    clock: Clock
+    clock: LedgerClock
     ids: Ids
     log: Log
     ledger: Ledger
@@ -134,6 +134,9 @@ class Hub:
     async def _gauges(self) -> None:
         while True:
             self.metrics.ledger_states(await self.ledger.count_states())
+            ahead = self.clock.compare(await self.ledger.now_ms())
+            if abs(ahead) > FOLLOWED_MS:
+                self.log.warning("database_clock_was_set", wait_ms=ahead)
             await self.clock.sleep(CATCH_UP_SECONDS)
 
     def drain(self) -> None:
@@ -202,7 +205,7 @@ async def build(settings: Settings, environ: Mapping[str, str]) -> Hub:
 
 
 async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, log: Log) -> Hub:
-    clock, ids = SystemClock(), SystemIds()
+    clock, ids = await LedgerClock.of(ledger), SystemIds()
     configuration, registry, token_key = await open_configuration(settings, environ, ledger, clock, ids)
     owner: Owner = await ledger.register(f"{settings.owner}-{ids.nonce()[:12]}")
     acceleration = accelerate(settings, token_key, clock, ids, log)
