@@ -8,7 +8,7 @@ durable, or it has not and never will.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from uuid import uuid4
 
@@ -48,6 +48,7 @@ class WritingConnection:
 
     Args:
         url: Of the database.
+        lost: Called when the connection had to be opened again: the server may be another one since.
 
     Attributes:
         writer: This process's name in `writers`.
@@ -58,8 +59,9 @@ class WritingConnection:
         operators: Those that certainly have their row in `operator_positions`.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, lost: Callable[[], None] = lambda: None) -> None:
         self._url = url
+        self._lost = lost
         self._connection: Connection | None = None
         self._wire: Wire | None = None
         self.writer = uuid4().hex
@@ -104,6 +106,8 @@ class WritingConnection:
             await connection.close()
             raise
         self._connection = connection
+        if self.fence > 1:
+            self._lost()
         return connection
 
     async def _take_over(self, connection: Connection) -> LastBatch:

@@ -170,7 +170,7 @@ class Lookups:
         self._waiting: deque[_Asking] = deque()
         self._under_way = False
         self._opening: asyncio.Task[None] | None = None
-        self._closed = False
+        self._closed = self._outdated = False
         self.round_trips = 0
 
     async def open(self) -> None:
@@ -179,6 +179,7 @@ class Lookups:
         Raises:
             psycopg.Error, OSError: There is none.
         """
+        self._outdated = False
         await self._drop()
         self._connection = connection = await connect(self._url, "croupier-reader")
         await connection.execute(_SETTINGS)
@@ -194,6 +195,10 @@ class Lookups:
         await self._drop()
         self._give_up(self._waiting, RuntimeError("it is not open"))
         self._waiting.clear()
+
+    def renew(self) -> None:
+        """Ask what is asked from now on on a new connection: the server that commits may not be the same any more."""
+        self._outdated = True
 
     async def _drop(self) -> None:
         wire, self._wire = self._wire, None
@@ -238,7 +243,7 @@ class Lookups:
             self._give_up(batch, RuntimeError("it is not open"))
             return
         self._under_way = True
-        if self._wire is None:
+        if self._wire is None or self._outdated:
             self._open_again(batch)
             return
         asked: dict[Lookup[Any], list[tuple[str, ...]]] = {}

@@ -14,7 +14,7 @@ from psycopg.types.numeric import Int8
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from croupier.ledger import mapping
-from croupier.ledger.mapping import EVENT_COLUMNS, UNFINISHED, Table, state_counts, stored_event
+from croupier.ledger.mapping import EVENT_COLUMNS, ORPHANED, UNFINISHED, Table, state_counts, stored_event
 from croupier.ledger.port import Look, MovementFilter, Page, Snapshot
 from croupier.ledger.postgres_lookups import (
     ALIAS,
@@ -80,8 +80,14 @@ _EVENTS = sql(
 )
 SELECT_PLAYER = _select(mapping.PLAYERS, "WHERE operator = $1 AND operator_player = $2")
 SELECT_ALIAS = _select(mapping.ALIASES, "WHERE operator = $1 AND connection = $2 AND player = $3")
-_UNFINISHED = ", ".join(f"'{state}'" for state in UNFINISHED)
-_COUNT_MOVEMENTS = sql("SELECT state, count(*) FROM movements WHERE state IN (", _UNFINISHED, ") GROUP BY state")
+_ORPHANED = ", ".join(f"'{state}'" for state in ORPHANED)
+_UNFINISHED = ", ".join(f"'{state}'" for state in UNFINISHED if state not in ORPHANED)
+_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_COUNT_MOVEMENTS = sql(
+    "SELECT state, count(*) FROM movements WHERE state IN (", _ORPHANED, ") GROUP BY state UNION ALL",
+    "SELECT state, count(*) FROM movements WHERE state IN (", _UNFINISHED, ") GROUP BY state",
+)  # fmt: skip
+"""Each half has its partial index."""
 _COUNT_VERSIONS = "SELECT count(*) FROM configuration"
 _COUNT_DELIVERIES = (
     "SELECT (SELECT count(*) FROM deliveries WHERE state = 'owed'),"
@@ -165,6 +171,10 @@ class PostgresReads:
         statement = _select(table, "WHERE", " AND ".join(conditions), "ORDER BY", order, limit)
         return table.rows(await self._read(statement, [*parameters, page.limit]))
 
+    def _renew_lookups(self) -> None:
+        if self._lookups:
+            self._lookups.renew()
+
     def _looking(self) -> Lookups:
         if self._lookups is None:
             raise unavailable(RuntimeError("it is not open"))
@@ -196,6 +206,10 @@ class PostgresReads:
             round=next(iter(rounds), None),
             round_movements=tuple(next(answers, ())),
         )
+
+    async def now_ms(self) -> int:
+        ((now,),) = await self._read(_NOW)
+        return int(now)
 
     async def movement(self, operator: str, movement: str) -> MovementRow | None:
         return await self._looking().first(MOVEMENT, operator, movement)

@@ -278,7 +278,7 @@ LOCK_WRITER = (
 INSERT_EXCHANGES = sql(
     "INSERT INTO exchanges (", columns(mapping.EXCHANGES.columns), ") SELECT",
     given_columns(mapping.EXCHANGES.columns, mapping.EXCHANGES.integers), "FROM", elements(1),
-    "ON CONFLICT (operator, exchange, started_at) DO NOTHING",
+    "ON CONFLICT (operator, trace, exchange, started_at) DO NOTHING",
 ).encode()  # fmt: skip
 
 
