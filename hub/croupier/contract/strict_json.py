@@ -60,7 +60,6 @@ _decoder = json.JSONDecoder(
 
 
 _fast_decode = msgspec.json.Decoder(float_hook=_number).decode
-_fast_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def _plain_decimal(value: Any) -> orjson.Fragment:
@@ -145,13 +144,10 @@ def write_json(value: Any) -> bytes:
         ValueError: A decimal is not finite.
     """
     try:
-        written = _fast_encode(value)
-    except (TypeError, UnicodeEncodeError):
+        written = orjson.dumps(value, _plain_decimal)
+    except TypeError:
         return _written(value).encode("ascii")
-    # What may be a decimal with an exponent, or none at all, is written the careful way; as is what is not ASCII.
-    if written.isascii() and not (b"E-" in written or b"E+" in written or b"NaN" in written or b"Infinity" in written):
-        return written
-    return _written(value).encode("ascii")
+    return written if written.isascii() else _written(value).encode("ascii")
 
 
 def _written(value: Any) -> str:
