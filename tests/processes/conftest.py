@@ -225,6 +225,7 @@ class Table:
     peer: SoftswissPeer
     database: str
     operator_key: str = field(repr=False)
+    admin_key: str = field(repr=False)
 
     def sit_down(self, player: str) -> PeerPlayer:
         """Open a player with money, and launch a game."""
@@ -306,21 +307,29 @@ def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
-def table(database: str, tmp_path: Path) -> Iterator[Table]:
-    """Two workers, configured."""
-    settings = write_settings(tmp_path, database)
+@contextmanager
+def laid_table(database: str, folder: Path, more: str = "", workers: int = 2) -> Iterator[Table]:
+    """Workers, configured, and everything around them."""
+    settings = write_settings(folder, database, more)
     made = command("admin", "create-key", settings, "--label", "test")
     assert made.returncode == 0, made.stderr
     with ExitStack() as stack:
         chosen = {"api_url": "https://softswiss.example/api", "casino_id": "acme-casino"}
         peer = SoftswissPeer(structure(chosen, SoftswissSettings, where="settings"))
         port = stack.enter_context(provider_server(peer))
-        wallet = stack.enter_context(wallet_process(tmp_path))
-        crew = stack.enter_context(crew_process(settings))
+        wallet = stack.enter_context(wallet_process(folder))
+        crew = stack.enter_context(crew_process(settings, workers))
         chosen = {**chosen, "api_url": f"http://{HOST}:{port}/api"}
-        key = _configure(crew.urls["admin"], made.stdout.strip(), wallet.url, chosen)
-        yield Table(crew, wallet, peer, database, key)
+        admin_key = made.stdout.strip()
+        key = _configure(crew.urls["admin"], admin_key, wallet.url, chosen)
+        yield Table(crew, wallet, peer, database, key, admin_key)
+
+
+@pytest.fixture
+def table(database: str, tmp_path: Path) -> Iterator[Table]:
+    """Two workers, configured."""
+    with laid_table(database, tmp_path) as laid:
+        yield laid
 
 
 def _configure(admin: str, key: str, wallet: str, settings: dict[str, str]) -> str:
@@ -368,4 +377,6 @@ class Tools:
     listens = staticmethod(listens)
     text = staticmethod(text)
     crew_process = staticmethod(crew_process)
+    laid_table = staticmethod(laid_table)
+    ask = staticmethod(ask)
     write_settings = staticmethod(write_settings)
