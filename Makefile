@@ -18,7 +18,7 @@ stamp := $(VENV)/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup requirements lint format test demo bench bench-long clean
+.PHONY: help setup requirements lint format test demo chaos bench bench-long clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ test: $(stamp) ## Run the tests; ARGS="-k name -x" is handed to pytest
 
 demo: $(stamp) ## Run the demonstration in examples/demo; ARGS is handed to it
 	@$(PYTHON) examples/demo $(ARGS)
+
+chaos: $(stamp) ## Crash real processes for some minutes, then compare three books; ARGS is handed to it
+	@$(PYTHON) -m tests.chaos.run $(ARGS)
 
 bench: $(stamp) ## Measure the hub beside proxies and a naive ledger; results in build/bench
 	@$(PYTHON) -m tests.benchmarks.bench $(ARGS)

@@ -406,3 +406,26 @@ async def setting(connection: psycopg.AsyncConnection[Any], name: str, value: st
         await connection.execute(f"ALTER SYSTEM RESET {name}".encode())
         await connection.execute("SELECT pg_reload_conf()")
         await until(connection, f"SELECT current_setting('{name}') = '{before}'")
+
+
+async def test_a_connection_that_was_lost_at_rest_is_replaced_though_the_number_of_its_socket_is_used_again(
+    ledger: PostgresLedger, other: psycopg.AsyncConnection[Any], rows: Rows
+) -> None:
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(hold, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        assert await ledger.commit(rows.bet("m0")) == Committed(1)
+        await ask(other, TERMINATE)
+        await until(other, sql("SELECT count(*) = 0 FROM pg_stat_activity WHERE", WRITERS))
+        await asyncio.sleep(0.05)  # the process hears of it
+        taken = [await asyncio.open_connection(host, port) for _ in range(8)]
+        try:
+            assert await ledger.commit(rows.bet("m1")) == Committed(2)
+        finally:
+            for _reader, writer in taken:
+                writer.close()
+                await writer.wait_closed()
