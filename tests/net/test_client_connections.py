@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import cast
@@ -11,8 +12,10 @@ from typing import cast
 import pytest
 
 from croupier.contract import HttpRequest, HttpResponse, TransportError, TransportProblem
-from croupier.net import ClientLimits, Guard, HttpClient, WalletClient
+from croupier.net import ClientLimits, ClientTls, Guard, HttpClient, WalletClient
 from croupier.net.wallet_connection import WalletConnection
+from croupier.net.wallet_pool import WalletPool
+from croupier.net.wallet_request import Requests
 
 Client = type[HttpClient | WalletClient]
 NO_ANSWER = TransportProblem.NO_ANSWER
@@ -146,7 +149,7 @@ async def test_a_call_that_is_given_up_closes_its_connection(client: Client) -> 
         assert (await bet(send, wallet, b"second")).body == b"second"
         await asyncio.sleep(0.15)
         assert (await bet(send, wallet, b"third")).body == b"third"
-    assert wallet.opened == 2
+        assert (wallet.opened, wallet.open) == (2, 1)
 
 
 async def test_a_late_answer_is_not_the_next_calls(client: Client) -> None:
@@ -383,6 +386,34 @@ async def test_a_place_that_one_wallet_does_not_use_goes_to_another(client: Clie
         assert [answer.body for answer in answers] == [b"%d" % (number // 2) for number in range(80)]
         assert first.most <= 2
         assert second.most <= 2
+
+
+@only_for_wallets
+async def test_connections_that_cannot_be_made_use_up_no_place(client: Client) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+        async with made(client, ClientLimits(connections=2, connect_seconds=1.0)) as send:
+            for _ in range(5):
+                with pytest.raises(TransportError, match="the connection failed") as caught:
+                    await send(HttpRequest("POST", url), 2.0)
+                assert caught.value.problem is NOT_SENT
+
+
+async def test_a_connection_handed_to_a_call_that_is_given_up_in_that_moment_goes_to_the_next() -> None:
+    async with peer() as wallet:
+        target = Requests(Guard.development()).target(wallet.url)
+        limits = ClientLimits(connections_per_host=1)
+        pool = WalletPool(limits, Guard.development(), ClientTls().context())
+        only = await pool.acquire(target.origin, 1.0)
+        given_up = asyncio.ensure_future(pool.acquire(target.origin, 1.0))
+        next_one = asyncio.ensure_future(pool.acquire(target.origin, 1.0))
+        await asyncio.sleep(0.01)
+        pool.give_back(target.origin, only)
+        given_up.cancel()
+        assert await next_one is only
+        assert given_up.cancelled()
+        await pool.close()
 
 
 @only_for_wallets
