@@ -118,9 +118,7 @@ def softswiss_steps() -> dict[str, Step]:
 
 def pragmatic_steps() -> dict[str, Step]:
     """Pragmatic Play: a form in, JSON out, MD5 over the sorted fields."""
-    settings = PragmaticSettings(
-        secure_login="benchmark", api_url="https://api.example", frb_credit_on="result"
-    )
+    settings = PragmaticSettings(secure_login="benchmark", api_url="https://api.example", frb_credit_on="result")
     credentials = Credentials({SECRET: ("not a secret: benchmark",)})
     request = PragmaticPeer(settings).request(BET, credentials, NOW)
     return adapter_steps(PragmaticAdapter(settings), request, credentials)
