@@ -191,3 +191,25 @@ def test_lines_are_found_in_tables_dotted_keys_and_arrays_of_tables() -> None:
     assert line_of(text, ["a", "q.r", "y", "z"]) == 8
     assert line_of(text, ["a", "nothing"]) == 1
     assert line_of(text, ["nowhere"]) is None
+
+
+def test_the_servers_address_is_not_shown_and_rates_are_unlimited_unless_named(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, MINIMAL + '[accelerator]\nurl = "rediss://u:hunter2@cache/0"\n'))
+    assert settings.accelerator.url == "rediss://u:hunter2@cache/0"
+    assert "hunter2" not in repr(settings)
+    assert (settings.rates.operator_api, settings.rates.operator_api_address, settings.rates.connection) == (None,) * 3
+
+
+@pytest.mark.parametrize("url", ["http://cache", "cache:6379", "redis://", "memcached://cache"])
+def test_a_server_of_another_kind_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(write(tmp_path, MINIMAL + f'[accelerator]\nurl = "{url}"\n'))
+    assert "accelerator.url" in str(refused.value)
+    assert "redis+cluster://" in str(refused.value)
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "2000000", '"many"'])
+def test_a_rate_that_cannot_be_one_is_refused(tmp_path: Path, rate: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(write(tmp_path, MINIMAL + f"[rates]\nconnection = {rate}\n"))
+    assert "rates.connection" in str(refused.value)

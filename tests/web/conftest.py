@@ -15,6 +15,7 @@ from typing import Any, cast
 import pytest
 from attrs import evolve, field, frozen, mutable
 
+from croupier.accelerator.rates import Rates
 from croupier.catalogue.service import CatalogueService
 from croupier.configuration.directory import Directory, DownConnection, LiveConnection, LiveOperator
 from croupier.configuration.documents import ClientCertificate, ConnectionDocument, Kind, OperatorDocument, Role
@@ -355,6 +356,7 @@ class Hub:
     log: KeptLog = field(factory=KeptLog)
     metrics: KeptMetrics = field(factory=KeptMetrics)
     limits: GatewayLimits = field(factory=lambda: GatewayLimits(body_bytes=1_000, under_way=2))
+    rates: Rates | None = None
     obstacles: list[str] = field(factory=list)
     directory: Directory = field(init=False)
     gateway: Gateway = field(init=False)
@@ -392,6 +394,7 @@ class Hub:
             log=self.log,
             metrics=self.metrics,
             limits=self.limits,
+            rates=self.rates,
         )
         probes = Probes(obstacles=lambda: self.obstacles, metrics=lambda: ("text/plain", b"hub_up 1\n"))
         self.app = ProviderApp(gateway=self.gateway, ids=self.ids, probes=probes)

@@ -10,13 +10,12 @@ from typing import Final
 from attrs import define, field
 
 from croupier.accelerator.bells import OWED, NewsBells
-from croupier.accelerator.client import Accelerator, State
+from croupier.accelerator.client import Accelerator, Log, State
 from croupier.accelerator.keys import news_channel
 from croupier.accelerator.news import News
 from croupier.accelerator.opening import opener
 from croupier.accelerator.rates import Rates
 from croupier.accelerator.sessions import CHANGED, AcceleratedSessions, Seal
-from croupier.runtime.logs import Log
 from croupier.runtime.settings import Settings
 from croupier.sessions.cache import SessionCache
 from croupier.wallet.ports import Clock, Ids
