@@ -31,8 +31,8 @@ from croupier.contract import (
     WalletStatus,
     WalletStatusReply,
     WalletUnknown,
+    write_json,
 )
-from croupier.ledger.mapping import to_json
 from croupier.ledger.port import Ledger
 from croupier.ledger.records import ExchangeRow
 from croupier.wallet.breaker import Breaker
@@ -111,7 +111,7 @@ class Channel:
                 operation=asked["operation"],
                 trace=trace,
                 movement=asked.get("transaction"),
-                request=to_json(asked),
+                request=write_json(asked).decode(),
                 status=status,
                 verdict=verdict,
                 decision={"timeout_ms": operator.policy.timeout_ms, "retry_safe": operator.policy.retry_safe},
