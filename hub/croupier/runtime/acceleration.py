@@ -109,7 +109,8 @@ def accelerate(settings: Settings, key: bytes, clock: Clock, ids: Ids, log: Log)
     news = News(accelerator, connect, news_channel(key), ids.nonce())
     news.on(CHANGED, sessions.forget_tokens)
     news.on_return(sessions.forget_all)
-    sessions.shared = AcceleratedSessions(accelerator, news, Seal(key, secrets.token_bytes), clock)
+    if settings.database.sqlite_path is None:  # it serves one process, and is read sooner than any server
+        sessions.shared = AcceleratedSessions(accelerator, news, Seal(key, secrets.token_bytes), clock)
     rates.accelerator = accelerator
     bells = NewsBells(news, clock)
     return Acceleration(sessions=sessions, rates=rates, accelerator=accelerator, news=news, bells=bells)
