@@ -79,13 +79,19 @@ def check_room(folder: Path, bets: int, bytes_each: float, engine: str) -> None:
         )
 
 
-def fill_bets(hub: HubProcess, bets: int) -> Filled:
-    """Write so many old bets of the hub's main operator; the hub has taken one at least, and is down now."""
+def fill_bets(hub: HubProcess, bets: int, until_ms: int) -> Filled:
+    """Write so many old bets of the hub's main operator; the hub has taken one at least, and is down now.
+
+    Args:
+        hub: The hub.
+        bets: How many.
+        until_ms: All are older than this.
+    """
     began = time.monotonic()
     copy = _open(hub.database)
     try:
         before = copy.size()
-        _bets(copy, hub, bets)
+        _bets(copy, hub, bets, until_ms)
         grown = copy.size() - before
     finally:
         copy.close()
@@ -127,7 +133,7 @@ def _open(url: str) -> PostgresCopy | SqliteCopy:
     return SqliteCopy(Path(path)) if path != url else PostgresCopy(url)
 
 
-def _bets(copy: PostgresCopy | SqliteCopy, hub: HubProcess, bets: int) -> None:
+def _bets(copy: PostgresCopy | SqliteCopy, hub: HubProcess, bets: int, until_ms: int) -> None:
     own = f"operator = '{hub.main.operator}'"
 
     def found(table: str, condition: str) -> list[dict[str, Any]]:
@@ -143,7 +149,7 @@ def _bets(copy: PostgresCopy | SqliteCopy, hub: HubProcess, bets: int) -> None:
     exchanges = found("exchanges", trace)
     seeds = {"movement": "new_id", "round": "new_id", "play": "new_id", "nonce": "new_id", "trace": "new_id"}
     seeds |= {f"exchange_{place}": "new_id" for place in range(len(exchanges))}
-    seeds |= {"p": f"n % {bets // PER_PLAYER + 1}", "value": "'old-' || n", "at": _spread(bets)}
+    seeds |= {"p": f"n % {bets // PER_PLAYER + 1}", "value": "'old-' || n", "at": _spread(bets, until_ms)}
     copy.seed(bets, seeds)
     copy.prepare(TABLES)
     told = {
@@ -179,11 +185,10 @@ def _bets(copy: PostgresCopy | SqliteCopy, hub: HubProcess, bets: int) -> None:
     copy.finish(TABLES)
 
 
-def _spread(bets: int) -> str:
+def _spread(bets: int, until_ms: int) -> str:
     """When each old bet was, in milliseconds: evenly over the last days, all in this month."""
-    now = datetime.now(UTC)
-    end = now - timedelta(minutes=1)
-    first = max(now.replace(day=1, hour=0, minute=0, second=0, microsecond=0), now - OLDEST)
-    first = min(first, end)
+    until = datetime.fromtimestamp(until_ms / 1000, UTC)
+    first = max(until.replace(day=1, hour=0, minute=0, second=0, microsecond=0), until - OLDEST)
+    end = max(until - timedelta(minutes=1), first)
     begin, length = int(first.timestamp() * 1000), int((end - first).total_seconds() * 1000)
     return f"{begin} + CAST(n * {length / bets!r} AS bigint)"

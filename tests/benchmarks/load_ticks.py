@@ -9,13 +9,9 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from typing import Final
 
 from attrs import define, field
 from tests.benchmarks.timers import timer_file
-
-_PERIOD: Final = 0.0002
-"""How often the kernel wakes us, in seconds: whatever is due by then is begun."""
 
 
 @define(eq=False)
@@ -42,18 +38,23 @@ class Ticks:
         """Tick from now on, until the end."""
         self._began, self._end = now, end
         self.ended = asyncio.get_running_loop().create_future()
-        self._timer = timer_file(_PERIOD)
+        self._timer = timer_file(1 / self.rate)
         asyncio.get_running_loop().add_reader(self._timer, self._wake)
+        self._tell(now)
 
     def _wake(self) -> None:
         os.read(self._timer, 8)
         now = time.perf_counter()
-        due = min(int((now - self._began) * self.rate) + 1, int((self._end - self._began) * self.rate))
-        while self._told < due:
-            self.tick(self._began + self._told / self.rate)
-            self._told += 1
+        self._tell(now)
         if now >= self._end:
             self.over = True
             asyncio.get_running_loop().remove_reader(self._timer)
             os.close(self._timer)
             self.ended.set_result(None)
+
+    def _tell(self, now: float) -> None:
+        """Tell every tick that is due; the first is at the beginning."""
+        due = min(int((now - self._began) * self.rate) + 1, int((self._end - self._began) * self.rate))
+        while self._told < due:
+            self.tick(self._began + self._told / self.rate)
+            self._told += 1

@@ -72,8 +72,8 @@ async def start_nginx(stand: Stand, nginx: Path, name: str, connections: int) ->
     (port,) = free_ports(1)
     file = stand.folder / "nginx.conf"
     text = SETTINGS.format(
-        folder=stand.folder, host=HOST, port=port, wallet=stand.wallet, files=4 * connections + 1024,
-        keepalive=2 * connections,
+        folder=stand.folder, host=HOST, port=port, wallet=stand.wallet, files=3 * connections + 1024,
+        keepalive=connections,
     )  # fmt: skip
     file.write_text(f"user root;\n{text}" if not os.geteuid() else text)
     command = ["-c", _BECOME, str(nginx), "-p", str(stand.folder), "-c", str(file)]

@@ -26,6 +26,7 @@ def page(document: Mapping[str, Any]) -> Iterator[str]:
     figures, intervals = document["figures"], document["intervals"]
     yield f"{figures['machine']}; a {figures['kind']} run of {figures['seconds'] / 60:.0f} minutes."
     yield from document["notes"]
+    yield from (f"Failed: {failure}" for failure in document["failures"])
     yield from _ratios(intervals)
     crowds = sorted({int(label.rpartition("_")[2]) for label in figures.get("fairness", {})})
     for crowd in crowds:

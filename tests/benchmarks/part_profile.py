@@ -13,9 +13,10 @@ from tests.benchmarks.stand import until
 from tests.benchmarks.targets import ENGINES, Run, tell
 
 
-async def profiles(run: Run) -> dict[str, Profile]:
+async def profiles(run: Run) -> None:
     """A profile of the hub on each engine."""
-    return {engine: await _profile(run, engine) for engine in ENGINES}
+    for engine in ENGINES:
+        run.profiles[engine] = await _profile(run, engine)
 
 
 async def _profile(run: Run, engine: str) -> Profile:

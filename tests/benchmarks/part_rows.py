@@ -49,7 +49,7 @@ async def _filled(run: Run, name: str, rows: int) -> float:
     hub = await run.hub(name)
     await run.bench.slice(Ask(target=name, count=8, connections=1), 30)
     await run.stand.end(name)
-    filled = await asyncio.to_thread(fill_bets, hub, rows)
+    filled = await asyncio.to_thread(fill_bets, hub, rows, run.began_ms)
     tell(f"bench: {name}: {filled.bytes_each * rows / 2**20:.0f} MiB written in {filled.seconds:.0f} s")
     run.figures.setdefault("filled", {})[name] = {
         "bets": rows, "seconds": filled.seconds, "bytes_per_bet": filled.bytes_each,

@@ -19,6 +19,9 @@ from tests.benchmarks.plot import plot
 BOTTLENECK: Final = 0.8
 """Where the load generator takes more of a core than this, it may be what limits a rate."""
 
+MANY_SESSIONS: Final = 100_000
+"""With fewer, what a process needs with so many cannot be told: memory does not grow evenly."""
+
 
 @frozen(kw_only=True)
 class Results:
@@ -32,6 +35,7 @@ class Results:
         profiles: Of the hub on each engine, if they were asked for.
         notes: What must be said besides.
         missing: Ratios that were not measured, with the reason.
+        failures: What went wrong.
         kind: `short` or `long`.
         seconds: How long the whole run took.
     """
@@ -43,6 +47,7 @@ class Results:
     profiles: Mapping[str, Profile]
     notes: Sequence[str]
     missing: Mapping[str, str]
+    failures: Sequence[str]
     kind: str
     seconds: float
 
@@ -61,8 +66,9 @@ class Results:
             "own_work_us_per_bet": {engine: profile.groups["own work"] for engine, profile in self.profiles.items()},
             "profile_us_per_bet": {engine: dict(profile.groups) for engine, profile in self.profiles.items()},
             "memory_mb_at_100000_sessions": {
-                engine: (found["memory_mib_before"] * 2**20 + found["bytes_per_session"] * 100_000) / 1e6
+                engine: found["memory_mib"] * 2**20 / 1e6
                 for engine, found in self.figures.get("open_sessions", {}).items()
+                if found["sessions"] >= MANY_SESSIONS
             },
             "load_generator_limits": list(self._limited()),
         }
@@ -72,6 +78,7 @@ class Results:
             "intervals": {name: asdict(ratio) for name, ratio in self.ratios.items()},
             "not_measured": dict(self.missing),
             "notes": list(self.notes),
+            "failures": list(self.failures),
             "figures": figures,
         }
         return document | {"goals": judged(document)}
@@ -127,6 +134,7 @@ def _table(document: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield from _others(figures)
     yield from document["notes"]
+    yield from (f"FAILED: {failure}" for failure in document["failures"])
     if figures["load_generator_limits"]:
         yield f"THE LOAD GENERATOR may have been the limit: {'; '.join(figures['load_generator_limits'])}"
     yield ""

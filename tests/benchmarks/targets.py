@@ -16,6 +16,7 @@ from typing import Any, Final
 import psycopg
 from attrs import define, field
 from tests.benchmarks import nginx
+from tests.benchmarks.hub_profile import Profile
 from tests.benchmarks.measure import CONNECTIONS, Ask, Bench, Ratio
 from tests.benchmarks.meters import memory_mib
 from tests.benchmarks.stand import HERE, HubProcess, Stand, free_ports, set_up, start_hub
@@ -45,6 +46,8 @@ class Run:
         notes: What must be said besides.
         rows: Of each target with a ledger: rows of applied movements, and movements that were acknowledged.
         missing: Ratios that were not measured, with the reason.
+        profiles: Of the hub on each engine.
+        failures: What went wrong.
     """
 
     stand: Stand
@@ -57,6 +60,8 @@ class Run:
     notes: list[str] = field(factory=list)
     rows: dict[str, tuple[int, int]] = field(factory=dict)
     missing: dict[str, str] = field(factory=dict)
+    profiles: dict[str, Profile] = field(factory=dict)
+    failures: list[str] = field(factory=list)
     began_ms: int = field(factory=lambda: time.time_ns() // 1_000_000)
 
     # --- targets
@@ -86,6 +91,12 @@ class Run:
         """End a hub, hold its rows against what it acknowledged, and throw its ledger away."""
         await self.stand.end(name)
         await asyncio.to_thread(self.check, name)
+        await self.forget(name)
+
+    async def forget(self, name: str) -> None:
+        """End a hub if it runs, and throw its ledger away."""
+        if name in self.stand.processes._running:
+            await self.stand.end(name)
         url = self.databases.pop(name)
         del self.hubs[name]
         if url.startswith("sqlite"):
@@ -162,6 +173,8 @@ class Run:
         """
         for name in self.databases:
             await asyncio.to_thread(self.check, name)
+        if self.failures:
+            return  # what a failed part did is in no row that was counted
         stored, moved = sum(stored for stored, _ in self.rows.values()), await self.stand.moved()
         if stored > moved or (stored != moved and not self.bench.unsure):
             raise RuntimeError(f"{stored} rows, and {moved} movements at the wallet")

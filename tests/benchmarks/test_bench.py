@@ -44,7 +44,7 @@ def run(out: Path, *options: str) -> tuple[dict[str, Any], str]:
 def test_the_benchmark_tells_ratios_of_pairs_and_finds_every_acknowledged_bet_in_the_ledger(tmp_path: Path) -> None:
     options = ["--cases", "bet", "--parts", "cases", "--crowds", "96", "--no-workers"]
     found, printed = run(tmp_path, *options)
-    assert set(found) == {"ratios", "intervals", "not_measured", "notes", "figures", "goals"}
+    assert set(found) == {"ratios", "intervals", "not_measured", "notes", "failures", "figures", "goals"}
     pairs = ["postgres_vs_proxy", "sqlite_vs_proxy", "postgres_vs_naive", "sqlite_vs_naive", "postgres_vs_sqlite"]
     assert set(found["ratios"]) >= {*pairs, "postgres_vs_proxy_bet_96", "sqlite_vs_proxy_bet_96"}
     for name, ratio in found["ratios"].items():
