@@ -14,7 +14,7 @@ import attrs
 import pytest
 
 from croupier.contract.errors import FixConfigurationError, UnsafeStoreError
-from croupier.ledger import mapping, sqlite_open, sqlite_reader, sqlite_statements
+from croupier.ledger import mapping, sqlite_groups, sqlite_open, sqlite_reader, sqlite_statements
 from croupier.ledger.migrations import Migration, migrate_sqlite, migrations, stored_version
 from croupier.ledger.port import Change, CommitResult, Committed, Look, Owner, Refused, RefusedBecause, Update
 from croupier.ledger.records import MovementState
@@ -237,6 +237,12 @@ def test_no_lookup_reads_a_whole_table() -> None:
     movements, sessions = sqlite_statements.MOVEMENTS.select, sqlite_statements.SESSIONS.select
     statements = [
         sqlite_reader._numbers_of(2),
+        sqlite_reader._BY_NUMBER,
+        sqlite_groups._MOVEMENT_VERSIONS,
+        sqlite_groups._ROUND_VERSIONS,
+        sqlite_groups._SESSION_VERSIONS,
+        sqlite_statements.MOVEMENTS.guarded_update,
+        sqlite_statements.ROUNDS.guarded_update,
         sqlite_reader.SESSION_BY_HASH,
         sqlite_statements.SELECT_DUE,
         sqlite_statements.SELECT_ORPHANS,
@@ -245,8 +251,6 @@ def test_no_lookup_reads_a_whole_table() -> None:
         f"{movements} WHERE operator = ? AND round = ? ORDER BY number",
         f"{movements} WHERE operator = ? AND (created_at, movement) > (?, ?) ORDER BY created_at, movement LIMIT 9",
         f"{movements} WHERE operator = ? AND player = ? ORDER BY created_at, movement LIMIT 9",
-        f"{sessions} WHERE operator = ? AND connection = ? AND launch_hash = ?",
-        f"{sessions} WHERE operator = ? AND connection = ? AND token_hash = ?",
         f"{sessions} WHERE operator = ? AND connection = ? AND player = ? ORDER BY created_at DESC, session DESC",
         f"{sqlite_statements.DELIVERIES.select} WHERE state = 'held' AND operator = ? ORDER BY sequence",
         f"{sqlite_statements.ROUNDS.select} WHERE operator = ? AND player = ? ORDER BY opened_at, round LIMIT 9",
@@ -260,6 +264,7 @@ def test_no_lookup_reads_a_whole_table() -> None:
         steps = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", named)]
         whole = [step for step in steps if step.startswith("SCAN") and "INDEX" not in step and step != one_row]
         assert whole == [], statement
+        assert not [step for step in steps if step.endswith("USING PRIMARY KEY (operator=?)")], statement
         sorts = [step for step in steps if "TEMP B-TREE" in step]
         if statement in {sqlite_statements.SELECT_DUE, sqlite_statements.SELECT_ORPHANS}:
             assert sorts == [], statement

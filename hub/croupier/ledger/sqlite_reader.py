@@ -57,10 +57,11 @@ _EVENTS = sql(
     "FROM events WHERE operator = ? AND position > ? ORDER BY position LIMIT ?",
 )
 SESSION_BY_HASH = sql(
-    SESSIONS.select, "WHERE operator = ? AND connection = ? AND token_hash = ? UNION ALL",
-    SESSIONS.select, "WHERE operator = ? AND connection = ? AND launch_hash = ? LIMIT 1",
+    SESSIONS.select, "INDEXED BY sessions_by_token WHERE operator = ? AND connection = ? AND token_hash = ? UNION ALL",
+    SESSIONS.select, "INDEXED BY sessions_by_launch WHERE operator = ? AND connection = ? AND launch_hash = ? LIMIT 1",
 )  # fmt: skip
-"""The session of a session token or, if there is none, of a launch token."""
+"""The session of a session token or, if there is none, of a launch token. Left to itself, SQLite would go through all
+sessions of the operator."""
 
 _PLAYER_OF_ALIAS = "SELECT player FROM aliases WHERE operator = ? AND connection = ? AND alias = ?"
 _ALIAS_OF_PLAYER = "SELECT alias FROM aliases WHERE operator = ? AND connection = ? AND player = ?"

@@ -111,11 +111,12 @@ WHERE due.state = 'owed' AND due.due_at <= :now AND due.lease_until <= :now
     WHERE earlier.operator = due.operator AND earlier.round = due.round AND earlier.state = 'owed'
       AND earlier.sequence < due.sequence)
   AND NOT EXISTS (
-    SELECT 1 FROM deliveries AS held
+    SELECT 1 FROM deliveries AS held INDEXED BY deliveries_held
     WHERE held.operator = due.operator AND held.state = 'held' AND held.movement IN (due.movement, due.waits_for))
 ORDER BY due.due_at, due.operator, due.sequence LIMIT :limit""",
 )
-"""Deliveries that may be claimed; `croupier.ledger.port.Ledger.claim_deliveries` says which."""
+"""Deliveries that may be claimed; `croupier.ledger.port.Ledger.claim_deliveries` says which. Left to itself, SQLite
+would go through all deliveries of an operator to see that none is held."""
 
 SELECT_ORPHANS = sql(
     MOVEMENTS.select,
