@@ -1,6 +1,7 @@
 """Measure the group commit of both ledgers: `python tests/benchmarks/ledger_commit.py [--processes N] [engine]`.
 
-Each caller plays bets one after another: an intent (movement, key, round, event), then its outcome. `TMPDIR` decides
+Each caller plays bets one after another: an intent (movement, key, round, event), then its outcome; then it looks at
+each of them. CPU is that of this process, so that of SQLite's thread too, and not the server's. `TMPDIR` decides
 which disk is measured. PostgreSQL is started for the measurement, or is that of `CROUPIER_TEST_POSTGRES`. With more
 than one process, the callers of PostgreSQL are shared among so many, each with a ledger of its own.
 """
@@ -103,17 +104,30 @@ async def measure(name: str, ledger: Measured, callers: range, bets: int) -> str
     commits = 2 * len(callers) * bets
     batches = ledger.batches
     waits.sort()
-    began = time.perf_counter()
-    for number in range(1000):
-        key = Key("casino", "connection", "bet", f"transaction-{callers[0]}-{number}")
-        await ledger.look(Look(operator="casino", keys=(key,)))
-    look = time.perf_counter() - began
+    looks = await measure_looks(ledger, callers, bets)
     await ledger.close()
     return (
         f"{name:12} {len(callers):5} callers {commits / took:9.0f} commits/s {commits / batches:7.1f} per batch "
         f"{worked / commits * 1e6:6.0f} us CPU each {waits[len(waits) // 2] * 1e3:7.2f} ms median "
-        f"{waits[len(waits) * 99 // 100] * 1e3:7.2f} ms p99 {look * 1e3:6.0f} us a look\n"
+        f"{waits[len(waits) * 99 // 100] * 1e3:7.2f} ms p99 {looks}\n"
     )
+
+
+async def measure_looks(ledger: Ledger, callers: range, bets: int) -> str:
+    """What it costs to look at each of the bets, and at a round, with all callers at once."""
+
+    async def look(caller: int) -> None:
+        for number in range(bets):
+            key = Key("casino", "connection", "bet", f"transaction-{caller}-{number}")
+            seen = await ledger.look(Look(operator="casino", keys=(key,), round=f"round-{caller}-{number}"))
+            assert seen.round is not None
+            assert key in seen.keys
+
+    began, worked = time.perf_counter(), time.process_time()
+    await asyncio.gather(*map(look, callers))
+    took, worked = time.perf_counter() - began, time.process_time() - worked
+    count = len(callers) * bets
+    return f"{count / took:9.0f} looks/s {worked / count * 1e6:6.0f} us CPU each"
 
 
 SIZES = ((1, 300), (10, 100), (100, 30), (500, 10))

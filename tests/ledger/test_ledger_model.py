@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 
 from croupier.ledger.port import Change, CommitResult, Committed, Ledger, Look, Refused, RefusedBecause, Update
 from croupier.ledger.postgres import PostgresLedger
-from croupier.ledger.records import Event, Key, MovementRow, MovementState, RoundRow, RoundState, StoredEvent
+from croupier.ledger.records import (
+    Event,
+    Key,
+    MovementRow,
+    MovementState,
+    RoundRow,
+    RoundState,
+    SessionRow,
+    SessionState,
+    StoredEvent,
+)
 from croupier.ledger.sqlite import SqliteLedger
 
 OPERATORS = ("casino", "other")
@@ -29,11 +39,14 @@ class Model:
     movements: dict[tuple[str, str], MovementRow] = field(factory=dict)
     keys: dict[Key, str] = field(factory=dict)
     rounds: dict[tuple[str, str], RoundRow] = field(factory=dict)
+    sessions: dict[tuple[str, str], SessionRow] = field(factory=dict)
     events: dict[str, list[Event]] = field(factory=lambda: {operator: [] for operator in OPERATORS})
 
     def commit(self, change: Change) -> RefusedBecause | int:
         """Apply a change to a copy; keep it if nothing refuses."""
-        operator, movements, keys, rounds = change.operator, dict(self.movements), dict(self.keys), dict(self.rounds)
+        operator, movements, keys = change.operator, dict(self.movements), dict(self.keys)
+        if not all(self._is_stored(operator, *expected) for expected in change.expects):
+            return RefusedBecause.STALE
         inserted = set()
         for row in change.movements:
             if (operator, row.movement) in movements:
@@ -53,16 +66,32 @@ class Model:
                 return RefusedBecause.STALE
             movements[place] = update.row
             inserted.add(update.row.movement)
-        for round_ in change.rounds:
-            before = rounds.get((operator, round_.round))
-            if round_.version == 1 and before:
-                return RefusedBecause.TAKEN
-            if round_.version != 1 and (before is None or before.version != round_.version - 1):
-                return RefusedBecause.STALE
-            rounds[operator, round_.round] = round_
-        self.movements, self.keys, self.rounds = movements, keys, rounds
+        new_rounds = {(operator, row.round): row for row in change.rounds}
+        new_sessions = {(operator, row.session): row for row in change.sessions}
+        if refused := judged(self.rounds, new_rounds) or judged(self.sessions, new_sessions):
+            return refused
+        self.movements, self.keys = movements, keys
+        self.rounds.update(new_rounds)
+        self.sessions.update(new_sessions)
         self.events[operator] += change.events
         return len(self.events[operator])
+
+    def _is_stored(self, operator: str, session: str, version: int) -> bool:
+        stored = self.sessions.get((operator, session))
+        return stored is not None and stored.version == version
+
+
+def judged(
+    stored: Mapping[tuple[str, str], RoundRow | SessionRow], new: Mapping[tuple[str, str], RoundRow | SessionRow]
+) -> RefusedBecause | None:
+    """What rows that say their version meet, if anything."""
+    for place, row in new.items():
+        before = stored.get(place)
+        if row.version == 1 and before:
+            return RefusedBecause.TAKEN
+        if row.version != 1 and (before is None or before.version != row.version - 1):
+            return RefusedBecause.STALE
+    return None
 
 
 @st.composite
@@ -120,12 +149,33 @@ def changes(draw: st.DrawFn) -> Change:
         )
         for name in draw(st.sets(st.sampled_from(("r1", "r2")), max_size=1))
     ]
+    sessions = [
+        SessionRow(
+            operator=operator,
+            session=name,
+            player="alice",
+            connection="c",
+            game="g",
+            route="x",
+            currency="EUR",
+            state=draw(st.sampled_from(SessionState)),
+            launch_hash=name,
+            created_at=0,
+            expires_at=1,
+            launch_expires_at=1,
+            version=draw(st.integers(1, 3)),
+        )
+        for name in draw(st.sets(st.sampled_from(("s1", "s2")), max_size=1))
+    ]
+    expects = draw(st.lists(st.tuples(st.sampled_from(("s1", "s2")), st.integers(1, 2)), max_size=1))
     events = [
         Event(kind="drawn", subject=draw(st.sampled_from(NAMES)), at=1, body={"n": draw(st.integers(0, 9))})
         for _ in range(draw(st.integers(0, 2)))
     ]
     return Change(
         operator=operator,
+        expects=tuple(expects),
+        sessions=tuple(sessions),
         movements=tuple(new),
         keys=tuple(keys),
         updates=tuple(updates),
@@ -164,6 +214,8 @@ async def compare(ledger: Ledger, model: Model, operator: str) -> None:
     look = Look(operator=operator, keys=tuple(keys), movements=NAMES, round="r1", round_movements=True)
     found = await ledger.look(look)
     assert (found.keys, found.movements, found.round) == (keys, rows, model.rounds.get((operator, "r1")))
+    for session in ("s1", "s2"):
+        assert await ledger.session(operator, session) == model.sessions.get((operator, session))
     in_round = {row.movement for row in rows.values() if row.round == "r1"}
     assert {row.movement for row in found.round_movements} == in_round
     expected = [StoredEvent(operator=operator, position=i, event=e) for i, e in enumerate(model.events[operator], 1)]

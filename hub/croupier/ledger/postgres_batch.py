@@ -16,7 +16,7 @@ from croupier.ledger import mapping
 from croupier.ledger.changes import stay_with_operator
 from croupier.ledger.mapping import Table, event_values
 from croupier.ledger.port import Change, CommitResult, Committed, Refused, RefusedBecause
-from croupier.ledger.postgres_partitions import month_of
+from croupier.ledger.postgres_partitions import check_calendar
 from croupier.ledger.postgres_statements import (
     DELIVERY_UPDATES,
     EXPECTED_SESSIONS,
@@ -169,7 +169,7 @@ class Asked:
         """Events, each at its distance from the last of them."""
         operator, events = self.change.operator, self.change.events
         for place, event in enumerate(events, 1):
-            month_of(event.at)
+            check_calendar(event.at)
             self.times.append(event.at)
             self.rows.append((NEW_EVENTS, [*event_values(operator, place - len(events), event), _NO_PLACE]))
 

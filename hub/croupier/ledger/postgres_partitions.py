@@ -36,6 +36,16 @@ def month_of(at: int) -> Month:
     return day.year, day.month
 
 
+def check_calendar(at: int) -> None:
+    """Whether `month_of` knows a time's month.
+
+    Raises:
+        ValueError: It does not.
+    """
+    if not _FIRST <= at < _END:
+        raise ValueError("a time beyond the calendar")
+
+
 def following(month: Month) -> Month:
     """The month after."""
     year, number = month
@@ -44,6 +54,9 @@ def following(month: Month) -> Month:
 
 def _begins(month: Month) -> int:
     return int(datetime(*month, 1, tzinfo=UTC).timestamp()) * 1000
+
+
+_FIRST, _END = _begins((1, 1)), _begins((9999, 1))
 
 
 @define

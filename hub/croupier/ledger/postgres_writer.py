@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 import psycopg
-from attrs import frozen
+from attrs import define
 
 from croupier.contract.errors import CroupierError, FixConfigurationError, LedgerCorruptError
 from croupier.ledger.mapping import EXCHANGES, Value
@@ -22,7 +22,7 @@ from croupier.ledger.port import Change, CommitResult
 from croupier.ledger.postgres_batch import Asked, ask
 from croupier.ledger.postgres_connection import WritingConnection
 from croupier.ledger.postgres_open import Connection, unavailable
-from croupier.ledger.postgres_partitions import month_of
+from croupier.ledger.postgres_partitions import check_calendar
 from croupier.ledger.postgres_transaction import UNHELD, Batch, Outcome, is_fault, is_fenced_off, is_passing
 from croupier.ledger.records import ExchangeRow
 
@@ -34,7 +34,7 @@ _EXCHANGES_AT_ONCE = 1000
 _EXCHANGES_WORTH_A_STATEMENT = 200
 
 
-@frozen(eq=False)
+@define(eq=False)
 class _Waiting:
     """What waits, and whom to tell."""
 
@@ -116,7 +116,7 @@ class GroupWriter:
             self.dropped_exchanges += 1
             return
         try:
-            month_of(exchange.started_at)
+            check_calendar(exchange.started_at)
             self._exchanges.append(EXCHANGES.values(exchange))
         except (TypeError, ValueError):
             self.dropped_exchanges += 1
