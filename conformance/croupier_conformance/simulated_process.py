@@ -23,6 +23,7 @@ from croupier.ledger.records import ExchangeRow
 from croupier.net.outbound import OutboundDriver
 from croupier.registry import Registry
 from croupier.runtime.metrics import Metrics
+from croupier.sessions.cache import SessionCache
 from croupier.sessions.service import SessionService, SessionSettings
 from croupier.wallet.calendar import Calendar
 from croupier.wallet.channel import Channel
@@ -186,7 +187,9 @@ async def start_process(world: World, number: int) -> Process:
     configuration = Configuration(ledger, world.registry, box, clock, ids)
     await configuration.load()
     settings = SessionSettings(token_key=b"t" * 32)
-    sessions = SessionService(ledger, clock, ids, settings, lambda slug: world.registry.adapter(slug).aliases)
+    sessions = SessionService(
+        ledger, clock, ids, settings, lambda slug: world.registry.adapter(slug).aliases, cache=SessionCache()
+    )
 
     async def send(request: HttpRequest, timeout_seconds: float) -> HttpResponse:
         return await life.effect(partial(world.send, request, timeout_seconds))

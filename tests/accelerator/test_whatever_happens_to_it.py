@@ -134,7 +134,7 @@ async def stalled(valkey: Any) -> None:
 async def stalled_now_and_then(valkey: Any) -> None:
     while True:
         with valkey.standing_still():
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(2 * TIMEOUT)
         await asyncio.sleep(0.3)
 
 
@@ -207,7 +207,7 @@ async def test_row_26_whatever_happens_to_the_accelerator_money_and_records_are_
         valkey.kill()
         valkey.start()
     assert course.money == alone.money
-    if trouble in {killed, stalled, stalled_now_and_then}:
+    if trouble in {killed, stalled}:
         assert course.losses > 0
     # Who waits, waits once; a server that is known to be away is waited for by nobody.
     assert median(course.seconds) < median(alone.seconds) + TIMEOUT
