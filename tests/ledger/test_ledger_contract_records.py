@@ -106,6 +106,7 @@ async def test_a_grant_is_found_by_its_reference_in_its_connection(ledger: Ledge
 async def test_the_newest_version_of_configuration_is_in_force_and_history_stays(
     ledger: Ledger, rows: Rows, store: Store
 ) -> None:
+    assert await ledger.configuration_versions() == 0
     first = rows.configuration(body={"url": "old", "limits": {"b": 1, "a": [2]}})
     key = rows.configuration("k1", kind="key")
     await store(rows.change(configuration=(first, key)))
@@ -115,6 +116,7 @@ async def test_the_newest_version_of_configuration_is_in_force_and_history_stays
     theirs = rows.configuration(operator="another")
     await ledger.commit(Change(operator="another", configuration=(theirs,)))
     assert await ledger.configuration() == [theirs, second, deleted]
+    assert await ledger.configuration_versions() == 5
     assert await ledger.configuration("casino") == [second, deleted]
     assert await ledger.configuration(kind="connection") == [theirs, second]
     assert await ledger.configuration("casino", "key") == [deleted]
@@ -126,6 +128,7 @@ async def test_the_newest_version_of_configuration_is_in_force_and_history_stays
     steps = (rows.configuration(version=3), rows.configuration(version=4))
     await store(rows.change(configuration=steps))
     assert await ledger.configuration_history("casino", "connection", "c1") == [first, second, *steps]
+    assert await ledger.configuration_versions() == 7
 
 
 async def all_pages(fetch: Callable[[Page], Awaitable[Any]], place: Callable[[Any], tuple[int, str]]) -> list[Any]:
