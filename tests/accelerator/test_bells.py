@@ -55,6 +55,19 @@ def test_who_waits_asks_the_others_and_is_woken_by_them() -> None:
     simulate(story())
 
 
+def test_many_who_wait_for_one_movement_ask_once() -> None:
+    async def story() -> None:
+        others, clock = Others(), LoopClock()
+        bell = Bell(clock, others)
+        waiting = [asyncio.create_task(bell.wait("m1", clock.monotonic() + 1)) for _ in range(20)]
+        await asyncio.sleep(0.01)
+        bell.heard("m1")
+        assert all(await asyncio.gather(*waiting))
+        assert others.told == [("ask", "m1")]
+
+    simulate(story())
+
+
 def test_what_others_ask_is_bounded() -> None:
     others = Others()
     bell = Bell(LoopClock(), others)

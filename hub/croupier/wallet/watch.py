@@ -122,8 +122,9 @@ class Bell:
         if left <= 0:
             return False
         event = asyncio.Event()
-        self._waiting.setdefault(movement, {})[event] = None
-        if self._elsewhere is not None:
+        waiting = self._waiting.setdefault(movement, {})
+        waiting[event] = None
+        if self._elsewhere is not None and len(waiting) == 1:
             self._elsewhere.ask(movement)
         try:
             async with asyncio.timeout(min(left, POLL_SECONDS)):
