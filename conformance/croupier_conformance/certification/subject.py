@@ -1,0 +1,205 @@
+"""What is certified: an adapter package with its certification file, `certification.toml` beside the adapter's module.
+
+```toml
+peer = "croupier_acme.peer:AcmePeer"      # a class, made from the settings
+host = "api.acme.example"                 # where the hub's calls to the provider go
+
+[settings]                                # a connection's settings, as an operator would write them
+api_url = "https://api.acme.example"
+
+[secrets]                                 # test secrets
+secret_key = "certification-only"
+
+[games]                                   # the peer's game codes and their titles
+acme_fruits = "Acme Fruits"
+
+[operations]                              # EVERY operation of the provider's own documentation
+"POST /bet" = "bet"                       # capabilities that it is offered as, parted by white space
+"POST /jackpotFeed" = { omitted = "a feed for lobbies, not for wallets" }
+
+[exempt]                                  # rules that do not hold, each with a reason that a reader will believe
+"some-rule" = "the provider cancels by round alone"
+
+[transcripts]
+folder = "transcripts"                    # golden requests and answers, beside this file
+```
+"""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from croupier.contract import Adapter, AdapterSpec, Capability, Credentials, Peer, SettingsError
+from croupier.registry import Registry, structure
+
+FILE: Final = "certification.toml"
+
+
+@frozen(kw_only=True)
+class Operation:
+    """One operation of the provider's documentation.
+
+    Attributes:
+        name: As the documentation calls it.
+        capabilities: What it is offered as.
+        omitted: Why it is not offered; empty if it is.
+    """
+
+    name: str
+    capabilities: frozenset[Capability] = frozenset()
+    omitted: str = ""
+
+
+@frozen(kw_only=True, eq=False)
+class AdapterSubject:
+    """An installed adapter with what its author says about it.
+
+    Attributes:
+        spec: What the adapter says of itself.
+        version: The distribution's version.
+        package: The import package, `croupier_acme`: the one that the settings class is in.
+        folder: Where the package's files are.
+        settings_raw: The settings as they are written.
+        settings: The same as the adapter's settings class.
+        secrets: The test secrets.
+        host: The host of the hub's calls to the provider.
+        games: The peer's games, code to title.
+        operations: Every operation of the provider's documentation.
+        exempt: Rules that do not hold, with reasons.
+        transcripts: Where the golden messages are, or `None`.
+    """
+
+    spec: AdapterSpec
+    version: str
+    package: str
+    folder: Traversable
+    settings_raw: Mapping[str, Any]
+    settings: Any
+    secrets: Mapping[str, str] = field(repr=False)
+    host: str
+    games: Mapping[str, str]
+    operations: tuple[Operation, ...]
+    exempt: Mapping[str, str]
+    transcripts: Traversable | None
+    _peer: type[Any]
+
+    @property
+    def credentials(self) -> Credentials:
+        """The test secrets as adapter and peer take them."""
+        return Credentials({name: (value,) for name, value in self.secrets.items()})
+
+    def adapter(self) -> Adapter:
+        """A new adapter with the test settings."""
+        return self.spec.create(self.settings)
+
+    def peer(self) -> Peer:
+        """A new peer with the test settings."""
+        made = self._peer(self.settings)
+        if not isinstance(made, Peer):
+            raise SettingsError("it makes no Peer", where="peer")
+        return made
+
+
+def load_adapter(slug: str, registry: Registry | None = None) -> AdapterSubject:
+    """The subject of an installed adapter.
+
+    Args:
+        slug: The adapter's.
+        registry: Where adapters are found; by default what is installed.
+
+    Raises:
+        NotFoundError: No such adapter is installed.
+        PackageError: It cannot be loaded.
+        SettingsError: The certification file is missing or wrong; `where` is the place in it.
+    """
+    known = registry or Registry()
+    spec = known.adapter(slug)
+    version = next((report.version for report in known.adapters() if report.slug == slug), None)
+    package = spec.settings.__module__.partition(".")[0]
+    return read_subject(spec, version=version or "0", package=package, folder=resources.files(package))
+
+
+def read_subject(spec: AdapterSpec, *, version: str, package: str, folder: Traversable | Path) -> AdapterSubject:
+    """The subject of a specification whose certification file is in a folder.
+
+    Raises:
+        SettingsError: The file is missing or wrong.
+    """
+    document = _document(folder)
+    peer = _peer_class(_text(document, "peer"))
+    raw = _table(document, "settings")
+    transcripts = _table(document, "transcripts").get("folder")
+    return AdapterSubject(
+        spec=spec,
+        version=version,
+        package=package,
+        folder=folder,
+        settings_raw=raw,
+        settings=structure(raw, spec.settings, where="settings"),
+        secrets={str(name): str(value) for name, value in _table(document, "secrets").items()},
+        host=_text(document, "host"),
+        games={str(code): str(title) for code, title in _table(document, "games").items()},
+        operations=tuple(_operation(name, told) for name, told in _table(document, "operations").items()),
+        exempt={str(slug): str(reason) for slug, reason in _table(document, "exempt").items()},
+        transcripts=folder / str(transcripts) if transcripts else None,
+        peer=peer,
+    )
+
+
+def _document(folder: Traversable | Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads((folder / FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError("the package has no certification file", where=FILE, hint="see adapters.md") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"it is no TOML: {error}", where=FILE) from None
+
+
+def _text(document: Mapping[str, Any], name: str) -> str:
+    value = document.get(name)
+    if not isinstance(value, str) or not value:
+        raise SettingsError("expected a text", where=f"{FILE}: {name}")
+    return value
+
+
+def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = document.get(name, {})
+    if not isinstance(value, Mapping):
+        raise SettingsError("expected a table", where=f"{FILE}: {name}")
+    return value
+
+
+def _operation(name: str, told: Any) -> Operation:
+    where = f"{FILE}: operations.{name}"
+    match told:
+        case str():
+            try:
+                capabilities = Capability.of(told)
+            except ValueError as error:
+                raise SettingsError(str(error), where=where) from None
+            if not capabilities:
+                raise SettingsError("expected capabilities, or a reason why it is omitted", where=where)
+            return Operation(name=name, capabilities=capabilities)
+        case {"omitted": str(reason)} if reason.strip():
+            return Operation(name=name, omitted=reason)
+        case _:
+            raise SettingsError('expected capabilities, or { omitted = "a reason" }', where=where)
+
+
+def _peer_class(path: str) -> type[Any]:
+    module, mark, name = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name) if mark else None
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"it cannot be imported: {error}", where=f"{FILE}: peer") from None
+    if not isinstance(found, type):
+        raise SettingsError("expected `package.module:Class`", where=f"{FILE}: peer")
+    return found

@@ -1,0 +1,1 @@
+"""The rules for operators' wallets; importing this package fills `WALLET_RULES`."""
