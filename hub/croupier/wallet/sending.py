@@ -7,6 +7,7 @@ the last debit takes the earlier ones back, and after the last debit the credits
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -40,6 +41,9 @@ from croupier.wallet.wire import (
     wallet_movement,
     wallet_rollback,
 )
+
+_UNDER_WAY: Final = frozenset({MovementState.REVERSING})
+"""The state of a movement that is being undone."""
 
 
 @frozen(kw_only=True)
@@ -112,12 +116,13 @@ class Sender:
             case WalletRefused():
                 waived = is_waived(target, reply, errand.connection)
                 event = Event.UNDO_WAIVED if waived else Event.UNDO_REFUSED
-                happenings = [Happening(movement=target.movement, event=event, changes=refused_columns(reply))]
+                changes = refused_columns(reply)
+                happenings = [Happening(movement=target.movement, event=event, changes=changes, while_in=_UNDER_WAY)]
             case _:
                 event, answer = self._unanswered(errand, Shape.ROLLBACK)
                 happenings = [
-                    Happening(movement=target.movement, event=Event.LOST_REVERSE),
-                    Happening(movement=own.movement, event=event),
+                    Happening(movement=target.movement, event=Event.LOST_REVERSE, while_in=_UNDER_WAY),
+                    Happening(movement=own.movement, event=event, while_in=IN_FLIGHT),
                 ]
         rows = await self._settle(errand, happenings)
         return Sent(rows=rows, balance=_balance(reply), answer=answer)
@@ -160,7 +165,7 @@ class Sender:
                 happenings = [_happening(row, reply, event), *(_given_up(later) for later in payouts[place + 1 :])]
                 return Sent(rows=await self._settle(errand, happenings, closes=False), balance=balance, answer=answer)
             happening = (
-                Happening(movement=row.movement, event=Event.OWED_REFUSED, changes=refused_columns(reply))
+                _refused(row, refused_columns(reply), Event.OWED_REFUSED)
                 if isinstance(reply, WalletRefused)
                 else _happening(row, reply, event)
             )
@@ -195,7 +200,7 @@ class Sender:
                 happenings.append(_happening(row, last, event))
             elif place < failed:
                 took = _happening(row, replies[place], event)
-                undone = Happening(movement=row.movement, event=Event.TAKEN_BACK)
+                undone = Happening(movement=row.movement, event=Event.TAKEN_BACK, while_in=IN_FLIGHT)
                 happenings.append(took if resend else undone)
             elif resend:
                 happenings.append(Happening(movement=row.movement, event=Event.LOST_RESEND, while_in=IN_FLIGHT))
@@ -235,16 +240,21 @@ def _happening(row: MovementRow, reply: WalletReply, unanswered: Event, *, owed:
         case WalletApplied():
             return Happening(movement=row.movement, event=Event.ACCEPTED, changes=applied_columns(row, reply))
         case WalletRefused():
-            return Happening(movement=row.movement, event=Event.REFUSED, changes=refused_columns(reply))
+            return _refused(row, refused_columns(reply))
         case WalletUnknown(sent=False) if takes_stake(row) or not owed:
-            return Happening(movement=row.movement, event=Event.REFUSED, changes=not_sent_columns())
+            return _refused(row, not_sent_columns())
         case _:
             return Happening(movement=row.movement, event=unanswered, while_in=IN_FLIGHT)
 
 
+def _refused(row: MovementRow, changes: Mapping[str, Any], event: Event = Event.REFUSED) -> Happening:
+    """A movement that did not take place here. Whoever has taken it over may have sent it: then that decides."""
+    return Happening(movement=row.movement, event=event, changes=changes, while_in=IN_FLIGHT)
+
+
 def _given_up(row: MovementRow) -> Happening:
     """A movement that was not sent, because its play has failed before."""
-    return Happening(movement=row.movement, event=Event.REFUSED, changes=cancelled_columns())
+    return _refused(row, cancelled_columns())
 
 
 def _told(rows: Mapping[str, MovementRow], answer: Answer) -> Answer:
