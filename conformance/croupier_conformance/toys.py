@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from attrs import frozen, mutable
@@ -23,6 +23,7 @@ from croupier.contract import (
     WalletReply,
     WalletUnknown,
 )
+from croupier.wallet.ports import Timer
 
 
 @mutable
@@ -50,6 +51,13 @@ class StillClock:
     async def sleep(self, seconds: float) -> None:
         """Move the time, at once."""
         self.ms += int(seconds * 1000)
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Never call it: nobody waits here."""
+        return self
+
+    def cancel(self) -> None:
+        """What was to be called later is not called."""
 
 
 @frozen

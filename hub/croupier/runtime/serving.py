@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 from croupier.contract import HttpResponse, SettingsError
 from croupier.runtime.hub import Hub, build
 from croupier.runtime.link import Link
+from croupier.runtime.logs import capture_libraries
 from croupier.runtime.loops import settle
 from croupier.runtime.settings import Listener, Settings
 from croupier.web.admin_api import make_admin_app
@@ -132,6 +133,7 @@ async def serve(
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
     hub = await build(settings, environ)
+    capture_libraries(hub.log)
     servers: list[HttpServer] = []
     try:
         hub.begin()
