@@ -272,6 +272,33 @@ async def test_a_sealed_secret_copied_to_another_operator_does_not_open(hub: Hub
     assert directory.operator(second.id) is None
 
 
+async def test_what_a_newer_release_stored_is_read_as_far_as_this_one_knows_it(hub: Hub, tmp_path: Path) -> None:
+    operator = await hub.operator(limits={"max_bet_minor": {"EUR": 1000}})
+    connection = await hub.connection(operator.id)
+    with sqlite3.connect(tmp_path / "ledger.db") as database:
+        for name, added in (
+            (operator.id, "json_insert(body, '$.later', 1, '$.limits.later', 1)"),
+            (connection.id, "json_insert(body, '$.later', json('{}'))"),
+        ):
+            database.execute(f"UPDATE configuration SET body = {added} WHERE name = ?", (name,))  # noqa: S608 # as above
+        database.execute(
+            "INSERT INTO configuration (operator, kind, name, version, body, at, who, why, active)"
+            " VALUES (?, 'later', 'l1', 1, '{}', 0, 'ann', 'a test', 1)",
+            (operator.id,),
+        )
+    database.close()
+    older = hub.another()
+    directory = await older.load()
+    live = directory.connection_by_name("acme", "main")
+    assert live is not None
+    assert live.connection.policies.default.max_bet_minor == {"EUR": 1000}
+    assert directory.faults == ()
+    shown = older.get(operator.id, Kind.OPERATOR, operator.id)
+    assert shown.body["later"] == 1
+    with pytest.raises(SettingsError, match="unknown key"):  # what would be lost is told, not left out
+        await older.put(operator.id, Kind.OPERATOR, shown.body, id=operator.id, **WHO)
+
+
 async def test_a_name_is_unique_and_the_id_survives_a_new_one(hub: Hub) -> None:
     operator = await hub.operator()
     stored = await hub.connection(operator.id)

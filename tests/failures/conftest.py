@@ -300,6 +300,12 @@ def tell(folder: Path) -> Tell:
     return run
 
 
+@pytest.fixture
+def tell_postgres(postgres: Callable[[], str], folder: Path) -> Tell:
+    """Tells a story on PostgreSQL, in real time."""
+    return lambda story, **options: asyncio.run(_tell(story, folder, postgres(), options))
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def tell_both(request: pytest.FixtureRequest, folder: Path) -> Tell:
     """Tells a story on each engine: PostgreSQL speaks through sockets, so its time is real."""

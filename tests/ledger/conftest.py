@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import attrs
 import psycopg
 import pytest
 
+from croupier.ledger.migrations import migrate_sqlite
 from croupier.ledger.port import Change, Committed, Ledger
 from croupier.ledger.postgres import PostgresLedger
 from croupier.ledger.records import (
@@ -30,6 +32,7 @@ from croupier.ledger.records import (
 )
 from croupier.ledger.sqlite import SqliteLedger
 from croupier.ledger.sqlite_statements import sql
+from croupier_conformance.newer_schema import newer_schema
 from croupier_conformance.servers import PostgresServer, ServerMissingError, postgres_server
 
 OPERATOR = "casino"
@@ -234,10 +237,35 @@ def postgres_url(emptied_postgres: Callable[[], str]) -> str:
     return emptied_postgres()
 
 
-@pytest.fixture(params=["sqlite", "sqlite-inline", "postgres"])
+@pytest.fixture(scope="session")
+def newer_postgres(postgres: PostgresServer) -> Iterator[str]:
+    """A database whose schema is one step ahead of this code."""
+    name = postgres.create()
+    url = postgres.url(name)
+
+    async def make() -> None:
+        ledger = PostgresLedger(url, schema=newer_schema("postgres"))
+        await ledger.start()
+        await ledger.close()
+
+    asyncio.run(make())
+    yield url
+    postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "sqlite-inline", "sqlite-newer", "postgres", "postgres-newer"])
 def make_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> MakeLedger:
-    """Makes the engine's ledger, each time over the same database."""
+    """Makes the engine's ledger, each time over the same database; `newer`: its schema is one step ahead."""
     match request.param:
+        case "postgres-newer":
+            url = request.getfixturevalue("newer_postgres")
+            empty(url)
+            return lambda: PostgresLedger(url)
+        case "sqlite-newer":
+            connection = sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)
+            migrate_sqlite(connection, newer_schema("sqlite"))
+            connection.close()
+            return lambda: SqliteLedger(tmp_path / "ledger.sqlite", threaded=False)
         case "postgres":
             url = request.getfixturevalue("postgres_url")
             return lambda: PostgresLedger(url)

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from croupier.contract import SettingsError
@@ -75,7 +76,39 @@ def test_migrate_tells_the_versions_and_has_nothing_to_do_the_second_time(url: s
     assert (first.returncode, second.returncode) == (0, 0)
     assert first.stdout.splitlines()[0] == "applied 0001_ledger"
     assert first.stdout.splitlines()[-1] == f"schema version 0 -> {newest}"
-    assert second.stdout == f"schema version {newest} -> {newest} (nothing to do)\n"
+    assert second.stdout.splitlines() == [
+        "releases that know schema version 2 or newer can work with it",
+        f"schema version {newest} -> {newest} (nothing to do)",
+    ]
+
+
+def test_migrate_of_the_release_before_leaves_a_schema_alone_that_it_can_work_with(
+    url: str, tmp_path: Path, tools: Any
+) -> None:
+    settings = tools.write_settings(tmp_path, url)
+    newest = int(tools.command("migrate", settings).stdout.split()[-1])
+    step = "INSERT INTO schema_versions (version, name, oldest_code) VALUES ({}, 'later', {})"
+    _execute(url, step.format(newest + 1, newest))
+    told = tools.command("migrate", settings)
+    assert told.returncode == 0
+    assert told.stdout.splitlines() == [
+        f"releases that know schema version {newest} or newer can work with it",
+        f"schema version {newest + 1} -> {newest + 1} (this release knows up to {newest}; nothing to do)",
+    ]
+    _execute(url, step.format(newest + 2, newest + 2))
+    refused = tools.command("migrate", settings)
+    assert refused.returncode == 3
+    assert f"is version {newest + 2}, this code knows up to {newest}" in refused.stderr
+
+
+def _execute(url: str, statement: str) -> None:
+    if url.startswith("sqlite"):
+        connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        connection.execute(statement)
+        connection.close()
+        return
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(statement.encode())
 
 
 def test_a_start_that_may_not_migrate_is_refused_until_somebody_did(url: str, tmp_path: Path, tools: Any) -> None:

@@ -14,7 +14,7 @@ from enum import Enum, unique
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 
-from attrs import Attribute, field, frozen, validators
+from attrs import Attribute, field, fields, frozen, validators
 from cattrs import Converter
 
 from croupier.contract import Credentials, Device, SettingsError, WalletCapability
@@ -321,6 +321,12 @@ DOCUMENTS: Final[Mapping[Kind, type[Document]]] = {
     Kind.ROUTE: RouteDocument,
 }
 
+_INNER: Final[Mapping[str, type[Any]]] = {
+    "limits": LimitsDocument,
+    "require_client_certificate": ClientCertificate,
+}
+"""The fields that are documents themselves."""
+
 SECRETS_FIELD: Final[Mapping[Kind, str]] = {Kind.OPERATOR: "wallet_secrets", Kind.CONNECTION: "secrets"}
 """Where the secrets stand in the bodies that have any."""
 
@@ -337,6 +343,20 @@ def read_document(kind: Kind, body: Mapping[str, Any], where: str) -> Document:
         SettingsError: A value is missing, unknown, or not what was expected.
     """
     return structure(body, DOCUMENTS[kind], where=where)
+
+
+def known_part(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored body without the fields that this code does not know: a newer release may have written it."""
+    return _known_fields(DOCUMENTS[kind], body)
+
+
+def _known_fields(of: type[Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    known = {attribute.name for attribute in fields(of)}
+    return {
+        name: _known_fields(_INNER[name], value) if name in _INNER and isinstance(value, Mapping) else value
+        for name, value in body.items()
+        if name in known
+    }
 
 
 def write_document(document: Document) -> dict[str, Any]:

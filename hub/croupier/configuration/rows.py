@@ -15,6 +15,7 @@ from croupier.configuration.documents import (
     Document,
     Kind,
     OperatorDocument,
+    known_part,
     read_document,
     write_document,
 )
@@ -27,7 +28,7 @@ from croupier.ledger.records import ConfigurationRow
 def open_row(row: ConfigurationRow, box: SecretBox) -> Entry:
     """What a row says. Never raises for what is stored: a row that cannot be read carries the reason."""
     kind = Kind(row.kind)
-    body = dict(row.body)
+    body = known_part(kind, row.body)
     error: CroupierError | None = None
     document: Document | None = None
     field = SECRETS_FIELD.get(kind)

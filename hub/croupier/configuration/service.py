@@ -37,6 +37,8 @@ __all__ = ["Configuration", "Draft", "NewKey", "Stored"]
 _ATTEMPTS: Final = 3
 """How often a change that names no version is made again on a newer state."""
 
+_KINDS: Final = frozenset(kind.value for kind in Kind)
+
 KEY_PREFIX: Final = "croupier_"
 """What every bearer key begins with, so that scanners for leaked secrets can find it."""
 
@@ -352,6 +354,8 @@ class Configuration:
         """Read the rows that are new; returns whose they are."""
         changed = set()
         for row in rows:
+            if row.kind not in _KINDS:
+                continue  # a newer release knows what it is
             key = (row.operator, Kind(row.kind), row.name)
             known = self._rows.get(key)
             if known is None or known.version < row.version:

@@ -19,6 +19,7 @@ from psycopg_pool import PoolTimeout
 from croupier.contract.errors import ConflictError, FixConfigurationError
 from croupier.ledger import mapping
 from croupier.ledger.mapping import Table
+from croupier.ledger.migrations import Migration
 from croupier.ledger.port import Change, CommitResult, Owner
 from croupier.ledger.postgres_connection import WritingConnection
 from croupier.ledger.postgres_lookups import ALIAS_OF_PLAYER
@@ -47,6 +48,7 @@ class PostgresLedger(PostgresReads):
         exchange_delay: Seconds after which waiting exchanges are stored even if nothing else is.
         readers: The most connections that read.
         patience: Seconds for which a batch whose COMMIT was lost is asked after, should the server be away.
+        schema: The steps of the schema that this code is to know, in place of the released ones.
     """
 
     def __init__(
@@ -59,10 +61,12 @@ class PostgresLedger(PostgresReads):
         exchange_delay: float = 0.2,
         readers: int = 8,
         patience: float = 15.0,
+        schema: Sequence[Migration] | None = None,
     ) -> None:
         super().__init__()
         self._url = url
         self._migrate = migrate
+        self._schema = schema
         self._readers = readers
         self._make_writer = partial(
             GroupWriter,
@@ -90,7 +94,7 @@ class PostgresLedger(PostgresReads):
 
         Raises:
             UnsafeStoreError: The server's settings would lose acknowledged commits.
-            FixConfigurationError: The schema is newer than this code, or older and not to be migrated; or the server
+            FixConfigurationError: The schema is too new for this code, or older and not to be migrated; or the server
                 is none that can be used.
             StoreUnavailableError: There is no connection now.
         """
@@ -114,8 +118,8 @@ class PostgresLedger(PostgresReads):
         try:
             await check_settings(connection)
             if self._migrate:
-                await migrate_postgres(connection)
-            elif await is_older(connection):
+                await migrate_postgres(connection, self._schema)
+            elif await is_older(connection, self._schema):
                 raise FixConfigurationError(
                     "the ledger's schema is older than this code", hint="run `croupier migrate`"
                 )

@@ -20,6 +20,13 @@ _OLDEST = 140000
 _MIGRATING = 0x63726F7570696572 & 0x7FFFFFFFFFFFFFFF
 """The advisory lock under which the schema is changed."""
 
+_HOLD_WRITERS = b"""
+DO $$ BEGIN
+  IF to_regclass('writers') IS NOT NULL THEN LOCK TABLE writers IN ACCESS EXCLUSIVE MODE; END IF;
+END $$
+"""
+"""Before a step: batches of hubs that run lock their row there first, so that they wait while they hold nothing."""
+
 _DEFAULTS = {
     "connect_timeout": "5",
     "keepalives_idle": "5",
@@ -168,6 +175,16 @@ async def stored_version(connection: Connection) -> int:
     return 0
 
 
+async def oldest_code(connection: Connection) -> int:
+    """The oldest schema version whose code can work with the database, which has a ledger's schema or is empty."""
+    if not await stored_version(connection):
+        return 0
+    # As JSON: the first schemas had no such column.
+    told = b"coalesce((to_jsonb(applied) ->> 'oldest_code')::int8, version)"
+    found = await (await connection.execute(b"SELECT max(" + told + b") FROM schema_versions AS applied")).fetchone()
+    return int(found[0]) if found else 0
+
+
 async def migrate_postgres(connection: Connection, known: Sequence[Migration] | None = None) -> tuple[Migration, ...]:
     """Bring the database to the newest schema; each step takes place whole or not at all, in one process only.
 
@@ -179,7 +196,7 @@ async def migrate_postgres(connection: Connection, known: Sequence[Migration] | 
         The steps that were applied here.
 
     Raises:
-        FixConfigurationError: The schema is newer than this code, or the database is no ledger.
+        FixConfigurationError: The schema is too new for this code, or the database is no ledger.
         psycopg.Error: A step failed and was rolled back.
     """
     steps = migrations("postgres") if known is None else known
@@ -191,6 +208,7 @@ async def migrate_postgres(connection: Connection, known: Sequence[Migration] | 
             if not waiting:
                 break
             step = waiting[0]
+            await connection.execute(_HOLD_WRITERS, prepare=False)
             await connection.execute(
                 b"CREATE TABLE IF NOT EXISTS schema_versions (version bigint NOT NULL PRIMARY KEY, name text NOT NULL)"
             )
@@ -198,18 +216,25 @@ async def migrate_postgres(connection: Connection, known: Sequence[Migration] | 
             await connection.execute(
                 b"INSERT INTO schema_versions (version, name) VALUES ($1, $2)", (step.version, step.name)
             )
+            if step.oldest_code is not None:
+                note = b"UPDATE schema_versions SET oldest_code = $1 WHERE version = $2"
+                await connection.execute(note, (step.oldest_code, step.version))
             applied.append(step)
     return tuple(applied)
 
 
 async def _waiting(connection: Connection, known: Sequence[Migration]) -> Sequence[Migration]:
-    return pending(known, await stored_version(connection))
+    return pending(known, await stored_version(connection), await oldest_code(connection))
 
 
-async def is_older(connection: Connection) -> bool:
+async def is_older(connection: Connection, known: Sequence[Migration] | None = None) -> bool:
     """Whether steps wait to be applied.
 
+    Args:
+        connection: In autocommit mode.
+        known: The steps to look for in place of the released ones.
+
     Raises:
-        FixConfigurationError: The schema is newer than this code, or the database is no ledger.
+        FixConfigurationError: The schema is too new for this code, or the database is no ledger.
     """
-    return bool(await _waiting(connection, migrations("postgres")))
+    return bool(await _waiting(connection, migrations("postgres") if known is None else known))

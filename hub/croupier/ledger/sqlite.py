@@ -45,6 +45,7 @@ class SqliteLedger(SqliteReads):
         max_exchanges_waiting: The most exchanges that wait to be stored; those beyond are dropped and counted.
         exchange_delay: Seconds after which waiting exchanges are stored even if nothing else is (threaded only).
         factory: The class of the writing connection.
+        schema: The steps of the schema that this code is to know, in place of the released ones.
     """
 
     def __init__(
@@ -57,9 +58,11 @@ class SqliteLedger(SqliteReads):
         max_exchanges_waiting: int = 10_000,
         exchange_delay: float = 0.2,
         factory: type[sqlite3.Connection] = sqlite3.Connection,
+        schema: Sequence[migrations.Migration] | None = None,
     ) -> None:
         self._path = Path(path)
         self._migrate = migrate
+        self._schema = schema
         self._open_writer = partial(sqlite_open.open_writer, self._path, factory)
         self._make_writer = partial(
             GroupWriter,
@@ -88,7 +91,7 @@ class SqliteLedger(SqliteReads):
 
         Raises:
             UnsafeStoreError: The settings would lose acknowledged commits, or another hub holds the file.
-            FixConfigurationError: The schema is newer than this code, or older and not to be migrated.
+            FixConfigurationError: The schema is too new for this code, or older and not to be migrated.
             StoreUnavailableError: The file cannot be read or written now.
         """
         if self._writer:
@@ -111,13 +114,12 @@ class SqliteLedger(SqliteReads):
     def _prepare_schema(self) -> None:
         connection = self._open_writer()
         try:
-            if not self._migrate and migrations.pending(
-                migrations.migrations("sqlite"), migrations.stored_version(connection)
-            ):
+            known = migrations.migrations("sqlite") if self._schema is None else self._schema
+            if not self._migrate and migrations.waiting(connection, known):
                 raise FixConfigurationError(
                     "the ledger's schema is older than this code", where=str(self._path), hint="run `croupier migrate`"
                 )
-            if migrations.migrate_sqlite(connection):
+            if migrations.migrate_sqlite(connection, known):
                 sqlite_open.sync_folder(self._path)
             sqlite_commands.end_leases(connection)
         finally:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from croupier.contract import SettingsError
 from croupier.ledger import sqlite_open
-from croupier.ledger.migrations import Migration, migrate_sqlite, stored_version
+from croupier.ledger.migrations import Migration, migrate_sqlite, migrations, oldest_code, stored_version
 from croupier.runtime.settings import Settings
 
 
@@ -22,18 +22,22 @@ class Migrated:
         before: The version that was found; 0 is an empty database.
         after: The version that is there now.
         steps: What was applied here, in order; empty if nothing was to do.
+        oldest_code: The oldest schema version whose code can work with what is there now.
+        known: The newest version that this code knows.
     """
 
     before: int
     after: int
     steps: tuple[Migration, ...]
+    oldest_code: int
+    known: int
 
 
 def migrate(settings: Settings) -> Migrated:
     """Bring the ledger that the settings name to the newest schema that this code knows.
 
     Raises:
-        FixConfigurationError: The schema is newer than this code, the database holds something else, or its settings
+        FixConfigurationError: The schema is too new for this code, the database holds something else, or its settings
             would lose acknowledged commits.
         UnsafeStoreError: A SQLite file is held by a running hub.
         StoreUnavailableError: It cannot be reached now.
@@ -52,6 +56,7 @@ def _migrate_file(path: Path) -> Migrated:
         try:
             before = stored_version(connection)
             steps = migrate_sqlite(connection)
+            after, oldest = stored_version(connection), oldest_code(connection)
         finally:
             connection.close()
         sqlite_open.sync_folder(path)
@@ -59,7 +64,8 @@ def _migrate_file(path: Path) -> Migrated:
         raise sqlite_open.unavailable(error) from error
     finally:
         lock.release()
-    return Migrated(before=before, after=steps[-1].version if steps else before, steps=steps)
+    known = migrations("sqlite")[-1].version
+    return Migrated(before=before, after=after, steps=steps, oldest_code=oldest, known=known)
 
 
 async def _migrate_server(url: str) -> Migrated:
@@ -74,8 +80,10 @@ async def _migrate_server(url: str) -> Migrated:
             before = await postgres_open.stored_version(connection)
             steps = await postgres_open.migrate_postgres(connection)
             after = await postgres_open.stored_version(connection)
+            oldest = await postgres_open.oldest_code(connection)
         finally:
             await connection.close()
     except (psycopg.Error, OSError) as error:
         raise postgres_open.unavailable(error) from error
-    return Migrated(before=before, after=after, steps=steps)
+    known = migrations("postgres")[-1].version
+    return Migrated(before=before, after=after, steps=steps, oldest_code=oldest, known=known)
