@@ -60,6 +60,7 @@ def test_the_adapters_of_this_workspace_are_listed_as_json() -> None:
         "api": None,
         "capabilities": [],
         "tier": "uncertified",
+        "code": None,
     }
     (native,) = [item for item in found["plugins"] if item["name"] == "wallet_native"]
     assert (native["state"], native["dialects"]) == ("loaded", ["native"])

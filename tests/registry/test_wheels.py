@@ -138,6 +138,7 @@ def test_an_adapter_from_elsewhere_is_found_without_touching_the_hub(
         "api": 1,
         "capabilities": ["bet", "win"],
         "tier": "uncertified",
+        "code": None,
     }
     assert digest(installed) == before
 

@@ -12,7 +12,7 @@ import click
 
 from croupier.cli.output import print_json, print_rows
 from croupier.contract import PackageError
-from croupier.registry import AdapterReport, AllowList, PluginReport, Registry, State
+from croupier.registry import AdapterReport, PluginReport, Registry, State
 
 
 @click.group()
@@ -27,12 +27,12 @@ def adapters() -> None:
     "--settings",
     "settings_file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Apply the allow-list of this settings file.",
+    help="Apply the allow-list, the trusted keys and the required certificate of this settings file.",
 )
 @click.option("--strict", is_flag=True, help="Leave with status 1 if one is in quarantine.")
 def list_adapters(*, as_json: bool, load: bool, settings_file: Path | None, strict: bool) -> None:
     """List adapters and plugins. Adapters are not imported unless --load is given; plugins always are."""
-    registry = Registry(_allow_list(settings_file))
+    registry = _registry(settings_file)
     if load:
         for report in registry.adapters():
             if report.state is State.AVAILABLE:
@@ -47,12 +47,13 @@ def list_adapters(*, as_json: bool, load: bool, settings_file: Path | None, stri
         click.get_current_context().exit(1)
 
 
-def _allow_list(file: Path | None) -> AllowList | None:
+def _registry(file: Path | None) -> Registry:
     if file is None:
-        return None
+        return Registry()
     from croupier.runtime.settings import load_settings
 
-    return load_settings(file).packages.allow_list()
+    packages = load_settings(file).packages
+    return Registry(packages.allow_list(), packages.certificate_rule())
 
 
 def _try(registry: Registry, slug: str) -> None:

@@ -43,7 +43,7 @@ HUB: Final = "hub"
 """In place of an operator, for the keys of administrators."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_SETTINGS: Final = frozenset({"configuration", "settings", "package", "unsafe_store"})
+_SETTINGS: Final = frozenset({"configuration", "settings", "package", "certificate", "unsafe_store"})
 _SECONDS: Final = 120.0
 """Long enough for a provider's list of games."""
 

@@ -214,6 +214,12 @@ class PackageError(FixConfigurationError):
     code = "package"
 
 
+class CertificateError(PackageError):
+    """An adapter has no certificate that counts, or one of a lower tier than this hub requires."""
+
+    code = "certificate"
+
+
 class UnsafeStoreError(FixConfigurationError):
     """The database would lose acknowledged money on a crash with its present settings."""
 

@@ -3,6 +3,7 @@
 `Registry` is the entrance. `structure` reads stored configuration into attrs classes; other rooms use it, too.
 """
 
+from croupier.registry.certificates import CertificateRule
 from croupier.registry.registry import Registry
 from croupier.registry.reports import AdapterReport, AllowList, PluginReport, State
 from croupier.registry.structuring import Problem, problems, settings_error, structure
@@ -10,6 +11,7 @@ from croupier.registry.structuring import Problem, problems, settings_error, str
 __all__ = [
     "AdapterReport",
     "AllowList",
+    "CertificateRule",
     "PluginReport",
     "Problem",
     "Registry",

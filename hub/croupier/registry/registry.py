@@ -9,10 +9,27 @@ from typing import Any
 
 from attrs import evolve
 
-from croupier.contract import Adapter, AdapterSpec, Dialect, DialectSpec, PackageError, SettingsError
+from croupier.contract import (
+    Adapter,
+    AdapterSpec,
+    CertificateError,
+    Dialect,
+    DialectSpec,
+    PackageError,
+    SettingsError,
+)
 from croupier.registry import discovery
+from croupier.registry.certificates import UNCERTIFIED, CertificateRule, Standing
 from croupier.registry.discovery import Offer, Unreadable
-from croupier.registry.loading import SLUG, Contribution, check_adapter, check_dialect, load, plugin_manager
+from croupier.registry.loading import (
+    ACCEPTED_APIS,
+    SLUG,
+    Contribution,
+    check_adapter,
+    check_dialect,
+    load,
+    plugin_manager,
+)
 from croupier.registry.reports import AdapterReport, AllowList, PluginReport, State, distribution_key
 from croupier.registry.structuring import structure
 
@@ -27,6 +44,7 @@ class Registry:
 
     Args:
         allow: Which packages may be imported; without it, all that are installed.
+        certificates: Which certificates of adapters count, and which tier is required; without it, none.
         discover: Whether to look for installed packages at all; tests register their own.
 
     Example:
@@ -35,14 +53,22 @@ class Registry:
         []
     """
 
-    def __init__(self, allow: AllowList | None = None, *, discover: bool = True) -> None:
+    def __init__(
+        self,
+        allow: AllowList | None = None,
+        certificates: CertificateRule | None = None,
+        *,
+        discover: bool = True,
+    ) -> None:
         self._allow = allow or AllowList()
+        self._certificates = certificates or CertificateRule()
         self._manager = plugin_manager()
         self._specs: dict[str, AdapterSpec] = {}
         self._dialects: dict[str, DialectSpec] = {}
         self._offers: dict[str, Offer] = {}
         self._siblings: dict[_Key, frozenset[str]] = {}
         self._versions: dict[str, str | None] = {}
+        self._doubts: dict[str, str] = {}  # why the certificate of a loaded adapter does not count
         self._adapter_reports: list[AdapterReport] = []
         self._plugin_reports: list[PluginReport] = []
         if discover:
@@ -67,16 +93,18 @@ class Registry:
 
         Raises:
             PackageError: No installed package offers it, or the one that does cannot be used.
+            CertificateError: A certificate is required, and it has none that counts and is high enough.
         """
         if slug in self._specs:
             return self._specs[slug]
         offer = self._offers.pop(slug, None)
         if offer is not None:
             return self._load_adapter(offer)
-        reasons = [report.reason for report in self._adapter_reports if report.slug == slug and report.reason]
-        raise PackageError(
-            reasons[0] if reasons else "no installed package offers this adapter", where=f"adapters.{slug}"
-        )
+        reports = [report for report in self._adapter_reports if report.slug == slug and report.reason]
+        if not reports:
+            raise PackageError("no installed package offers this adapter", where=f"adapters.{slug}")
+        error = CertificateError if reports[0].code == CertificateError.code else PackageError
+        raise error(reports[0].reason or "", where=f"adapters.{slug}")
 
     def dialect(self, slug: str) -> DialectSpec:
         """The dialect's spec.
@@ -126,7 +154,7 @@ class Registry:
             check_adapter(spec)
             if spec.slug in self._specs or spec.slug in self._offers:
                 raise PackageError("another adapter has this slug", where=f"adapters.{spec.slug}")
-            self._take_adapter(spec, None, None)
+            self._take_adapter(spec, None, None, Standing())
         else:
             check_dialect(spec)
             if spec.slug in self._dialects:
@@ -164,7 +192,7 @@ class Registry:
         ]
         loaded = {(report.name, distribution_key(report.distribution)) for report in kept}
         names = {report.name for report in kept}
-        contributions: list[tuple[PluginReport, Contribution]] = []
+        contributions: list[tuple[PluginReport, Contribution, Offer]] = []
         for offer in offers:
             if _key(offer) in loaded:
                 continue
@@ -173,7 +201,7 @@ class Registry:
                 reports.append(report)
             else:
                 names.add(report.name)
-                contributions.append((report, contribution))
+                contributions.append((report, contribution, offer))
         self._plugin_reports = reports + [self._take_plugin(*item, contributions) for item in contributions]
 
     def _load_plugin(self, offer: Offer, taken: Iterable[str]) -> tuple[PluginReport, Contribution | None]:
@@ -192,10 +220,14 @@ class Registry:
             return evolve(report, state=State.QUARANTINED, reason=_reason(error)), None
 
     def _take_plugin(
-        self, report: PluginReport, contribution: Contribution, all_of_them: list[tuple[PluginReport, Contribution]]
+        self,
+        report: PluginReport,
+        contribution: Contribution,
+        offer: Offer,
+        all_of_them: list[tuple[PluginReport, Contribution, Offer]],
     ) -> PluginReport:
-        claims = Counter(spec.slug for _, other in all_of_them for spec in other.dialects)
-        adapters = Counter(spec.slug for _, other in all_of_them for spec in other.adapters)
+        claims = Counter(spec.slug for _, other, _ in all_of_them for spec in other.dialects)
+        adapters = Counter(spec.slug for _, other, _ in all_of_them for spec in other.adapters)
         twice = [
             spec.slug for spec in contribution.dialects if claims[spec.slug] > 1 or spec.slug in self._dialects
         ] + [spec.slug for spec in contribution.adapters if adapters[spec.slug] > 1 or spec.slug in self._specs]
@@ -206,9 +238,14 @@ class Registry:
             if self._allow.refuses_adapter(spec.slug, report.distribution):
                 reason = f"it brings the adapter {spec.slug}, which is not on the allow-list"
                 return evolve(report, state=State.BLOCKED, reason=reason)
+        standings = {spec.slug: self._standing(spec.slug, report.version, offer) for spec in contribution.adapters}
+        for slug, standing in standings.items():
+            if refusal := self._refusal(standing):
+                reason = f"it brings the adapter {slug}: {refusal}"
+                return evolve(report, state=State.QUARANTINED, reason=reason)
         self._dialects.update({spec.slug: spec for spec in contribution.dialects})
         for spec in contribution.adapters:
-            self._take_adapter(spec, report.distribution, report.version)
+            self._take_adapter(spec, report.distribution, report.version, standings[spec.slug])
         return evolve(
             report,
             adapters=tuple(sorted(spec.slug for spec in contribution.adapters)),
@@ -230,10 +267,15 @@ class Registry:
     def _find_adapters(self, offers: list[Offer], unreadable: list[Unreadable]) -> None:
         failed = {report.slug for report in self._adapter_reports if report.state is State.QUARANTINED}
         loaded = [report for report in self._adapter_reports if report.state is State.LOADED]
-        reports = [evolve(report, reason=self._outdated(report)) for report in loaded]
+        reports = [evolve(report, reason=self._outdated(report) or self._doubts.get(report.slug)) for report in loaded]
         reports += [
             AdapterReport(
-                slug="", distribution=item.distribution, version=None, state=State.QUARANTINED, reason=item.reason
+                slug="",
+                distribution=item.distribution,
+                version=None,
+                state=State.QUARANTINED,
+                reason=item.reason,
+                code=PackageError.code,
             )
             for item in unreadable
         ]
@@ -261,7 +303,11 @@ class Registry:
     def _judge(self, offer: Offer, *, claims: int) -> AdapterReport:
         slug = offer.entry.name
         report = AdapterReport(
-            slug=slug, distribution=offer.distribution, version=offer.version, state=State.QUARANTINED
+            slug=slug,
+            distribution=offer.distribution,
+            version=offer.version,
+            state=State.QUARANTINED,
+            code=PackageError.code,
         )
         refusal = self._allow.refuses_adapter(slug, offer.distribution)
         if refusal:
@@ -271,7 +317,25 @@ class Registry:
         if claims > 1 or slug in self._specs:
             hint = "uninstall one, or allow one distribution only"
             return evolve(report, reason=f"another package offers an adapter of this slug, too ({hint})")
-        return evolve(report, state=State.AVAILABLE)
+        standing = self._standing(slug, offer.version, offer)
+        if refusal := self._refusal(standing):
+            return evolve(report, tier=standing.tier, reason=refusal, code=CertificateError.code)
+        return evolve(report, state=State.AVAILABLE, tier=standing.tier, reason=_doubt(standing), code=None)
+
+    def _standing(self, slug: str, version: str | None, offer: Offer) -> Standing:
+        return self._certificates.standing(slug, version, offer.entry.module, ACCEPTED_APIS)
+
+    def _refusal(self, standing: Standing) -> str | None:
+        """Why an adapter of this standing is not used, or `None` if it is."""
+        required = self._certificates.required
+        if required is None or standing.reaches(required):
+            return None
+        there = "has no certificate" if standing.tier == UNCERTIFIED else f"is certified as {standing.tier}"
+        return (
+            f"it {there}, and {required} is required"
+            if standing.problem is None
+            else (f"{required} is required, and its certificate does not count: {standing.problem}")
+        )
 
     def _load_adapter(self, offer: Offer) -> AdapterSpec:
         slug = offer.entry.name
@@ -280,7 +344,10 @@ class Registry:
             for report in self._adapter_reports
             if (report.slug, report.distribution) != (slug, offer.distribution)
         ]
+        standing = self._standing(slug, offer.version, offer)  # again: the files may have changed since they were found
         try:
+            if refusal := self._refusal(standing):
+                raise CertificateError(refusal, where=f"adapters.{slug}")
             spec = load(self._manager, offer, self._siblings[_module_key(offer)]).adapters[0]
         except PackageError as error:
             self._adapter_reports.append(
@@ -290,22 +357,31 @@ class Registry:
                     version=offer.version,
                     state=State.QUARANTINED,
                     reason=_reason(error),
+                    tier=standing.tier,
+                    code=error.code,
                 )
             )
             raise
-        self._take_adapter(spec, offer.distribution, offer.version)
+        self._take_adapter(spec, offer.distribution, offer.version, standing)
         return spec
 
-    def _take_adapter(self, spec: AdapterSpec, distribution: str | None, version: str | None) -> None:
+    def _take_adapter(
+        self, spec: AdapterSpec, distribution: str | None, version: str | None, standing: Standing
+    ) -> None:
         self._specs[spec.slug] = spec
+        doubt = _doubt(standing)
+        if doubt is not None:
+            self._doubts[spec.slug] = doubt
         self._adapter_reports.append(
             AdapterReport(
                 slug=spec.slug,
                 distribution=distribution,
                 version=version,
                 state=State.LOADED,
+                reason=doubt,
                 api=spec.api,
                 capabilities=tuple(sorted(capability.value for capability in spec.capabilities)),
+                tier=standing.tier,
             )
         )
 
@@ -335,6 +411,10 @@ def _siblings(offers: Iterable[Offer]) -> dict[_Key, frozenset[str]]:
     for offer in offers:
         names.setdefault(_module_key(offer), set()).add(offer.entry.name)
     return {key: frozenset(values) for key, values in names.items()}
+
+
+def _doubt(standing: Standing) -> str | None:
+    return None if standing.problem is None else f"its certificate does not count: {standing.problem}"
 
 
 def _reason(error: PackageError) -> str:

@@ -8,6 +8,8 @@ from enum import Enum, unique
 
 from attrs import field, frozen
 
+from croupier.registry.certificates import UNCERTIFIED
+
 
 @unique
 class State(Enum):
@@ -35,7 +37,8 @@ class AdapterReport:
         reason: Why it is not used, or what is to be done about it.
         api: Its `ADAPTER_API`, once it is loaded.
         capabilities: What it can do, sorted, once it is loaded.
-        tier: The tier of its certificate.
+        tier: The tier of its certificate that counts, or `uncertified`; the reason says why one does not count.
+        code: The code of the error that asking for it raises, `package` or `certificate`; `None` if it can be used.
     """
 
     slug: str
@@ -45,7 +48,8 @@ class AdapterReport:
     reason: str | None = None
     api: int | None = None
     capabilities: tuple[str, ...] = ()
-    tier: str = "uncertified"
+    tier: str = UNCERTIFIED
+    code: str | None = None
 
 
 @frozen(kw_only=True)

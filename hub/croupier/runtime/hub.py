@@ -179,7 +179,7 @@ async def open_configuration(
         SettingsError: A key for secrets at rest is missing or wrong.
     """
     keys = settings.secrets.read(environ)
-    registry = Registry(settings.packages.allow_list())
+    registry = Registry(settings.packages.allow_list(), settings.packages.certificate_rule())
     box = SecretBox(keys, settings.secrets.current, secrets.token_bytes)
     configuration = Configuration(ledger, registry, box, clock, ids)
     await configuration.load()

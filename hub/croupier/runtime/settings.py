@@ -46,6 +46,8 @@ format = "json"
 
 [packages]
 adapters = ["pragmatic"]
+require_certificate = "silver"
+trusted_keys = ["keys/certifier.pub"]    # made by `croupier certify keygen`
 ```
 """
 
@@ -67,7 +69,8 @@ from croupier.accelerator.opening import check_address
 from croupier.configuration.documents import MOST_PER_SECOND
 from croupier.contract import SettingsError
 from croupier.net import ClientLimits, ClientTls, Guard
-from croupier.registry import AllowList, Problem, problems, structure
+from croupier.registry import AllowList, CertificateRule, Problem, problems, structure
+from croupier.registry.certificates import read_public_keys
 from croupier.runtime.toml_lines import line_of
 
 _KEY_BYTES: Final = 32
@@ -352,15 +355,37 @@ class Packages:
         adapters: Slugs of adapters.
         plugins: Names of plugins.
         distributions: Names of distributions, for both.
+        require_certificate: The lowest tier of a certificate with which an adapter is used; without it, every adapter.
+        certificates: A folder with certificates, beside those that lie in the adapters' packages.
+        trusted_keys: Public keys (PEM) of those whose certificates count.
     """
 
     adapters: tuple[str, ...] | None = None
     plugins: tuple[str, ...] | None = None
     distributions: tuple[str, ...] | None = None
+    require_certificate: Literal["bronze", "silver", "gold", "platinum"] | None = None
+    certificates: Path | None = None
+    trusted_keys: tuple[Path, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        if self.require_certificate is not None and not self.trusted_keys:
+            raise SettingsError("is missing: require_certificate needs the keys of signers", where="trusted_keys")
 
     def allow_list(self) -> AllowList:
         """As the registry takes it."""
         return AllowList(adapters=self.adapters, plugins=self.plugins, distributions=self.distributions)
+
+    def certificate_rule(self) -> CertificateRule:
+        """Which certificates count, as the registry takes it.
+
+        Raises:
+            SettingsError: A key cannot be read.
+        """
+        return CertificateRule(
+            required=self.require_certificate,
+            folder=self.certificates,
+            trusted=read_public_keys(self.trusted_keys) if self.trusted_keys else {},
+        )
 
 
 @frozen(kw_only=True)
@@ -480,6 +505,8 @@ def _anchored(value: Any, folder: Path) -> Any:
         return evolve(value, url=f"sqlite:///{folder / value.sqlite_path}")
     if isinstance(value, Mapping):
         return {key: _anchored(item, folder) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_anchored(item, folder) for item in value)
     if has(type(value)):
         names = [attribute.name for attribute in type(value).__attrs_attrs__]
         return evolve(value, **{name: _anchored(getattr(value, name), folder) for name in names})

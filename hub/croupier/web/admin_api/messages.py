@@ -160,7 +160,8 @@ class AdapterReport:
         reason: Why it is not used, or what is to be done about it.
         api: Its contract's version, once it is loaded.
         capabilities: What it can do, once it is loaded.
-        tier: The tier of its certificate.
+        tier: The tier of its certificate that counts, or `uncertified`; the reason says why one does not count.
+        code: The code of the error why it cannot be used, `package` or `certificate`.
     """
 
     slug: str
@@ -171,6 +172,7 @@ class AdapterReport:
     api: int | None
     capabilities: tuple[str, ...]
     tier: str
+    code: str | None
 
 
 @frozen(kw_only=True)

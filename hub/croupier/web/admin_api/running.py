@@ -49,6 +49,7 @@ class Running:
                     api=report.api,
                     capabilities=report.capabilities,
                     tier=report.tier,
+                    code=report.code,
                 )
                 for report in self.parts.registry.adapters()
             ),
