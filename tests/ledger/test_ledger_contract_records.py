@@ -10,8 +10,8 @@ import attrs
 import pytest
 
 from croupier.contract.errors import ConflictError
-from croupier.ledger.port import Change, Ledger, MovementFilter, Page, Refused
-from croupier.ledger.records import AliasRow, ExchangeRow, MovementState, PlayerRow, SessionState
+from croupier.ledger.port import Change, Ledger, MovementFilter, Page, Refused, RoundFilter
+from croupier.ledger.records import AliasRow, ExchangeRow, MovementState, PlayerRow, RoundState, SessionState
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Rows
@@ -210,6 +210,28 @@ async def test_rounds_sessions_and_grants_are_listed_in_order(ledger: Ledger, ro
         assert [row.round for row in rounds] == [f"r{i}" for i in expected]
         assert [row.session for row in sessions] == [f"s{i}" for i in expected]
         assert [row.grant for row in grants] == [f"f{i}" for i in expected]
+
+
+async def test_rounds_are_listed_by_state_and_by_the_time_in_which_they_were_opened(
+    ledger: Ledger, rows: Rows, store: Store
+) -> None:
+    for i in range(8):
+        closed: dict[str, Any] = {"state": RoundState.CLOSED, "closed_at": 20} if i % 2 else {}
+        whose = "alice" if i < 6 else "bob"
+        await store(rows.change(rounds=(rows.round(f"r{i}", opened_at=i, player=whose, **closed),)))
+    for player, which, expected in (
+        (None, RoundFilter(state="open"), "0246"),
+        (None, RoundFilter(state="open", since=2, until=6), "24"),
+        (None, RoundFilter(state="closed", until=5), "13"),
+        ("bob", RoundFilter(state="open"), "6"),
+        ("alice", RoundFilter(since=4), "45"),
+        ("bob", RoundFilter(until=6), ""),
+    ):
+        found = [row.round for row in await ledger.rounds("casino", player, Page(), which)]
+        assert found == [f"r{i}" for i in expected], which
+    first = await ledger.rounds("casino", None, Page(limit=2), RoundFilter(state="open"))
+    second = await ledger.rounds("casino", None, Page(after=(2, "r2"), limit=9), RoundFilter(state="open"))
+    assert [row.round for row in (*first, *second)] == ["r0", "r2", "r4", "r6"]
 
 
 async def until_exchange(ledger: Ledger, exchange: ExchangeRow) -> None:

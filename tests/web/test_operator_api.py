@@ -461,6 +461,8 @@ async def test_another_operators_ids_answer_like_ids_that_do_not_exist(desk: Any
     lists = {
         "/v1/sessions": "sessions",
         "/v1/sessions?player=only-acme": "sessions",
+        "/v1/rounds": "rounds",
+        "/v1/rounds?player=only-acme&state=open": "rounds",
         "/v1/transactions": "transactions",
         f"/v1/transactions?connection={connection}": "transactions",
         f"/v1/transactions?round={played}": "transactions",

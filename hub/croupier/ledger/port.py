@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum, unique
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import field, frozen
 
@@ -206,6 +206,18 @@ class MovementFilter:
     until: int | None = None
 
 
+@frozen(kw_only=True)
+class RoundFilter:
+    """Which rounds to list; `None` does not restrict. Times are `opened_at`, from inclusive, until exclusive."""
+
+    state: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+EVERY_ROUND: Final = RoundFilter()
+
+
 class Ledger(Protocol):
     """The durable record. Every engine passes the same contract tests.
 
@@ -284,8 +296,10 @@ class Ledger(Protocol):
     async def round(self, operator: str, round: str) -> RoundRow | None:
         """One round by id."""
 
-    async def rounds(self, operator: str, player: str | None, page: Page) -> Sequence[RoundRow]:
-        """Rounds in order of (`opened_at`, id)."""
+    async def rounds(
+        self, operator: str, player: str | None, page: Page, which: RoundFilter = EVERY_ROUND
+    ) -> Sequence[RoundRow]:
+        """Rounds in order of (`opened_at`, id). States are not indexed: what is read is what was opened in the time."""
 
     async def ensure_player(self, row: PlayerRow) -> PlayerRow:
         """The vault's line of (`operator`, `operator_player`): the stored one, or this if there was none.

@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from croupier.ledger import mapping
 from croupier.ledger.mapping import EVENT_COLUMNS, ORPHANED, UNFINISHED, Table, state_counts, stored_event
-from croupier.ledger.port import Look, MovementFilter, Page, Snapshot
+from croupier.ledger.port import EVERY_ROUND, Look, MovementFilter, Page, RoundFilter, Snapshot
 from croupier.ledger.postgres_lookups import (
     ALIAS,
     ALIAS_OF_PLAYER,
@@ -235,8 +235,16 @@ class PostgresReads:
     async def round(self, operator: str, round: str) -> RoundRow | None:
         return await self._looking().first(ROUND, operator, round)
 
-    async def rounds(self, operator: str, player: str | None, page: Page) -> Sequence[RoundRow]:
-        where = {"operator =": operator, "player =": player}
+    async def rounds(
+        self, operator: str, player: str | None, page: Page, which: RoundFilter = EVERY_ROUND
+    ) -> Sequence[RoundRow]:
+        where = {
+            "operator =": operator,
+            "player =": player,
+            "state =": which.state,
+            "opened_at >=": which.since,
+            "opened_at <": which.until,
+        }
         return await self._listed(mapping.ROUNDS, ("opened_at", "round"), where, page)
 
     async def deliveries(self, operator: str | None, state: DeliveryState | None, limit: int) -> Sequence[DeliveryRow]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import attrs
 
 from croupier.ledger.mapping import EVENT_COLUMNS, state_counts, stored_event
-from croupier.ledger.port import Look, MovementFilter, Page, Snapshot
+from croupier.ledger.port import EVERY_ROUND, Look, MovementFilter, Page, RoundFilter, Snapshot
 from croupier.ledger.records import (
     ConfigurationRow,
     DeliveryRow,
@@ -190,8 +190,16 @@ class SqliteReads:
     async def round(self, operator: str, round: str) -> RoundRow | None:
         return self._first(ROUNDS, ROUNDS.by_key, (operator, round))
 
-    async def rounds(self, operator: str, player: str | None, page: Page) -> Sequence[RoundRow]:
-        where = {"operator = ?": operator, "player = ?": player}
+    async def rounds(
+        self, operator: str, player: str | None, page: Page, which: RoundFilter = EVERY_ROUND
+    ) -> Sequence[RoundRow]:
+        where = {
+            "operator = ?": operator,
+            "player = ?": player,
+            "state = ?": which.state,
+            "opened_at >= ?": which.since,
+            "opened_at < ?": which.until,
+        }
         return self._listed(ROUNDS, ("opened_at", "round"), where, page)
 
     async def deliveries(self, operator: str | None, state: DeliveryState | None, limit: int) -> Sequence[DeliveryRow]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from croupier.contract import NotFoundError
-from croupier.ledger.port import Look, MovementFilter
+from croupier.ledger.port import Look, MovementFilter, RoundFilter
 from croupier.ledger.records import MovementRow, RoundRow
 from croupier.web.api import Nothing
 from croupier.web.operator_api.messages import (
@@ -16,6 +16,7 @@ from croupier.web.operator_api.messages import (
     PlayerPageQuery,
     RoundAnswer,
     Rounds,
+    RoundsQuery,
     Session,
     Sessions,
     Transaction,
@@ -98,17 +99,33 @@ class History:
         )
         return await self._transactions(ask.caller, which, query.cursor, query.limit)
 
+    async def list_rounds(self, ask: OperatorAsk[RoundsQuery, Nothing]) -> Rounds:
+        """One page of rounds."""
+        query = ask.query
+        page = page_of(query.cursor, query.limit)
+        player = await self._surrogate(ask.caller, query.player)
+        if player == "":
+            return Rounds(rounds=(), next_cursor=None)
+        which = RoundFilter(
+            state=query.state.value if query.state else None,
+            since=milliseconds_or_none(query.opened_since),
+            until=milliseconds_or_none(query.opened_before),
+        )
+        rows = await self.parts.ledger.rounds(ask.caller.operator.id, player, page, which)
+        return await self._rounds(ask.caller, rows, query.limit)
+
     async def player_rounds(self, ask: OperatorAsk[PageQuery, Nothing]) -> Rounds:
         """One page of a player's rounds."""
         page = page_of(ask.query.cursor, ask.query.limit)
         player = await self._known(ask.caller, ask.path["player"])
-        rows: Sequence[RoundRow] = await self.parts.ledger.rounds(ask.caller.operator.id, player, page)
-        names = await names_of(self.parts.ledger, ask.caller.operator, [player])
+        rows = await self.parts.ledger.rounds(ask.caller.operator.id, player, page)
+        return await self._rounds(ask.caller, rows, ask.query.limit)
+
+    async def _rounds(self, caller: Caller, rows: Sequence[RoundRow], limit: int) -> Rounds:
+        shown = rows[:limit]
+        names = await names_of(self.parts.ledger, caller.operator, [row.player for row in shown])
         places = [(row.opened_at, row.round) for row in rows]
-        return Rounds(
-            rounds=tuple(round_view(row, names) for row in rows[: ask.query.limit]),
-            next_cursor=next_cursor(places, ask.query.limit),
-        )
+        return Rounds(rounds=tuple(round_view(row, names) for row in shown), next_cursor=next_cursor(places, limit))
 
     async def _transactions(
         self, caller: Caller, which: MovementFilter, cursor: str | None, limit: int

@@ -448,6 +448,28 @@ class RoundAnswer:
 
 
 @frozen(kw_only=True)
+class RoundsQuery:
+    """Which rounds to list.
+
+    Attributes:
+        state: `open` or `closed`.
+        opened_since: Opened at or after this time. Give it where you can: of all rounds since then those are looked
+            for that you want.
+        opened_before: Opened before this time.
+        player: Your id of a player.
+        limit: The most entries to return.
+        cursor: The `next_cursor` of the page before.
+    """
+
+    state: RoundState | None = None
+    opened_since: Moment | None = None
+    opened_before: Moment | None = None
+    player: Id | None = None
+    limit: Limit = 100
+    cursor: Cursor | None = None
+
+
+@frozen(kw_only=True)
 class Rounds:
     """One page of rounds, oldest first.
 
