@@ -77,11 +77,15 @@ class WalletBench:
         subject: The wallet that is asked, through its dialect.
         seed: Of every id: two runs against one wallet must not share them.
         notebook: Where exchanges for the report are kept.
+        facts: What the rules found out beside what holds, for the report and the policy; shared by all rules of a run.
+        seconds: How long each single answer took; shared by all rules of a run.
     """
 
     subject: WalletSubject
     seed: int
     notebook: Notebook = field(factory=Notebook)
+    facts: dict[str, str] = field(factory=dict)
+    seconds: list[float] = field(factory=list)
 
 
 def shown(message: HttpRequest | HttpResponse | str) -> str:

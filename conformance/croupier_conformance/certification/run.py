@@ -10,9 +10,9 @@ from enum import Enum, unique
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from croupier.contract import Capability, WalletCapability
+from croupier.contract import Capability, SettingsError, WalletCapability
 from croupier_conformance.certification.bench import AdapterBench, Notebook
 from croupier_conformance.certification.rule import (
     ADAPTER_RULES,
@@ -77,6 +77,7 @@ class Certification:
         missing: What keeps the subject from the next tier, besides rules.
         whole: Whether everything was run: a slice proves no tier for a certificate.
         seconds: How long it took.
+        facts: What was found out beside what holds, by name: told, not graded.
     """
 
     kind: str
@@ -87,6 +88,7 @@ class Certification:
     missing: Sequence[str] = field(default=())
     whole: bool = True
     seconds: float = 0.0
+    facts: Mapping[str, str] = field(factory=dict)
 
     @property
     def broken(self) -> Sequence[RuleResult]:
@@ -110,10 +112,15 @@ def certify_adapter(
         seed: Of everything that is drawn.
         only: Which rules to run; the rest count as not collected, and the run is no whole one.
         heard: Told of each result as it comes.
+
+    Raises:
+        SettingsError: The certification file names a rule that there is not as still to be proved.
     """
     from croupier_conformance.certification import adapter_rules  # noqa: F401 # it fills the book
     from croupier_conformance.certification.tiers import missing_for
 
+    if unknown := sorted(subject.todo.keys() - {rule.slug for rule in ADAPTER_RULES}):
+        raise SettingsError("there is no such rule", where=f"certification.toml: todo.{unknown[0]}")
     began = time.perf_counter()
     results = []
     whole = True
@@ -126,9 +133,10 @@ def certify_adapter(
             place.mkdir()
             bench = AdapterBench(subject=subject, folder=place, examples=examples, seed=seed)
             result = run_rule(rule, bench, bench.notebook, subject.spec.capabilities, subject.exempt)
+            result = unless_to_do(result, subject.todo)
             results.append(result)
             heard(result)
-    tier, missing = _proved(results, lambda tier: missing_for(tier, subject))
+    tier, missing = proved(results, lambda tier: missing_for(tier, subject))
     return Certification(
         kind="adapter",
         name=subject.spec.slug,
@@ -177,7 +185,16 @@ def run_rule(
     )
 
 
-def _proved(results: Iterable[RuleResult], missing_for: Callable[[Tier], Sequence[str]]) -> tuple[Tier, Sequence[str]]:
+def unless_to_do(result: RuleResult, todo: Mapping[str, str]) -> RuleResult:
+    """The result, or a broken one if the author says that the rule is still to be proved: that earns nothing."""
+    missing = todo.get(result.rule.slug)
+    if missing is None or result.outcome in {Outcome.BROKEN, Outcome.ERROR}:
+        return result
+    hint = "prove it, then take its line out of [todo] in certification.toml"
+    return evolve(result, outcome=Outcome.BROKEN, message=f"to do: {missing}", hint=hint)
+
+
+def proved(results: Iterable[RuleResult], missing_for: Callable[[Tier], Sequence[str]]) -> tuple[Tier, Sequence[str]]:
     """The highest tier all of whose rules, and those below, hold, and what is missing for the next one."""
     broken = {item.rule.tier for item in results if item.outcome in {Outcome.BROKEN, Outcome.ERROR}}
     proved = Tier.NONE

@@ -20,6 +20,7 @@ from attrs import field, frozen
 from croupier.contract.adapter import ADAPTER_API
 from croupier.contract.calls import Funding
 from croupier.contract.capabilities import WalletCapability
+from croupier.contract.errors import UnsupportedOperationError
 from croupier.contract.http import HttpRequest, HttpResponse
 from croupier.contract.money import Balance, Currency, Money
 from croupier.contract.outcomes import DeclineReason
@@ -258,3 +259,11 @@ class Dialect(ABC):
     @abstractmethod
     def reply(self, call: WalletCall, response: HttpResponse) -> WalletReply:
         """Read the answer. Total: what is not exactly right is `WalletUnknown`."""
+
+    def signed_anew(self, request: HttpRequest, credentials: Credentials, now: datetime) -> HttpRequest:
+        """Prove a request whose body was changed after it was written: certification sends what no dialect writes.
+
+        Raises:
+            UnsupportedOperationError: The dialect cannot; what rests on it is then not certified.
+        """
+        raise UnsupportedOperationError("this dialect signs only what it wrote", where=self.spec.slug)

@@ -144,6 +144,18 @@ class NativeDialect(Dialect):
         headers = Headers((*_JSON_BOTH_WAYS, *sign(secrets, message_id, now, body).items))
         return HttpRequest("POST", self._addresses[message.operation], headers, body, effect)
 
+    def signed_anew(self, request: HttpRequest, credentials: Credentials, now: datetime) -> HttpRequest:
+        """Sign a request whose body was changed, under the message id that it has.
+
+        Raises:
+            MalformedRequestError: It has no message id.
+            SettingsError: No signing secret, or one of the wrong form.
+        """
+        secrets = credentials.every(SIGNING_SECRET) or (credentials.current(SIGNING_SECRET),)
+        proof = sign(secrets, request.headers.get("webhook-id") or "", now, request.body)
+        headers = Headers((*_JSON_BOTH_WAYS, *proof.items))
+        return HttpRequest(request.method, request.url, headers, request.body, request.effect)
+
     def reply(self, call: WalletCall, response: HttpResponse) -> WalletReply:
         """Read the answer. Total: what is not exactly right is `WalletUnknown`."""
         try:
