@@ -150,14 +150,25 @@ class Hub:
         if self._delivering is not None:
             # What would be cut off here stays claimed for the rest of its lease.
             await asyncio.wait((self._delivering,), timeout=self.settings.limits.drain_seconds)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self.engine.drain()
         await self.acceleration.close()
         await self.wallet_client.close()
         await self.client.close()
         await self.ledger.close()
+
+
+async def end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: `asyncio.wait_for` of Python 3.11, which psycopg waits with, swallows a cancellation that comes
+    together with what it waited for.
+    """
+    going = set(tasks)
+    while going:
+        for task in going:
+            task.cancel()
+        _ended, going = await asyncio.wait(going, timeout=0.5)
 
 
 def open_ledger(settings: Settings) -> Ledger:
