@@ -177,7 +177,7 @@ class Auditor:
         for difference in differences:
             told.append(difference.what)
             name = difference.what.partition(": ")[0].removesuffix(" stands twice in the")
-            row = by_name.get(name) or next((row for row in self.rows if row["id"] == name), None)
+            row = by_name.get(name) or next((row for row in self.rows if row["id"] == name.partition("/")[0]), None)
             if row is None:
                 continue
             beside = [row, *(each for each in self.rows if each["round"] == row["round"] and each is not row)]

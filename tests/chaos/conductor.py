@@ -17,7 +17,7 @@ from typing import Final
 
 from attrs import define, field
 from tests.chaos.hop import Cut, Way
-from tests.chaos.processes import Child, holder_of, memory_mib
+from tests.chaos.processes import Child, command_line, holder_of, members, memory_mib, state_of
 from tests.chaos.stand import Stand
 
 Fault = Callable[[], Awaitable[bool]]
@@ -155,6 +155,9 @@ class Conductor:
             places.release()
             self._under_way -= Counter((kind,))
 
+    def _now(self) -> str:
+        return f"{time.monotonic() - self._began:.1f} s"
+
     def _lock(self, name: str) -> asyncio.Lock:
         return self._locks.setdefault(name, asyncio.Lock())
 
@@ -214,23 +217,23 @@ class Conductor:
                 return False
             child.running.kill()
             if not await child.is_gone(TERM_SECONDS):
-                self.wrong.append("workers outlive their parent")
+                self.wrong.append(f"{self._now()}: workers outlive their parent: {await self._who_is_left(child)}")
             await self._start_if_down(child)
         return True
 
     async def kill_worker(self) -> bool:
         """`kill -9` of one worker; its parent starts it again."""
-        pid = self._some_worker()
-        if pid is None or pid == getattr(self.stand.hub("b").running, "pid", None):
-            name = "b"
-            async with self._lock(name):
-                child = self.stand.hub(name)
-                child.signal_group(signal.SIGKILL)
+        name = self._some_hub()
+        async with self._lock(name):  # a parent whose workers have never listened gives up when one of them ends
+            child = self.stand.hub(name)
+            pids = child.pids()
+            if not pids or child.running is None:
+                return False
+            with suppress(ProcessLookupError):
+                os.kill(self.dice.choice(pids), signal.SIGKILL)
+            if child.running.pid in pids:
                 _gone = await child.is_gone(10.0)
                 await self._start_if_down(child)
-            return True
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
         return True
 
     async def terminate_hub(self) -> bool:
@@ -242,19 +245,32 @@ class Conductor:
                 return False
             child.running.terminate()
             if not await child.is_gone(TERM_SECONDS):
-                self.wrong.append(f"hub {name} does not end at SIGTERM")
+                left = await self._who_is_left(child)
+                self.wrong.append(f"{self._now()}: hub {name} does not end at SIGTERM: {left}")
             elif child.running.returncode:
                 self.wrong.append(f"at SIGTERM: {child.obituary()}")
             await self._start_if_down(child)
         return True
 
+    async def _who_is_left(self, child: Child) -> str:
+        """The processes of a hub that should have ended; their tasks stand in its log then."""
+        left = members(child.running.pid) if child.running else []
+        hubs = [pid for pid in left if b"resource_tracker" not in command_line(pid)]
+        told = ", ".join(f"{pid} ({state_of(pid)})" for pid in hubs)
+        for pid in hubs:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGUSR1)
+        await asyncio.sleep(1.0)
+        return told
+
     async def terminate_worker(self) -> bool:
         """SIGTERM to one worker; its parent starts another."""
-        pids = self.stand.hub("a").pids()
-        if not pids:
-            return False
-        with suppress(ProcessLookupError):
-            os.kill(self.dice.choice(pids), signal.SIGTERM)
+        async with self._lock("a"):
+            pids = self.stand.hub("a").pids()
+            if not pids:
+                return False
+            with suppress(ProcessLookupError):
+                os.kill(self.dice.choice(pids), signal.SIGTERM)
         return True
 
     async def pause_worker(self) -> bool:

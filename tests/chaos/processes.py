@@ -38,6 +38,7 @@ class Child:
         name: For people, and of its log.
         command: What Python runs.
         ports: Where it listens when it is ready.
+        ready: A file that it writes when all of it listens.
         running: Its process, if there is one.
         starts: How often it was started.
     """
@@ -47,6 +48,7 @@ class Child:
     ports: Sequence[int]
     environ: Mapping[str, str]
     folder: Path
+    ready: Path | None = None
     running: subprocess.Popen[bytes] | None = None
     starts: int = 0
 
@@ -70,6 +72,8 @@ class Child:
     def spawn(self) -> int:
         """Start it; returns its group."""
         self.starts += 1
+        if self.ready is not None:
+            self.ready.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
                 [sys.executable, *self.command],
@@ -106,11 +110,15 @@ class Child:
             EndedError: It ended, or it takes too long.
         """
         end = time.monotonic() + READY_SECONDS
-        for port in self.ports:
-            while not await connects(port):
-                if not self.alive or time.monotonic() > end:
-                    raise EndedError(self.obituary())
-                await asyncio.sleep(0.03)
+        while not await self._is_ready():
+            if not self.alive or time.monotonic() > end:
+                raise EndedError(self.obituary())
+            await asyncio.sleep(0.03)
+
+    async def _is_ready(self) -> bool:
+        if self.ready is not None:
+            return self.ready.exists()
+        return all([await connects(port) for port in self.ports])
 
     def obituary(self) -> str:
         """The end of its log."""
@@ -136,10 +144,15 @@ class Processes:
         )
 
     def add(
-        self, name: str, command: Sequence[str], ports: Sequence[int], environ: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        ports: Sequence[int],
+        environ: Mapping[str, str] | None = None,
+        ready: Path | None = None,
     ) -> Child:
         """Know a program."""
-        self.children[name] = Child(name, command, ports, environ or {}, self.folder)
+        self.children[name] = Child(name, command, ports, environ or {}, self.folder, ready)
         return self.children[name]
 
     async def start(self, child: Child) -> None:
@@ -238,21 +251,33 @@ def memory_mib(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
 
 
+def state_of(pid: int) -> str:
+    """The letter of a process's state."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "gone"
+
+
 def group_lives(group: int) -> bool:
     """Whether a group has a process that is not only waiting to be reaped."""
+    return bool(members(group))
+
+
+def members(group: int) -> list[int]:
+    """The processes of a group that are not only waiting to be reaped."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+        return []
+    found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError, ValueError, IndexError):
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 if int(fields[2]) == group and fields[0] != "Z":
-                    return True
-    return False
+                    found.append(int(entry.name))
+    return found
 
 
 def holder_of(port: int, candidates: Sequence[int]) -> int | None:

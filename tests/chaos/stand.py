@@ -166,8 +166,10 @@ class Stand:
         text = SETTINGS.format(hub=hub, **chosen, **entrances)
         Path(self._settings(hub)).write_text(text, "utf-8")
         several = ["--workers", str(WORKERS)] if hub == "a" and self.postgres is not None else []
-        command = [str(HERE / "hub_with_lease.py"), "serve", self._settings(hub), *several]
-        self._add(hub, command, list(entrances.values()), {LEASE_VARIABLE: str(timing.lease_ms)})
+        ready = folder / f"hub-{hub}.ports"
+        command = [str(HERE / "hub_with_lease.py"), "serve", self._settings(hub), *several, "--ports-file", str(ready)]
+        environ = {LEASE_VARIABLE: str(timing.lease_ms)}
+        self.processes.add(hub, command, list(entrances.values()), environ, ready)
 
     def _settings(self, hub: str) -> str:
         return f"{self.plan.folder}/hub-{hub}.toml"
