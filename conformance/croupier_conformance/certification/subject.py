@@ -16,6 +16,10 @@ acme_fruits = "Acme Fruits"
 [operations]                              # EVERY operation of the provider's own documentation
 "POST /bet" = "bet"                       # capabilities that it is offered as, parted by white space
 "POST /jackpotFeed" = { omitted = "a feed for lobbies, not for wallets" }
+"POST /tip" = { todo = "the amount's unit is not told" }    # still to be written: keeps from gold
+
+[todo]                                    # rules that are still to be proved: they count as broken until the line goes
+"another-rule" = "the provider's own examples are missing"
 
 [exempt]                                  # rules that do not hold, each with a reason that a reader will believe
 "some-rule" = "the provider cancels by round alone"
@@ -51,11 +55,13 @@ class Operation:
         name: As the documentation calls it.
         capabilities: What it is offered as.
         omitted: Why it is not offered; empty if it is.
+        todo: What is still missing; empty if nothing is.
     """
 
     name: str
     capabilities: frozenset[Capability] = frozenset()
     omitted: str = ""
+    todo: str = ""
 
 
 @frozen(kw_only=True, eq=False)
@@ -74,6 +80,7 @@ class AdapterSubject:
         games: The peer's games, code to title.
         operations: Every operation of the provider's documentation.
         exempt: Rules that do not hold, with reasons.
+        todo: Rules that are still to be proved, with what is missing: they count as broken, whatever their check finds.
         transcripts: Where the golden messages are, or `None`.
     """
 
@@ -90,6 +97,7 @@ class AdapterSubject:
     exempt: Mapping[str, str]
     transcripts: Traversable | None
     _peer: type[Any]
+    todo: Mapping[str, str] = field(factory=dict)
 
     @property
     def credentials(self) -> Credentials:
@@ -137,6 +145,10 @@ def read_subject(spec: AdapterSpec, *, version: str, package: str, folder: Trave
     peer = _peer_class(_text(document, "peer"))
     raw = _table(document, "settings")
     transcripts = _table(document, "transcripts").get("folder")
+    exempt = {str(slug): str(reason) for slug, reason in _table(document, "exempt").items()}
+    todo = {str(slug): str(missing) for slug, missing in _table(document, "todo").items()}
+    if both := exempt.keys() & todo.keys():
+        raise SettingsError("a rule is exempt or to be done, not both", where=f"{FILE}: todo.{min(both)}")
     return AdapterSubject(
         spec=spec,
         version=version,
@@ -148,7 +160,8 @@ def read_subject(spec: AdapterSpec, *, version: str, package: str, folder: Trave
         host=_text(document, "host"),
         games={str(code): str(title) for code, title in _table(document, "games").items()},
         operations=tuple(_operation(name, told) for name, told in _table(document, "operations").items()),
-        exempt={str(slug): str(reason) for slug, reason in _table(document, "exempt").items()},
+        exempt=exempt,
+        todo=todo,
         transcripts=folder / str(transcripts) if transcripts else None,
         peer=peer,
     )
@@ -190,8 +203,10 @@ def _operation(name: str, told: Any) -> Operation:
             return Operation(name=name, capabilities=capabilities)
         case {"omitted": str(reason)} if reason.strip():
             return Operation(name=name, omitted=reason)
+        case {"todo": str(missing)} if missing.strip():
+            return Operation(name=name, todo=missing)
         case _:
-            raise SettingsError('expected capabilities, or { omitted = "a reason" }', where=where)
+            raise SettingsError('expected capabilities, or { omitted = "a reason" } or { todo = "..." }', where=where)
 
 
 def _peer_class(path: str) -> type[Any]:

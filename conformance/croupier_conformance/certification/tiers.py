@@ -46,4 +46,5 @@ def _operations(subject: AdapterSubject) -> list[str]:
     untold = sorted(one.value for one in declared - told)
     undeclared = sorted(one.value for one in told - declared)
     missing = [f"the capability {one} is of no operation in [operations]" for one in untold]
+    missing += [f"[operations] {one.name} is still to do: {one.todo}" for one in subject.operations if one.todo]
     return missing + [f"[operations] names {one}, which the adapter does not declare" for one in undeclared]
