@@ -286,7 +286,9 @@ def test_a_person_can_order_a_win_to_be_sent_to_a_wallet_that_cannot_be_asked(tm
             await owe_a_win(path)
             await path.drain()
             held = await the_held(path)
-            await path.deliveries.redrive(OPERATOR, held.delivery, who="anna", why="it is not in the wallet's book")
+            await path.deliveries.held.redrive(
+                OPERATOR, held.delivery, who="anna", why="it is not in the wallet's book"
+            )
             await path.drain()
             assert path.balance() == 10_200
             assert isinstance((await path.play(win("w1", "3.00"))).outcome, Applied)
@@ -315,7 +317,7 @@ def test_a_rollback_that_is_refused_is_held_and_driven_again_as_a_rollback(tmp_p
             assert held.task is DeliveryTask.REVERSE
             assert (await path.rows())[0].state is MovementState.HELD
             path.wallet.refuse_undo = None
-            await path.deliveries.redrive(OPERATOR, held.delivery, who="anna", why="unblocked")
+            await path.deliveries.held.redrive(OPERATOR, held.delivery, who="anna", why="unblocked")
             assert (await path.rows())[0].state is MovementState.REVERSING
             await path.drain()
             assert path.balance() == 10_000
@@ -337,7 +339,9 @@ def test_what_a_person_decides_about_a_held_rollback_is_told_to_the_provider(tmp
             assert isinstance((await path.play(rollback("x", "b1"))).outcome, Unknown)
             if not applied:
                 path.wallet.balances["op-p1"] += 100
-            await path.deliveries.resolve(OPERATOR, held.delivery, who="anna", why="the wallet's book", applied=applied)
+            await path.deliveries.held.resolve(
+                OPERATOR, held.delivery, who="anna", why="the wallet's book", applied=applied
+            )
             own = next(row for row in await path.rows() if row.kind == "rollback")
             assert own.state is (MovementState.DECLINED if applied else MovementState.APPLIED)
             path.wallet.refuse_undo = None
@@ -502,11 +506,11 @@ def test_only_held_work_can_be_decided_and_only_where_it_is(tmp_path: Path) -> N
             await owe_a_win(path)
             (row,) = await owed(path)
             with pytest.raises(ConflictError):
-                await path.deliveries.redrive(OPERATOR, row.delivery, who="anna", why="x")
+                await path.deliveries.held.redrive(OPERATOR, row.delivery, who="anna", why="x")
             with pytest.raises(ConflictError):
-                await path.deliveries.resolve(OPERATOR, row.delivery, who="anna", why="x", applied=True)
+                await path.deliveries.held.resolve(OPERATOR, row.delivery, who="anna", why="x", applied=True)
             with pytest.raises(NotFoundError):
-                await path.deliveries.redrive("another operator", row.delivery, who="anna", why="x")
+                await path.deliveries.held.redrive("another operator", row.delivery, who="anna", why="x")
 
     simulate(story())
 
@@ -600,8 +604,8 @@ def test_of_two_decisions_about_held_work_one_counts_and_the_other_is_told_so(tm
             await path.drain()
             held = await the_held(path)
             decisions = await asyncio.gather(
-                path.deliveries.resolve(OPERATOR, held.delivery, who="anna", why="x", applied=False),
-                path.deliveries.redrive(OPERATOR, held.delivery, who="ben", why="y"),
+                path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="x", applied=False),
+                path.deliveries.held.redrive(OPERATOR, held.delivery, who="ben", why="y"),
                 return_exceptions=True,
             )
             assert sorted(type(decision).__name__ for decision in decisions) == ["ConflictError", "DeliveryRow"]

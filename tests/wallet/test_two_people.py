@@ -55,12 +55,12 @@ async def told_events(path: MoneyPath) -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize("applied", [True, False])
 def test_what_one_proposes_and_another_confirms_is_done(tmp_path: Path, applied: bool) -> None:
     async def story(path: MoneyPath, held: DeliveryRow) -> None:
-        first = await path.deliveries.agree(OPERATOR, held.delivery, who="ann (k1)", why="paid", applied=applied)
+        first = await path.deliveries.held.agree(OPERATOR, held.delivery, who="ann (k1)", why="paid", applied=applied)
         assert first == await stored(path, held)
         assert (first.state, first.detail) == (DeliveryState.HELD, held.detail)
         assert proposal_of(first) == Proposal(applied=applied, who="ann (k1)")
         assert await win_state(path) is MovementState.HELD
-        second = await path.deliveries.agree(OPERATOR, held.delivery, who="ben (k2)", why="seen", applied=applied)
+        second = await path.deliveries.held.agree(OPERATOR, held.delivery, who="ben (k2)", why="seen", applied=applied)
         assert (second.state, second.owner, proposal_of(second)) == (DeliveryState.DONE, None, None)
         assert await win_state(path) is (MovementState.APPLIED if applied else MovementState.REVERSED)
         said = "applied" if applied else "undone"
@@ -75,10 +75,10 @@ def test_what_one_proposes_and_another_confirms_is_done(tmp_path: Path, applied:
 
 def test_the_same_key_cannot_confirm_its_own_proposal(tmp_path: Path) -> None:
     async def story(path: MoneyPath, held: DeliveryRow) -> None:
-        first = await path.deliveries.agree(OPERATOR, held.delivery, who="ann (k1)", why="paid", applied=True)
+        first = await path.deliveries.held.agree(OPERATOR, held.delivery, who="ann (k1)", why="paid", applied=True)
         for _ in range(2):
             with pytest.raises(ForbiddenError, match="proposed it already"):
-                await path.deliveries.agree(OPERATOR, held.delivery, who="ann (k1)", why="paid", applied=True)
+                await path.deliveries.held.agree(OPERATOR, held.delivery, who="ann (k1)", why="paid", applied=True)
         assert await stored(path, held) == first
         assert await win_state(path) is MovementState.HELD
 
@@ -88,10 +88,10 @@ def test_the_same_key_cannot_confirm_its_own_proposal(tmp_path: Path) -> None:
 def test_who_says_otherwise_proposes_anew_and_confirms_nothing(tmp_path: Path) -> None:
     async def story(path: MoneyPath, held: DeliveryRow) -> None:
         for who, applied in (("ann", True), ("ben", False), ("ben", True), ("ben", False)):
-            row = await path.deliveries.agree(OPERATOR, held.delivery, who=who, why="looked", applied=applied)
+            row = await path.deliveries.held.agree(OPERATOR, held.delivery, who=who, why="looked", applied=applied)
             assert proposal_of(row) == Proposal(applied=applied, who=who)
         assert await win_state(path) is MovementState.HELD
-        done = await path.deliveries.agree(OPERATOR, held.delivery, who="ann", why="he is right", applied=False)
+        done = await path.deliveries.held.agree(OPERATOR, held.delivery, who="ann", why="he is right", applied=False)
         assert done.state is DeliveryState.DONE
         assert await win_state(path) is MovementState.REVERSED
 
@@ -102,7 +102,7 @@ def test_two_who_propose_at_once_are_not_two_who_agree(tmp_path: Path) -> None:
     async def story(path: MoneyPath, held: DeliveryRow) -> None:
         both = await asyncio.gather(
             *(
-                path.deliveries.agree(OPERATOR, held.delivery, who=who, why="paid", applied=True)
+                path.deliveries.held.agree(OPERATOR, held.delivery, who=who, why="paid", applied=True)
                 for who in ("ann", "ben")
             ),
             return_exceptions=True,
@@ -115,15 +115,15 @@ def test_two_who_propose_at_once_are_not_two_who_agree(tmp_path: Path) -> None:
 
 def test_work_that_is_driven_again_forgets_what_was_proposed(tmp_path: Path) -> None:
     async def story(path: MoneyPath, held: DeliveryRow) -> None:
-        await path.deliveries.agree(OPERATOR, held.delivery, who="ann", why="paid", applied=True)
-        await path.deliveries.redrive(OPERATOR, held.delivery, who="cid", why="unblocked")
+        await path.deliveries.held.agree(OPERATOR, held.delivery, who="ann", why="paid", applied=True)
+        await path.deliveries.held.redrive(OPERATOR, held.delivery, who="cid", why="unblocked")
         await path.drain()
         row = await stored(path, held)
         assert (row.state, proposal_of(row)) == (DeliveryState.HELD, None)
-        row = await path.deliveries.agree(OPERATOR, held.delivery, who="ben", why="paid", applied=True)
+        row = await path.deliveries.held.agree(OPERATOR, held.delivery, who="ben", why="paid", applied=True)
         assert row.state is DeliveryState.HELD
         path.wallet.refuse = None
-        await path.deliveries.redrive(OPERATOR, held.delivery, who="cid", why="unblocked")
+        await path.deliveries.held.redrive(OPERATOR, held.delivery, who="cid", why="unblocked")
         await path.drain()
         assert path.balance() == 10_200
         assert (await stored(path, held)).state is DeliveryState.DONE

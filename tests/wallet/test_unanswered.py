@@ -111,7 +111,7 @@ def test_a_win_that_cannot_be_asked_about_waits_for_a_person_who_decides(tmp_pat
             await path.play(win("w1", "3.00"))
             await path.drain()
             (held,) = await path.ledger.deliveries(None, DeliveryState.HELD, 10)
-            done = await path.deliveries.resolve(
+            done = await path.deliveries.held.resolve(
                 held.operator, held.delivery, who="anna", why="seen in the wallet's book", applied=True
             )
             assert done.state is DeliveryState.DONE
@@ -133,7 +133,7 @@ def test_a_win_that_is_refused_when_it_is_delivered_is_held_and_can_be_driven_ag
             (held,) = await path.ledger.deliveries(None, DeliveryState.HELD, 10)
             assert held.detail == DeclineReason.PLAYER_BLOCKED.value
             path.wallet.refuse = None
-            await path.deliveries.redrive(held.operator, held.delivery, who="anna", why="unblocked")
+            await path.deliveries.held.redrive(held.operator, held.delivery, who="anna", why="unblocked")
             await path.drain()
             assert path.balance() == 10_200
 

@@ -525,7 +525,7 @@ class Desk:
         self.admin_app = make_admin_app(
             configuration=self.configuration,
             registry=self.registry,
-            deliveries=self.deliveries,
+            held=self.deliveries,
             ledger=self.ledger,
             clock=self.clock,
             ids=self.ids,

@@ -54,7 +54,7 @@ def admin_app(hub: Hub) -> App:
         ledger=hub.ledger,
         configuration=hub.configuration,
         registry=hub.registry,
-        deliveries=hub.deliveries,
+        held=hub.deliveries.held,
         outbound=hub.outbound,
         clock=hub.clock,
         ids=hub.ids,

@@ -20,7 +20,7 @@ QueryT = TypeVar("QueryT")
 BodyT = TypeVar("BodyT")
 
 
-class Deliveries(Protocol):
+class HeldWork(Protocol):
     """What a person can do about held work."""
 
     async def redrive(self, operator: str, delivery: str, *, who: str, why: str) -> DeliveryRow:
@@ -65,7 +65,7 @@ class AdminParts:
     Attributes:
         configuration: What is configured.
         registry: What is installed.
-        deliveries: Held work.
+        held: Held work.
         ledger: The record.
         catalogue: Games.
         clock: Time.
@@ -74,7 +74,7 @@ class AdminParts:
 
     configuration: Configuration
     registry: Registry
-    deliveries: Deliveries
+    held: HeldWork
     ledger: Ledger
     catalogue: CatalogueService
     clock: Clock

@@ -96,14 +96,14 @@ class Running:
 
     async def redrive(self, ask: AdminAsk[Nothing, RedriveBody]) -> Delivery:
         """Try held work again."""
-        row = await self.parts.deliveries.redrive(
+        row = await self.parts.held.redrive(
             ask.path["operator"], ask.path["delivery"], who=ask.caller.name, why=ask.body.why
         )
         return _delivery(row)
 
     async def resolve(self, ask: AdminAsk[Nothing, ResolveBody]) -> Delivery:
         """Decide held work by hand: the first administrator proposes, the second confirms."""
-        row = await self.parts.deliveries.agree(
+        row = await self.parts.held.agree(
             ask.path["operator"],
             ask.path["delivery"],
             who=ask.caller.name,

@@ -36,7 +36,7 @@ from croupier.web.admin_api.messages import (
     StoredThing,
     StoredThings,
 )
-from croupier.web.admin_api.parts import Administrator, AdminParts, Deliveries, Registry
+from croupier.web.admin_api.parts import Administrator, AdminParts, HeldWork, Registry
 from croupier.web.admin_api.running import Running
 from croupier.web.api import AnyEndpoint, JsonApi, Nothing, RouteTable, bearer_of, endpoint
 from croupier.web.apps import Probes
@@ -177,7 +177,7 @@ def make_admin_app(
     *,
     configuration: Configuration,
     registry: Registry,
-    deliveries: Deliveries,
+    held: HeldWork,
     ledger: Ledger,
     clock: Clock,
     ids: Ids,
@@ -193,7 +193,7 @@ def make_admin_app(
     Args:
         configuration: What is configured.
         registry: What is installed.
-        deliveries: Held work.
+        held: Held work.
         ledger: The record.
         clock: Time.
         ids: Fresh identities.
@@ -208,7 +208,7 @@ def make_admin_app(
     parts = AdminParts(
         configuration=configuration,
         registry=registry,
-        deliveries=deliveries,
+        held=held,
         ledger=ledger,
         catalogue=CatalogueService(configuration),
         clock=clock,
