@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum, unique
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -132,6 +133,7 @@ class ProviderDriver:
         send: The way to the hub.
         seed: Of every chance.
         habits: How it plays.
+        now: The provider's clock (UTC, aware); by default the wall's.
 
     Attributes:
         book: What the provider holds: transaction id to entry.
@@ -140,7 +142,15 @@ class ProviderDriver:
     """
 
     def __init__(
-        self, *, name: str, peer: Peer, credentials: Credentials, send: Send, seed: str, habits: Habits = Habits()
+        self,
+        *,
+        name: str,
+        peer: Peer,
+        credentials: Credentials,
+        send: Send,
+        seed: str,
+        habits: Habits = Habits(),
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self.name = name
         self.peer = peer
@@ -150,6 +160,7 @@ class ProviderDriver:
         self._send = send
         self._seed = seed
         self._habits = habits
+        self._now = now or partial(datetime.now, UTC)
         self._rounds = 0
 
     async def sit_down(self, label: str, url: str) -> Seat:
@@ -347,7 +358,7 @@ class ProviderDriver:
         return answer
 
     async def _exchange(self, seat: Seat, action: PeerAction) -> PeerAnswer:
-        response = await self._send(self.peer.request(action, self._credentials, datetime.now(UTC)))
+        response = await self._send(self.peer.request(action, self._credentials, self._now()))
         return SILENCE if response is None else self.peer.answer(action, response)
 
 
