@@ -112,6 +112,7 @@ class Book:
         operations |= {"batch": self._batch, "status": self._status}
         if operation not in operations or body.get("operation") != operation:
             raise MalformedError("the body's operation is not that of the path")
+        _check_texts(body)
         try:
             with self._transaction():
                 return operations[operation](body)
@@ -138,8 +139,11 @@ class Book:
         return {"status": "ok", **self._apply(body, body), "balance": self._balance(body["player"])}
 
     def _batch(self, body: Json) -> Json:
+        if not isinstance(body["movements"], list) or not all(isinstance(one, dict) for one in body["movements"]):
+            raise MalformedError("movements is a list of objects")
         results = []
         for change in body["movements"]:
+            _check_texts(change)
             try:
                 results.append(self._apply(body, change))
             except Refused as refusal:  # the transaction around this undoes the movements before it
@@ -300,6 +304,18 @@ class Book:
         return {"accounts": [dict(row) for row in accounts], "movements": [dict(row) for row in movements]}
 
 
+def _check_texts(body: Json) -> None:
+    """Ids are text and nothing else, before any of them meets the database."""
+    may_be_null = {"session", "target", "undoes"}
+    if "round" not in body:  # a question, not play
+        may_be_null.add("game")
+    names = ("operation", "player", "currency", "game", "round", "kind", "transaction", "batch", *may_be_null)
+    for name in names:
+        value = body.get(name, "")
+        if not isinstance(value, str) and not (value is None and name in may_be_null):
+            raise MalformedError(f"{name} is text")
+
+
 def _check_amounts(change: Json) -> None:
     for name in ("amount", "stake", "funds_required"):
         value = change[name]
@@ -367,8 +383,9 @@ def make_app(
 def _object(raw: bytes) -> Json:
     try:
         value = json.loads(raw)
-    except ValueError:
-        raise MalformedError("the body is not JSON") from None
+        json.dumps(value, ensure_ascii=False).encode()  # JSON can hold half a character, a database cannot
+    except (ValueError, RecursionError):
+        raise MalformedError("the body is not JSON, holds what is no text, or is nested too deep") from None
     if not isinstance(value, dict):
         raise MalformedError("the body is not a JSON object")
     return value

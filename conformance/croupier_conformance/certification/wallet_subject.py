@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from croupier.contract import Credentials, Currency, Dialect, HttpRequest, HttpResponse, WalletCapability
 
-NEEDED: Final = (5_000, 500)
+NEEDED: Final = (1_000, 100)
 """What the first and the second test player must hold, in minor units. Most of it is given back."""
 
 HANG_UPS: Final = (0.0001, 0.002, 0.01)

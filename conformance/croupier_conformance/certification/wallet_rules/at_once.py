@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from croupier.contract import WalletApplied, WalletCall, WalletRefused, WalletReply
+from croupier.contract import WalletApplied, WalletCall, WalletCapability, WalletRefused, WalletReply
 from croupier_conformance.certification.rule import Tier
 from croupier_conformance.certification.wallet_rules.operations import NOT_ENOUGH
 from croupier_conformance.certification.wallet_story import Story, told, wallet_rule
@@ -119,8 +119,9 @@ def bet_and_rollback_at_once_agree(story: Story) -> None:
     """The hub rolls a bet back when its answer is late; the bet may arrive at the same moment.
 
     A bet and its rollback are sent at once, ten times. The bet was either taken or given back, and a rollback that says
-    it moved something did. Then a rollback under another id is sent, as the hub does: after it nothing may be missing.
-    It is usually broken by a rollback that looks for the bet and answers before the bet is written.
+    it moved something did; where tombstones are declared, no bet is taken whose rollback found nothing. Then a rollback
+    under another id is sent, as the hub does: after it nothing may be missing. It is usually broken by a rollback that
+    looks for the bet and answers before the bet is written.
     """
     before = story.balance()
     for number in range(10):
@@ -130,6 +131,8 @@ def bet_and_rollback_at_once_agree(story: Story) -> None:
         if not isinstance(taken, WalletApplied | WalletRefused) or not isinstance(given, WalletApplied):
             story.broken(f"of a bet and its rollback at once the bet {told(taken)}, the rollback {told(given)}")
         stands = isinstance(taken, WalletApplied) and given.nothing_moved
+        if stands and WalletCapability.TOMBSTONES in story.subject.capabilities:
+            story.broken("the bet was taken although its rollback had found nothing: there was no tombstone")
         story.must_hold(before - 7 if stands else before, "a bet and its rollback at once")
         story.applied(story.undo(bet, "a later rollback"), "a later rollback")
         story.must_hold(before, "a later rollback of a bet")
