@@ -30,7 +30,8 @@ from croupier.contract.times import epoch_seconds
 from croupier_pragmatic import codes, feeds, mapping, wire
 from croupier_pragmatic.settings import SECRET, PragmaticSettings, check
 
-_SAFE_FIELDS: Final = wire.FIELDS - {"token", "previousToken", "ipAddress", "jackpotDetails", "chosenBalance"}
+_UNSAFE_FIELDS: Final = frozenset("userId token previousToken ipAddress jackpotDetails chosenBalance".split())
+_SAFE_FIELDS: Final = wire.FIELDS - _UNSAFE_FIELDS
 _ROUTES: Final = tuple(
     [Route("POST", f"/{name}{ending}", name) for name in codes.OPERATIONS for ending in (".html", "")]
 )

@@ -2,6 +2,10 @@
 
 from croupier_conformance.certification.adapter_rules import (
     proof,
+    properties_meaning,
+    properties_noise,
+    properties_render,
+    properties_secrets,
     scenarios_doors,
     scenarios_orders,
     scenarios_rounds,
@@ -10,6 +14,10 @@ from croupier_conformance.certification.adapter_rules import (
 
 __all__ = [
     "proof",
+    "properties_meaning",
+    "properties_noise",
+    "properties_render",
+    "properties_secrets",
     "scenarios_doors",
     "scenarios_orders",
     "scenarios_rounds",
