@@ -10,6 +10,8 @@ from croupier_conformance.certification.adapter_rules import (
     scenarios_orders,
     scenarios_rounds,
     scenarios_silence,
+    static_package,
+    static_source,
 )
 
 __all__ = [
@@ -22,4 +24,6 @@ __all__ = [
     "scenarios_orders",
     "scenarios_rounds",
     "scenarios_silence",
+    "static_package",
+    "static_source",
 ]
