@@ -8,6 +8,7 @@ imported inside the hooks and fixtures, when a test asks for them.
 |---|---|
 | `virtual_time` | `simulate`: runs a coroutine on an event loop whose time is virtual, and returns what it returns |
 | `simulated_hub` | `SimulatedHub.open` with a fresh folder: a whole hub without sockets, inside `virtual_time` |
+| `certify_examples` | what `--certify-examples` says, for `croupier_conformance.adoption`; `None` if it says nothing |
 
 Example:
     ```python
@@ -34,6 +35,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from croupier_conformance.simulated_hub import SimulatedHub
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--certify-examples`: how thorough adopted certifications are."""
+    parser.getgroup("croupier").addoption(
+        "--certify-examples",
+        type=int,
+        default=None,
+        metavar="N",
+        help="how many generated cases each property of an adopted certification tries (a whole one: 100)",
+    )
+
+
+@pytest.fixture(scope="session")
+def certify_examples(pytestconfig: pytest.Config) -> int | None:
+    """What `--certify-examples` says, or `None`."""
+    said: int | None = pytestconfig.getoption("--certify-examples")
+    return said
 
 
 @pytest.fixture

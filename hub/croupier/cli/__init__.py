@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "admin": ("croupier.cli.admin:admin", "Configure a running hub, and make the first key."),
     "new-adapter": ("croupier.cli.new_adapter:new_adapter", "Write the package of a new adapter."),
     "adapters": ("croupier.cli.adapters:adapters", "What adapters and plugins are installed."),
+    "certify": ("croupier.cli.certify:certify", "Prove that an adapter or a wallet is correct."),
     "serve": ("croupier.cli.serve:serve", "Run a hub."),
     "migrate": ("croupier.cli.migrate:migrate", "Bring the ledger's schema up to date."),
     "check-settings": ("croupier.cli.settings:check", "Check a settings file."),
