@@ -1,6 +1,8 @@
 """The rules for adapters, a module a layer; importing this package fills `ADAPTER_RULES`."""
 
 from croupier_conformance.certification.adapter_rules import (
+    flows,
+    flows_faults,
     proof,
     properties_meaning,
     properties_noise,
@@ -10,11 +12,14 @@ from croupier_conformance.certification.adapter_rules import (
     scenarios_orders,
     scenarios_rounds,
     scenarios_silence,
+    speed,
     static_package,
     static_source,
 )
 
 __all__ = [
+    "flows",
+    "flows_faults",
     "proof",
     "properties_meaning",
     "properties_noise",
@@ -24,6 +29,7 @@ __all__ = [
     "scenarios_orders",
     "scenarios_rounds",
     "scenarios_silence",
+    "speed",
     "static_package",
     "static_source",
 ]
