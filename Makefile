@@ -13,12 +13,13 @@ WORKERS ?= 2
 ARGS ?=
 
 members := $(patsubst %/pyproject.toml,%,$(sort $(wildcard adapters/*/pyproject.toml plugins/*/pyproject.toml)))
+adapters := $(notdir $(filter adapters/%,$(members)))
 sources := $(wildcard hub conformance adapters plugins tests examples)
 stamp := $(VENV)/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup requirements lint format test demo chaos bench bench-long clean
+.PHONY: help setup requirements lint format test certify demo chaos bench bench-long clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +52,14 @@ format: $(stamp) ## Rewrite the sources in the house format
 
 test: $(stamp) ## Run the tests; ARGS="-k name -x" is handed to pytest
 	@$(PYTHON) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+certify: $(stamp) ## Certify every adapter whole, as gold or better; reports in build/certify; ARGS is handed on
+	@failed=; for adapter in $(adapters); do \
+	  echo "certify: $$adapter"; \
+	  $(BIN)/croupier certify adapter $$adapter --minimum gold --out build/certify $(ARGS) || failed="$$failed $$adapter"; \
+	done; \
+	test -z "$$failed" || { echo "certify: not proved:$$failed"; exit 1; }
+	@for script in $(wildcard examples/*/certify.py); do echo "certify: $$script"; $(PYTHON) $$script; done
 
 demo: $(stamp) ## Run the demonstration in examples/demo; ARGS is handed to it
 	@$(PYTHON) examples/demo $(ARGS)

@@ -34,7 +34,15 @@ from croupier.wallet.machine import FINAL, TRANSITIONS, UNANSWERED, Answer, Effe
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "hub/docs"
-PLACES = ("README.md", "hub/docs/*.md", "adapters/*/*.md", "plugins/*/*.md", "examples/*/*.md", "conformance/*.md")
+PLACES = (
+    "README.md",
+    "hub/docs/*.md",
+    "hub/docs/rules/*.md",
+    "adapters/*/*.md",
+    "plugins/*/*.md",
+    "examples/*/*.md",
+    "conformance/*.md",
+)
 PAGES = sorted(page for place in PLACES for page in ROOT.glob(place))
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 OURS = [page for page in PAGES if page.parent in {ROOT, DOCS}]
