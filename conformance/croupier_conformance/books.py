@@ -7,19 +7,15 @@ in no book may have moved money all the same (a rollback that was paid twice).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import Enum, unique
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from attrs import evolve, field, frozen
 
+from croupier.reconciliation import compare as reconciliation
+from croupier.reconciliation.compare import Side
 
-@unique
-class Side(Enum):
-    """Whose book."""
-
-    PROVIDER = "provider"
-    HUB = "hub"
-    OPERATOR = "operator"
+__all__ = ["Account", "Comparison", "Difference", "Entry", "Side", "Totals", "compare"]
 
 
 @frozen(kw_only=True)
@@ -123,47 +119,43 @@ def compare(
         accounts: Every player's opening balance and balance at the operator.
     """
     hub_rows = list(hub)
-    at_provider, twice_p = _by_key(provider, Side.PROVIDER, lambda row: f"{row.provider}/{row.transaction}")
-    at_hub, twice_h = _by_key(hub_rows, Side.HUB, lambda row: f"{row.provider}/{row.reference}")
-    at_operator, twice_o = _by_key(operator, Side.OPERATOR, lambda row: row.transaction)
-    names = {row.transaction: name for name, row in at_hub.items()}
-    operator_by_name = {names.get(id_, id_): row for id_, row in at_operator.items()}
-    found = [*twice_p, *twice_h, *twice_o]
-    every = {**at_provider, **at_hub, **operator_by_name}
-    for name in every:
-        found += _compare(name, at_provider.get(name), at_hub.get(name), operator_by_name.get(name))
-    found += _balances(at_provider.values(), accounts)
-    providers = {name: row.provider for name, row in {**operator_by_name, **at_hub, **at_provider}.items()}
-    books = {Side.PROVIDER: at_provider, Side.HUB: at_hub, Side.OPERATOR: operator_by_name}
-    return Comparison(transactions=len(every), differences=tuple(found), totals=_totals(books, providers))
+    names = {row.transaction: f"{row.provider}/{row.reference}" for row in hub_rows}
+    books = {
+        Side.PROVIDER: [(f"{row.provider}/{row.transaction}", row) for row in provider],
+        Side.HUB: [(names[row.transaction], row) for row in hub_rows],
+        Side.OPERATOR: [(names.get(row.transaction, row.transaction), row) for row in operator],
+    }
+    found: list[Difference] = []
+    for case in reconciliation.compare({side: _in_order(rows) for side, rows in books.items()}):
+        found += _differences(case)
+    found += _balances((row for _, row in books[Side.PROVIDER]), accounts)
+    by_name = {side: dict(rows) for side, rows in books.items()}
+    every = {**by_name[Side.OPERATOR], **by_name[Side.HUB], **by_name[Side.PROVIDER]}
+    providers = {name: row.provider for name, row in every.items()}
+    return Comparison(transactions=len(every), differences=tuple(found), totals=_totals(by_name, providers))
 
 
-def _by_key(
-    rows: Iterable[Entry], side: Side, key: Callable[[Entry], str]
-) -> tuple[dict[str, Entry], list[Difference]]:
-    known: dict[str, Entry] = {}
-    twice: list[Difference] = []
-    for row in rows:
-        name = key(row)
-        if name in known:
-            twice.append(Difference(what=f"{name} stands twice in the {side.value}'s book", size=max(row.amount, 1)))
-        known[name] = row
-    return known, twice
+def _in_order(rows: Iterable[tuple[str, Entry]]) -> list[reconciliation.Entry]:
+    found = [reconciliation.Entry(id=id_, kind=row.kind, amount=row.amount, player=row.player) for id_, row in rows]
+    return sorted(found, key=attrgetter("id"))
 
 
-def _compare(name: str, *rows: Entry | None) -> list[Difference]:
-    """One transaction in the three books, in the order of `Side`."""
-    found = {side: row for side, row in zip(Side, rows, strict=True) if row is not None}
-    contents = {(row.kind, row.player, row.amount) for row in found.values()}
-    if len(found) == len(Side) and len(contents) == 1:
-        return []
-    amounts = [found[side].amount if side in found else 0 for side in Side]
-    size = max(max(amounts) - min(amounts), 1)
-    told = ", ".join(f"{side.value} {_told(found.get(side))}" for side in Side)
-    return [Difference(what=f"{name}: {told}", size=size)]
+def _differences(case: reconciliation.Case) -> list[Difference]:
+    """What stands twice in a book, and what is not the same in all three."""
+    found = [
+        Difference(what=f"{case.id} stands twice in the {side.value}'s book", size=max(again.amount, 1))
+        for side, entries in case.entries.items()
+        for again in entries[1:]
+    ]
+    if set(case.kinds) <= {reconciliation.CaseKind.DUPLICATE}:
+        return found
+    first = {side: entries[0] for side, entries in case.entries.items()}
+    amounts = [first[side].amount if side in first else 0 for side in Side]
+    told = ", ".join(f"{side.value} {_told(first.get(side))}" for side in Side)
+    return [*found, Difference(what=f"{case.id}: {told}", size=max(max(amounts) - min(amounts), 1))]
 
 
-def _told(row: Entry | None) -> str:
+def _told(row: reconciliation.Entry | None) -> str:
     return "nothing" if row is None else f"{row.kind} {row.amount}"
 
 

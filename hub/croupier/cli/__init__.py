@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "certify": ("croupier.cli.certify:certify", "Prove that an adapter or a wallet is correct."),
     "serve": ("croupier.cli.serve:serve", "Run a hub."),
     "migrate": ("croupier.cli.migrate:migrate", "Bring the ledger's schema up to date."),
+    "reconcile": ("croupier.cli.reconcile:reconcile", "Compare the record with logs of an operator and of providers."),
     "check-settings": ("croupier.cli.settings:check", "Check a settings file."),
 }
 """Command to where it is (`module:name`) and what it does in one line."""

@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, get_type_hints
 
 import attrs
@@ -53,7 +54,7 @@ def documents(description: ApiDescription, table: RouteTable) -> Mapping[str, Ht
 def shown(document: Mapping[str, Any], prefix: str) -> Mapping[str, HttpResponse]:
     """An OpenAPI document and the page made of it, by path below a prefix."""
     raw = msgspec.json.format(msgspec.json.encode(document), indent=1)
-    page, style = docs_page(document)
+    page, style = _page(raw)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -64,6 +65,12 @@ def shown(document: Mapping[str, Any], prefix: str) -> Mapping[str, HttpResponse
         f"{prefix}/openapi.json": HttpResponse(200, Headers((("Content-Type", "application/json"), *common)), raw),
         f"{prefix}/docs": HttpResponse(200, html, page.encode()),
     }
+
+
+@lru_cache(maxsize=16)
+def _page(raw: bytes) -> tuple[str, str]:
+    """The page of a document, made once: a process may have several apps of one table."""
+    return docs_page(msgspec.json.decode(raw))
 
 
 def openapi(description: ApiDescription, table: RouteTable) -> dict[str, Any]:
