@@ -100,11 +100,13 @@ def _behind(close: Callable[[Stage], Awaitable[None]], *, needs_session: bool) -
         played, cancelled = stage.new_round(), stage.new_round()
         stood, taken_back = bet(seat, played, stage.new_id(), 100), bet(seat, cancelled, stage.new_id(), 40)
         first = await stage.done(stood, "a bet while the door is open")
+        # Read now: a proof may hold for a minute only.
+        operation = stage.parsed(first.request).items[0].operation
         await stage.done(taken_back, "a bet while the door is open")
         await close(stage)
         told = await stage.tell(bet(seat, stage.new_round(), stage.new_id(), 70))
         stage.note(told, "a bet behind the closed door")
-        if stage.policies.of(stage.parsed(first.request).items[0].operation).session_for_bet or not needs_session:
+        if stage.policies.of(operation).session_for_bet or not needs_session:
             told.expect(Verdict.REFUSED, why="a new bet behind a closed door")
             stage.expect_change(-140, told, "a refused bet takes nothing")
         held = stage.change()
