@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from croupier.cli import croupier
-from croupier.registry.certificates import package_place, read_certificate
+from croupier.registry.certificates import TIERS, package_place, read_certificate
 from croupier_conformance.certification import pages, run
 from croupier_conformance.certification.rule import Layer, RuleBook, RuleBrokenError, Tier
 
@@ -94,6 +95,14 @@ def test_one_rule_or_one_layer_can_be_checked_alone(book: RuleBook[Any]) -> None
 def test_a_wrong_call_leaves_with_2(book: RuleBook[Any], args: tuple[str, ...], told: str) -> None:
     code, text = call("certify", "adapter", "softswiss", *args)
     assert (code, told in text) == (2, True)
+
+
+def test_every_layer_and_tier_can_be_named() -> None:
+    from croupier.cli.certify_adapter import adapter
+
+    choices = {param.name: set(param.type.choices) for param in adapter.params if isinstance(param.type, click.Choice)}
+    assert choices["layers"] == {layer.value for layer in Layer} - {"wallet"}
+    assert choices["minimum"] == {tier.word for tier in Tier} - {"none"} == set(TIERS)
 
 
 def test_reports_are_written_where_they_are_asked_for(book: RuleBook[Any], tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from textwrap import dedent
 
 import pytest
 
+from croupier.registry.certificates import content_hash
+
 ROOT = Path(__file__).resolve().parents[2]
 SITE = sysconfig.get_path("purelib")
 PROJECTS = [
@@ -96,6 +98,16 @@ def test_the_wheels_hold_all_that_is_listed(installed: Path, tmp_path: Path) -> 
     assert {(item["name"], item["state"]) for item in found["plugins"]} == {
         (project.name, "loaded") for project in PROJECTS if project.parent.name == "plugins"
     }
+
+
+def test_a_checkout_and_the_wheel_that_is_built_from_it_have_the_same_content(installed: Path) -> None:
+    for project in (project for project in PROJECTS if project.parent.name == "adapters"):
+        package = f"croupier_{project.name}"
+        assert content_hash(project / package) == content_hash(installed / package)
+
+
+def test_the_wheel_of_the_kit_brings_the_page_of_its_report(installed: Path) -> None:
+    assert (installed / "croupier_conformance/certification/report_page.html.jinja").is_file()
 
 
 def test_an_adapter_from_elsewhere_is_found_without_touching_the_hub(

@@ -1,4 +1,4 @@
-"""Finds adapters and plugins by their entry points, isolates a broken one, and reports what is there.
+"""Finds adapters and plugins by their entry points, isolates a broken one, holds certificates against it, and reports.
 
 `Registry` is the entrance. `structure` reads stored configuration into attrs classes; other rooms use it, too.
 """
