@@ -61,8 +61,8 @@ def readme(subject: AdapterSubject) -> str:
     for file in beside:
         if file.is_file():
             return file.read_text(encoding="utf-8")
-    for name in metadata.packages_distributions().get(subject.package, []):
-        told = metadata.metadata(name).json.get("description", "")
+    for entry in metadata.entry_points(group="croupier.adapters", name=subject.spec.slug):
+        told = entry.dist.metadata.json.get("description", "") if entry.dist else ""
         if isinstance(told, str) and told.strip():
             return told
     return ""

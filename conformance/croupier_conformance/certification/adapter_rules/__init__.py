@@ -15,6 +15,7 @@ from croupier_conformance.certification.adapter_rules import (
     speed,
     static_package,
     static_source,
+    transcripts,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "speed",
     "static_package",
     "static_source",
+    "transcripts",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final, assert_never
+from typing import Final
 
 from attrs import evolve, frozen
 from hypothesis import strategies as st
@@ -14,35 +14,21 @@ from croupier.contract import (
     Adapter,
     Applied,
     AppliedEffect,
-    Authenticate,
-    AuthenticateResult,
     Balance,
-    BalanceQuery,
-    BalanceResult,
     Call,
     CloseRound,
-    CloseRoundResult,
     CroupierError,
     Currencies,
     Declined,
     DeclineReason,
     HttpRequest,
     HttpResponse,
-    Money,
-    MovementResult,
     Notice,
-    NoticeResult,
     Outcome,
     Peer,
     PeerAnswer,
-    Ping,
     Play,
-    PlayerFacts,
-    PlayerLookup,
-    PlayResult,
     ProviderRefusedError,
-    Query,
-    QueryResult,
     RateLimitedError,
     Result,
     RetryClass,
@@ -56,11 +42,10 @@ from croupier.contract import (
 )
 from croupier_conformance.certification.bench import AdapterBench, shown
 from croupier_conformance.certification.drawing import for_every
+from croupier_conformance.certification.results import NONCE, TRANSACTION, balance, result_of, results_of
 from croupier_conformance.certification.rule import ADAPTER_RULES, Layer, RuleBrokenError, Tier
-from croupier_conformance.certification.sayings import ALIAS, CURRENCY, TOKEN, Said, all_heard
+from croupier_conformance.certification.sayings import Said, all_heard
 
-TRANSACTION: Final = "hub-transaction-77"
-NONCE: Final = "nonce-1"
 _CURRENCIES: Final = Currencies()
 _SCALES: Final = ("JPY", "EUR", "KWD", "MBTC", "USDT", "BTC")
 
@@ -86,55 +71,6 @@ class Rendered:
         sent = f"{self.said.saying.name}: {shown(self.said.request)}\n\nresults: {list(self.results)}"
         came_back = f"{shown(self.response)}\n\nread as {self.answer.verdict.value}, code {self.answer.code}"
         return RuleBrokenError(message, sent=sent, came_back=came_back, hint=hint)
-
-
-def balance(minor: int = 12_345, code: str = CURRENCY) -> Balance:
-    """A balance as the operator told it."""
-    return Balance(Money(minor, _CURRENCIES.get(code)))
-
-
-def result_of(call: Call, outcome: Outcome, told: Balance | None, *, at: int = 0, code: str = CURRENCY) -> Result:
-    """What comes of a call.
-
-    Args:
-        call: The call.
-        outcome: Its outcome; of a play with several movements that of the one at place `at`, and so of the play.
-        told: The balance.
-        at: Which movement has the outcome; those before it are applied, those after it share it.
-        code: The currency of a player's facts.
-    """
-    match call:
-        case Authenticate() | PlayerLookup():
-            applied = isinstance(outcome, Applied)
-            facts = PlayerFacts(alias=ALIAS, currency=code, country="DE", language="en", session=TOKEN)
-            return AuthenticateResult(
-                outcome=outcome, player=facts if applied else None, balance=told if applied else None
-            )
-        case BalanceQuery():
-            return BalanceResult(outcome=outcome, balance=told)
-        case Play(movements=movements):
-            results = [
-                MovementResult(reference=one.reference, outcome=outcome if place >= at else _applied(place))
-                for place, one in enumerate(movements)
-            ]
-            return PlayResult(outcome=outcome, movements=tuple(results), balance=told)
-        case CloseRound():
-            return CloseRoundResult(outcome=outcome, balance=told)
-        case Notice() | Ping():
-            return NoticeResult(outcome=outcome)
-        case Query():
-            return QueryResult(outcome=outcome, balance=told)
-        case _:
-            assert_never(call)
-
-
-def results_of(said: Said, outcome: Outcome, told: Balance | None, **how: int) -> tuple[Result, ...]:
-    """The results of all calls of a request, each with the same outcome."""
-    return tuple([result_of(call, outcome, told, at=how.get("at", 0)) for call in said.calls.items])
-
-
-def _applied(place: int) -> Applied:
-    return Applied(transaction=f"{TRANSACTION}-{place}")
 
 
 def _rendered(bench: AdapterBench, adapter: Adapter, peer: Peer, said: Said, results: Sequence[Result]) -> Rendered:

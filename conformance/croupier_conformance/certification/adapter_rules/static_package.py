@@ -62,8 +62,8 @@ def the_specification_is_whole(bench: AdapterBench) -> None:
     """The specification is what the hub and its operators know of an adapter before the first request.
 
     The rule checks the slug, the `ADAPTER_API` (this one or the one before), that a proof has a secret to prove by,
-    that each secret says what it is and who gives it, that the documents are named, that aliases have room enough for all
-    players, and that every capability that is left out of what the documents offer has a reason of some words.
+    that each secret says what it is and who gives it, that the documents are named, that aliases have room enough for
+    all players, and that every capability that is left out of what the documents offer has a reason of some words.
     """
     spec = bench.subject.spec
     room = len(set(spec.aliases.alphabet)) ** max(spec.aliases.length - len(spec.aliases.prefix), 0)

@@ -120,8 +120,8 @@ def there_is_no_float(bench: AdapterBench) -> None:
     """0.1 + 0.2 is not 0.3, and an amount that went through a float is no longer what the provider sent.
 
     The rule looks for literals with a point, for `float`, for `/` and `round` (of decimals, too: they round by a
-    context that anybody may set), and for methods that return floats. `WireAmount` and `Balance` do what adapters need of
-    arithmetic; a peer that scales amounts does it by `scaleb` in a context of its own.
+    context that anybody may set), and for methods that return floats. `WireAmount` and `Balance` do what adapters need
+    of arithmetic; a peer that scales amounts does it by `scaleb` in a context of its own.
     """
     for module in modules(bench.subject):
         for node in ast.walk(module.tree):
@@ -143,8 +143,8 @@ def everything_is_typed(bench: AdapterBench) -> None:
     """The contract is types: what checks them finds a forgotten outcome before a player does.
 
     The rule looks at every function of the package, inner ones too; `self`, `cls` and lambdas need no annotation.
-    Whether the annotations hold is for a type checker: run mypy in strict mode. It is usually broken by a missing `-> None`, or
-    by a package without `py.typed`.
+    Whether the annotations hold is for a type checker: run mypy in strict mode. It is usually broken by a missing
+    `-> None`, or by a package without `py.typed`.
     """
     if not has_file(bench.subject, "py.typed"):
         raise RuleBrokenError("the package has no py.typed", sent=bench.subject.package, came_back="no such file")
