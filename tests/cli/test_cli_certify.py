@@ -248,6 +248,16 @@ def test_what_proves_no_tier_makes_no_certificate(book: RuleBook[Any], tmp_path:
     assert not (tmp_path / "softswiss.certificate.json").exists()
 
 
+def test_a_report_is_not_written_into_the_package_that_is_certified(book: RuleBook[Any], tmp_path: Path) -> None:
+    call("certify", "keygen", str(tmp_path / "signer"))
+    place = package_place("croupier_softswiss")
+    assert place is not None
+    for option in ("--out", "--html"):
+        args = ("--sign", str(tmp_path / "signer.key"), option, str(place / "report"))
+        code, text = call("certify", "adapter", "softswiss", *args)
+        assert (code, "is in the package that is certified" in " ".join(text.split())) == (2, True)
+
+
 def test_files_that_change_during_the_run_make_no_certificate(
     book: RuleBook[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

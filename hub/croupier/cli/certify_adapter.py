@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -59,13 +59,16 @@ def adapter(
     was called wrongly; with 3 if the adapter, its certification file or the kit cannot be used.
 
     With --sign a certificate is written, SLUG.certificate.json, into the folder of --out or else the current one. Only
-    a run of all rules with at least 100 examples makes one.
+    a run of all rules with at least 100 examples makes one. It counts where it lies in the package itself, or in the
+    folder of certificates that a hub's settings name.
     """
     known = {rule.slug for kind, rule in all_rules() if kind == "adapter"}
     if unknown := sorted(set(chosen) - known):
         raise click.BadParameter(f"there is no rule {unknown[0]}: see `croupier certify rules`", param_hint="--rule")
     if (chosen or layers) and (sign or minimum):
         raise click.UsageError("a part of the rules proves no tier: --sign and --minimum need all of them")
+    if sign:
+        _keep_out(slug, [file for file in (html, junit, json_file, out) if file is not None])
     whether = partial(_is_asked, chosen, layers)
     try:
         report = _certify(slug, examples, seed, whether, _signer(sign, out or Path()))
@@ -76,6 +79,16 @@ def adapter(
     wrong = certification.tier.word not in _TIERS[_TIERS.index(minimum) :] if minimum else bool(certification.broken)
     if wrong:
         click.get_current_context().exit(1)
+
+
+def _keep_out(slug: str, written: Sequence[Path]) -> None:
+    """A report in the package would be a change of what was certified."""
+    from croupier_conformance.certification.subject import load_adapter
+
+    folder = Path(str(load_adapter(slug).folder)).resolve()
+    for place in written:
+        if place.resolve().is_relative_to(folder):
+            raise click.UsageError(f"{place} is in the package that is certified: write reports elsewhere")
 
 
 def _is_asked(chosen: tuple[str, ...], layers: tuple[str, ...], rule: AdapterRule) -> bool:
