@@ -42,6 +42,9 @@ from croupier_conformance.certification.rule import WALLET_RULES, Layer, RuleBro
 
 HIDDEN: Final = "(hidden)"
 
+LARGE: Final = 100
+"""A bet or win of more, in minor units, is rolled back when its rule is broken: the others need the money as it was."""
+
 
 @frozen
 class Heard:
@@ -69,6 +72,7 @@ class Story:
         self.subject = bench.subject
         self._slug = slug
         self._sent = self._came_back = ""
+        self._large: list[WalletMove] = []
         credentials = self.subject.credentials.values.values()
         hidden = {text for values in credentials for text in values}
         hidden |= {text for one in self.subject.players for text in (one.session, one.ended_session) if text}
@@ -139,7 +143,10 @@ class Story:
             target=target,
             undoes=undoes,
         )
-        return WalletMove(player=who, context=self.context(), movement=movement)
+        move = WalletMove(player=who, context=self.context(), movement=movement)
+        if minor > LARGE and undoes is None:
+            self._large.append(move)
+        return move
 
     def context(self) -> PlayContext:
         """Where the movements of this rule belong: one round."""
@@ -265,6 +272,11 @@ class Story:
         if self.subject.settle_seconds:
             time.sleep(self.subject.settle_seconds)
 
+    def give_back(self) -> None:
+        """Roll back what was large; whatever the wallet answers."""
+        for move in reversed(self._large):
+            self.ask(self.undo(move), "the rule is broken: what was large is rolled back")
+
     def _clean(self, message: HttpRequest | HttpResponse) -> str:
         text = shown(message)
         for secret in self._hidden:
@@ -304,7 +316,12 @@ def wallet_rule(
     def register(check: Callable[[Story], None]) -> Callable[[WalletBench], None]:
         @wraps(check)
         def run(bench: WalletBench) -> None:
-            check(Story(bench, slug))
+            story = Story(bench, slug)
+            try:
+                check(story)
+            except RuleBrokenError:
+                story.give_back()
+                raise
 
         decorate = WALLET_RULES.rule(slug, layer=Layer.WALLET, tier=tier, title=title, expects=expects, needs=sets)
         return decorate(run)
