@@ -15,7 +15,7 @@ from attrs import evolve
 from defusedxml.ElementTree import fromstring
 from rich.console import Console
 
-from croupier_conformance.certification.report import Report, explain, page_of
+from croupier_conformance.certification.report import WORDS, Report, explain, page_of
 from croupier_conformance.certification.report_html import html
 from croupier_conformance.certification.report_json import as_json
 from croupier_conformance.certification.report_junit import junit
@@ -104,6 +104,10 @@ def test_what_keeps_it_from_the_next_tier_is_told() -> None:
 
 def test_without_a_tier_there_is_no_claim() -> None:
     assert evolve(report(), certification=evolve(report().certification, tier=Tier.NONE)).claim == "No tier is proved."
+
+
+def test_every_outcome_has_a_word_and_is_counted() -> None:
+    assert set(WORDS) == set(Outcome) == set(report().counts)
 
 
 # --- a failure
