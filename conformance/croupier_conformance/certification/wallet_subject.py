@@ -13,9 +13,6 @@ from croupier.contract import Credentials, Currency, Dialect, HttpRequest, HttpR
 NEEDED: Final = (1_000, 100)
 """What the first and the second test player must hold, in minor units. Most of it is given back."""
 
-HANG_UPS: Final = (0.0001, 0.002, 0.01)
-"""So many seconds a call is waited for that is given up on purpose."""
-
 
 @frozen(kw_only=True)
 class TestPlayer:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from statistics import median
+from typing import Final
+
 from croupier.contract import WalletCapability, WalletMove
 from croupier_conformance.certification.rule import Tier
 from croupier_conformance.certification.wallet_story import Story, wallet_rule
-from croupier_conformance.certification.wallet_subject import HANG_UPS
+
+HANG_UPS: Final = (0.0001, 0.005)
+"""So many seconds a call is waited for that is given up on purpose; and nearly as long as the wallet needs."""
 
 
 @wallet_rule(
@@ -21,7 +26,7 @@ def given_up_call_moves_once(story: Story) -> None:
     The same is done with a win. It is usually broken by a repeat that is recognised from a cache of answers, which is
     written when the answer is: the lost one never was. Recognise it by the movement's row.
     """
-    for number, seconds in enumerate(HANG_UPS):
+    for number, seconds in enumerate(_hang_ups(story)):
         before = story.balance()
         for move, left in ((story.bet(f"bet {number}", 7), before - 7), (story.win(f"win {number}", 7), before)):
             word = move.movement.operation.value
@@ -47,7 +52,7 @@ def given_up_bet_is_taken_back(story: Story) -> None:
     arrive. It is usually broken by work that goes on after the client left and does not look at what happened
     meanwhile.
     """
-    for number, seconds in enumerate(HANG_UPS):
+    for number, seconds in enumerate(_hang_ups(story)):
         before, bet = story.balance(), story.bet(f"bet {number}", 7)
         _give_up(story, bet, seconds)
         story.applied(story.undo(bet), "the rollback of a bet whose answer was lost")
@@ -55,6 +60,12 @@ def given_up_bet_is_taken_back(story: Story) -> None:
         if WalletCapability.TOMBSTONES not in story.subject.capabilities:
             story.applied(story.undo(bet, "a later rollback"), "a later rollback")
         story.must_hold(before, "the rollback of a bet whose answer was lost")
+
+
+def _hang_ups(story: Story) -> tuple[float, ...]:
+    """Before the wallet can have done it, early, and just before its answer is here."""
+    story.balance()
+    return (*HANG_UPS, median(story.bench.seconds) * 0.9)
 
 
 def _give_up(story: Story, move: WalletMove, seconds: float) -> None:
