@@ -6,8 +6,10 @@ The templates are in `templates/adapter`: `package` and `tests` are of every sty
 
 from __future__ import annotations
 
+import importlib
 import keyword
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from enum import Enum, unique
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -97,7 +99,9 @@ _WIRES: Final[Mapping[Style, _Wire]] = {
     ),
 }
 
-TODO: Final[Mapping[str, str]] = {}
+TODO: Final[Mapping[str, str]] = {
+    "published-vectors-stand": "take a message from the provider's own documents into transcripts, published = true",
+}
 """Rules that no template can prove, because they ask for the provider's own material; each with what is missing."""
 
 
@@ -126,7 +130,7 @@ def write_adapter(slug: str, *, style: Style, name: str, out: Path) -> tuple[Pat
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
         written.append(file)
-    return tuple(written)
+    return (*written, *_recorded(slug, out))
 
 
 def check_slug(slug: str) -> None:
@@ -186,6 +190,27 @@ def _files(slug: str, style: Style, name: str) -> list[tuple[str, str]]:
         for path in sorted(templates)
         if (where := _place(path, slug, style)) is not None
     ]
+
+
+def _recorded(slug: str, out: Path) -> Sequence[Path]:
+    """Write what the new adapter and its peer say to each other, as its first transcripts."""
+    from croupier_conformance.certification.record import write
+    from croupier_conformance.certification.subject import read_subject
+
+    package = f"croupier_{slug}"
+    folder = str(out.resolve())
+    sys.path.insert(0, folder)
+    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        importlib.invalidate_caches()
+        spec = importlib.import_module(f"{package}.adapter").SPEC
+        subject = read_subject(spec, version="0", package=package, folder=out / package)
+        return write(subject, out / package / "transcripts")
+    finally:
+        sys.dont_write_bytecode = bytecode
+        sys.path.remove(folder)
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            del sys.modules[name]
 
 
 def _templates(folder: Traversable, before: str = "") -> list[tuple[str, Traversable]]:

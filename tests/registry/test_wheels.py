@@ -155,6 +155,14 @@ def test_an_adapter_from_elsewhere_is_found_without_touching_the_hub(
     assert digest(installed) == before
 
 
+def test_a_new_adapter_is_written_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    out, origin = croupier("new-adapter", "acme", "--style", "xml", path=[installed], cwd=tmp_path)
+    assert origin.is_relative_to(installed)
+    written = {line for line in out.splitlines() if line.startswith("croupier-acme/")}
+    assert written == {file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*") if file.is_file()}
+    assert "croupier-acme/croupier_acme/wire.py" in written
+
+
 def test_a_broken_adapter_from_elsewhere_leaves_the_rest_usable(installed: Path, tmp_path: Path) -> None:
     info = tmp_path / "elsewhere/croupier_broken-0.9.dist-info"
     info.mkdir(parents=True)

@@ -25,6 +25,7 @@ from croupier.contract import (
     CroupierError,
     Declined,
     DeclineReason,
+    Headers,
     HttpRequest,
     Outcome,
     Result,
@@ -32,6 +33,7 @@ from croupier.contract import (
     Unknown,
     UnknownCause,
 )
+from croupier_conformance.certification.adapter_rules.proof import understood
 from croupier_conformance.certification.asks import asks
 from croupier_conformance.certification.bench import AdapterBench
 from croupier_conformance.certification.play_back import Player, Resulting
@@ -60,8 +62,7 @@ def recorded(subject: AdapterSubject) -> Iterator[Transcript]:
         poor = _all(Declined(reason=DeclineReason.INSUFFICIENT_FUNDS))
         yield _inbound(subject, saying, "refused", request, poor)
         yield _inbound(subject, saying, "unknown", request, _all(Unknown(cause=UnknownCause.NO_ANSWER)))
-        torn = evolve(request, body=request.body + b" ")
-        yield _inbound(subject, saying, "unproven", torn, poor)
+        yield _inbound(subject, saying, "unproven", _unproven(bench, request), poor)
     for ask in asks(bench):
         empty = _empty(f"{ask.name}".replace(" ", "-"), ask.name, Direction.OUTBOUND)
         player = Player.of(subject, empty)
@@ -126,6 +127,14 @@ def _inbound(
 
 def _empty(name: str, title: str, direction: Direction) -> Transcript:
     return Transcript(name=name, title=title, source=RECORDED, direction=direction, story={})
+
+
+def _unproven(bench: AdapterBench, request: HttpRequest) -> HttpRequest:
+    """The request with a wrong proof: another body, or no header fields where a key is sent as it is."""
+    torn = evolve(request, body=request.body + b" ")
+    if understood(bench, bench.adapter(), torn) is None:
+        return torn
+    return evolve(request, headers=Headers())
 
 
 def _all(outcome: Outcome) -> Resulting:

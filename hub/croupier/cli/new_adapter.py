@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from croupier.cli.certify import no_kit
 from croupier.contract import SettingsError
 
 STYLES = ("json-hmac", "form-hash", "xml", "actions")
@@ -42,6 +43,8 @@ def new_adapter(*, slug: str, style: str, out: Path | None, name: str | None) ->
         files = write_adapter(slug, style=Style(style), name=title, out=folder)
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise no_kit(error) from None
     for file in files:
         click.echo(file)
     click.echo(
