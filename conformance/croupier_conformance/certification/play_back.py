@@ -96,6 +96,8 @@ class Player:
             answer = self.adapter.render_error(request, error)
             return told | {"understood": understood | {"error": error.code}, "answer": response_table(answer)}
         results = tuple(resulting(calls))
+        if len(results) != len(calls.items):
+            return told | {"understood": understood | calls_table(calls)}  # another story than the file's
         answer = self.adapter.render(calls, results, self.credentials, now, NONCE)
         return told | {
             "understood": understood | calls_table(calls),

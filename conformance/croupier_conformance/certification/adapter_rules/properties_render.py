@@ -275,7 +275,7 @@ def a_shown_balance_is_never_more_than_there_is(bench: AdapterBench) -> None:
     """
     adapter, peer = bench.adapter(), bench.peer()
     by_code = {code: _with_balance(all_heard(bench, code)) for code in _SCALES}
-    amounts = st.one_of(st.integers(0, 10_000), st.integers(0, 10**15), st.sampled_from([0, 1, 99, 100, 999, 99_999]))
+    amounts = st.one_of(st.integers(0, 10_000), st.integers(0, 10**15))
 
     def check(case: tuple[str, int]) -> None:
         code, minor = case
@@ -289,6 +289,9 @@ def a_shown_balance_is_never_more_than_there_is(bench: AdapterBench) -> None:
             if shown_balance is not None and not Decimal(0) <= has - shown_balance < step:
                 raise rendered.broken(f"the player has {has} {code}, and the answer shows {shown_balance}")
 
+    for code in _SCALES:
+        for minor in (0, 1, 9, 99, 100, 999, 99_999):
+            check((code, minor))
     for_every(bench, st.tuples(st.sampled_from(_SCALES), amounts), check)
 
 
@@ -325,11 +328,11 @@ def every_error_has_an_answer(bench: AdapterBench) -> None:
     error of the group `RetryLaterError` says nothing definite: read as a refusal it would end a bet that is repeated
     with success. It is usually broken by a table with only the errors that the author met.
     """
-    adapter, peer = bench.adapter(), bench.peer()
+    adapter, other, peer = bench.adapter(), bench.adapter(), bench.peer()
     for said in all_heard(bench):
         for error in errors():
             rendered = _error_rendered(adapter, peer, said, error)
-            again = _error_rendered(bench.adapter(), peer, said, error)
+            again = _error_rendered(other, peer, said, error)
             name = type(error).__name__
             if rendered.response != again.response:
                 raise rendered.broken(f"{name} has two answers: {shown(again.response)}")
