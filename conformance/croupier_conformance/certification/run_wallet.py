@@ -48,7 +48,8 @@ PLATINUM_NEEDS: Final = (
 )
 
 PROTOCOL_MAY_LACK: Final = frozenset(
-    "old-message-is-refused message-for-another-path-is-refused tampered-body-is-refused".split()
+    "old-message-is-refused message-for-another-path-is-refused tampered-body-is-refused take-all-takes-everything "
+    "required-funds-are-held".split()
 )
 """Rules about what a wire protocol need not have; every other one that could not be checked is not proved."""
 

@@ -99,6 +99,12 @@ class Story:
         """A bet; its id follows from its name."""
         return self._move(WalletOperation.BET, self.id(name), minor, player, kind=kind)
 
+    def bet_of_everything(self, name: str, least: int) -> WalletMove:
+        """A bet that takes all that the player has, and so much at least."""
+        move = self.bet(name, least)
+        self._large.append(move)
+        return evolve(move, movement=evolve(move.movement, operator_decides=True))
+
     def win(self, name: str, minor: int, *, bet: WalletMove | None = None) -> WalletMove:
         """A win, of a bet if there is one."""
         player = bet.player if bet is not None else None

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 
 from croupier.contract import (
     MAX_MINOR,
+    AuthenticationError,
     Balance,
     Credentials,
     Currency,
     DeclineReason,
     Effect,
     Funding,
+    Headers,
     HttpResponse,
     MalformedRequestError,
     Money,
@@ -491,3 +493,21 @@ def test_an_answer_with_one_field_replaced_is_unknown_or_still_tells_the_truth(d
 def test_a_truncated_answer_tells_nothing(cut: int, name: str) -> None:
     whole = json.dumps(ACCEPTED[name]).encode()
     assert isinstance(reply(CALLS[name], whole[: cut % len(whole)]), WalletUnknown)
+
+
+def test_a_request_whose_body_was_changed_can_be_signed_anew() -> None:
+    request = DIALECT.request(BET, KEYS, NOW)
+    changed = evolve(request, body=request.body.replace(b"150", b"-15"))
+    with pytest.raises(AuthenticationError):
+        verify(changed.headers, changed.body, (NEW,), NOW)
+    later = NOW + timedelta(seconds=5)
+    again = DIALECT.signed_anew(changed, KEYS, later)
+    assert verify(again.headers, changed.body, (OLD,), later) == BET_ID
+    assert (again.url, again.body, again.effect) == (request.url, changed.body, request.effect)
+    assert [name for name, _ in again.headers] == [name for name, _ in request.headers]
+
+
+def test_what_has_no_message_id_is_not_signed_anew() -> None:
+    request = evolve(DIALECT.request(BET, KEYS, NOW), headers=Headers())
+    with pytest.raises(MalformedRequestError):
+        DIALECT.signed_anew(request, KEYS, NOW)

@@ -241,14 +241,22 @@ class SoundWallet:
         amount = int(change["amount"])
         if change["kind"] != "adjustment":
             self.check_session(play)
-            self.check_funds(play, amount)
-        return amount
+            self.check_funds(play, self.needed(change))
+        return self.balances[play["player"]] if self.is_of_everything(change) else amount
+
+    def needed(self, change: Json) -> int:
+        return max(int(change["amount"]), change["funds_required"] or 0)
+
+    def is_of_everything(self, change: Json) -> bool:
+        return bool(change["take_all"])
 
     def check_funds(self, play: Json, amount: int) -> None:
         if self.balances[play["player"]] < amount:
             raise Refused("insufficient_funds")
 
     def prize(self, play: Json, change: Json) -> int:
+        if change["funds_required"] is not None:
+            self.check_funds(play, change["funds_required"])
         return int(change["amount"])
 
     def undo(self, play: Json, change: Json) -> tuple[int, bool]:
@@ -306,11 +314,12 @@ class SoundWallet:
         return {"cash": max(self.balances[body["player"]], 0), "currency": body["currency"]}
 
     def result(self, row: Row, change: Json, *, repeated: bool) -> Json:
-        return {
+        told = {
             "transaction": change["transaction"],
             "operator_transaction": f"op-{row.number}",
             "nothing_moved": row.nothing_moved,
         }
+        return {**told, "amount": abs(row.moved)} if change["take_all"] else told
 
     def refusal(self, body: Json, refusal: Refused) -> Json:
         echo = next(name for name in ("batch", "transaction", "player") if name in body)

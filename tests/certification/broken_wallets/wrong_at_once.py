@@ -73,12 +73,12 @@ class LooksAtTheBalanceBeforeItLocks(SoundWallet):
     def move(self, play: Json, change: Json) -> Json:
         if change["operation"] == "bet" and play is change and change["kind"] == "bet" and not self.find(play, change):
             self.account(play)
-            super().check_funds(play, change["amount"])
+            super().check_funds(play, self.needed(change))
             pause()
         return super().move(play, change)
 
     def check_funds(self, play: Json, amount: int) -> None:
-        if "transaction" not in play:
+        if play["operation"] != "bet":
             super().check_funds(play, amount)
 
 
@@ -162,12 +162,23 @@ class FallsOverHalfACharacter(SoundWallet):
 
 class PaysNoSingleUnits(SoundWallet):
     def prize(self, play: Json, change: Json) -> int:
-        return 0 if change["amount"] == 1 else super().prize(play, change)
+        prize = super().prize(play, change)
+        return 0 if prize == 1 else prize
+
+
+class TakesTheLeast(SoundWallet):
+    def is_of_everything(self, change: Json) -> bool:
+        return False
+
+
+class LooksAtTheAmountAlone(SoundWallet):
+    def needed(self, change: Json) -> int:
+        return int(change["amount"])
 
 
 class CountsInFloats(SoundWallet):
     def prize(self, play: Json, change: Json) -> int:
-        return int(float(change["amount"]))
+        return int(float(super().prize(play, change)))
 
 
 class OverflowsAt64Bits(SoundWallet):
@@ -192,6 +203,8 @@ BROKEN = {
     "huge-body-does-no-harm": (FallsOverSize, {"huge-body-does-no-harm"}),
     "strange-text-does-no-harm": (FallsOverHalfACharacter, {"strange-text-does-no-harm"}),
     "smallest-units-add-up": (PaysNoSingleUnits, {"smallest-units-add-up", "hot-player-loses-nothing"}),
+    "take-all-takes-everything": (TakesTheLeast, {"take-all-takes-everything"}),
+    "required-funds-are-held": (LooksAtTheAmountAlone, {"required-funds-are-held"}),
     "large-amounts-are-exact": (CountsInFloats, {"large-amounts-are-exact"}),
     "largest-bet-is-refused": (OverflowsAt64Bits, {"largest-bet-is-refused"}),
 }

@@ -175,7 +175,12 @@ BROKEN = {
     "own-ids-differ": (HasOneIdForAll, {"own-ids-differ", "batch-is-done-in-order"}),
     "insufficient-funds-are-refused": (
         LendsOneCent,
-        {"insufficient-funds-are-refused", "status-of-an-unknown-movement"},
+        {
+            "insufficient-funds-are-refused",
+            "status-of-an-unknown-movement",
+            "take-all-takes-everything",
+            "required-funds-are-held",
+        },
     ),
     "unknown-player-is-refused": (OpensAccountsForAll, {"unknown-player-is-refused"}),
     "foreign-currency-is-refused": (LooksAtNoCurrency, {"foreign-currency-is-refused"}),

@@ -3,6 +3,7 @@
 from croupier_conformance.certification.wallet_rules import (
     at_once,
     batches,
+    conditions,
     declared,
     garbage,
     lost_answers,
@@ -16,6 +17,7 @@ from croupier_conformance.certification.wallet_rules import (
 __all__ = [
     "at_once",
     "batches",
+    "conditions",
     "declared",
     "garbage",
     "lost_answers",
