@@ -64,7 +64,7 @@ class Said:
 
 Step = Wrote | Cut | Synced | Deleted | Said
 
-_OPEN = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_int, POINTER(c_int))
+_OPEN = CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_int, POINTER(c_int))
 _DELETE = CFUNCTYPE(c_int, c_void_p, c_char_p, c_int)
 _WRITE = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_int64)
 _TRUNCATE = CFUNCTYPE(c_int, c_void_p, c_int64)
@@ -148,10 +148,11 @@ class Recorder:
         return cast(hooked, c_void_p).value
 
     def _opening(self, original: Any) -> Any:
-        def opened(vfs: int, name: bytes | None, file: int, flags: int, out: Any) -> int:
+        def opened(vfs: int, name: int | None, file: int, flags: int, out: Any) -> int:
+            # The name is handed on as it came: SQLite keeps the place, and reads on behind its end.
             result: int = original(vfs, name, file, flags, out)
             if result == _OK and name:
-                self._paths[file] = name.decode()
+                self._paths[file] = ctypes.string_at(name).decode()
                 held = cast(file, POINTER(_File)).contents
                 held.pMethods = ctypes.pointer(self._recording(held.pMethods))
             return result
