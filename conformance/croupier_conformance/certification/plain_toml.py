@@ -55,7 +55,7 @@ def _is_short(value: Any) -> bool:
 
 
 def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else json.dumps(name)
+    return name if _BARE.fullmatch(name) else _escaped(name)
 
 
 def _value(value: Any) -> str:
@@ -86,8 +86,13 @@ def _list(items: Sequence[Any]) -> str:
 def _text(text: str) -> str:
     if text.isprintable():
         plain = '"' not in text and "\\" not in text
-        return f'"{text}"' if plain else (f"'{text}'" if "'" not in text else json.dumps(text))
+        return f'"{text}"' if plain else (f"'{text}'" if "'" not in text else _escaped(text))
     lines = text.replace("\n", "").replace("\t", "")
     if lines.isprintable() and "'''" not in text and not text.endswith("'"):
         return f"'''\n{text}'''"
-    return json.dumps(text)
+    return _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    # JSON's escapes are TOML's, but for pairs of surrogates; DEL must not stand as it is.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -100,7 +100,7 @@ def noise_gives_contract_errors(bench: AdapterBench) -> None:
     noise = st.sampled_from(requests).flatmap(
         lambda request: st.one_of(tampered(request), strange_bodies().map(lambda body: evolve(request, body=body)))
     )
-    for_every(bench, noise, lambda request: _survives(bench, adapter, request), times=2)
+    for_every(bench, noise, lambda request: _survives(bench, adapter, request))
     for request in requests:
         for url in (request.url + "?a=%ff&b", request.url + "/x", "/%00", "//", "/?" + "a" * 5000):
             _survives(bench, adapter, evolve(request, url=url))
