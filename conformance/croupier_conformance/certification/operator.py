@@ -52,6 +52,9 @@ class ModelOperator:
         moves: Everything that was done, oldest first, by the hub's id.
         undone: Ids that were taken back, or may never be applied.
         refuses: Refuses bets for this reason, as long as it is set.
+        keeps: Refuses rollbacks for this reason, as long as it is set.
+        garbled: Does what it is asked and answers with this, as long as it is set.
+        knows_rollbacks_by_id: Knows a rollback again by its own id alone: another id for the same bet pays once more.
         silent: Does nothing and answers nothing, as long as it is set.
         mute: Does what it is asked and answers nothing, as long as it is set.
         asked: How many requests that move money came.
@@ -61,6 +64,9 @@ class ModelOperator:
     moves: dict[str, Moved] = field(factory=dict)
     undone: set[str] = field(factory=set)
     refuses: DeclineReason | None = None
+    keeps: DeclineReason | None = None
+    garbled: bytes | None = None
+    knows_rollbacks_by_id: bool = False
     silent: bool = False
     mute: bool = False
     asked: int = 0
@@ -86,6 +92,8 @@ class ModelOperator:
             told = self._refusal(asked, refused.reason)
         if self.mute:
             raise TransportError("the wallet's answer is lost", problem=TransportProblem.NO_ANSWER)
+        if self.garbled is not None:
+            return HttpResponse.json(self.garbled)
         return HttpResponse.json(json.dumps(told))
 
     def standing(self) -> list[Moved]:
@@ -145,14 +153,22 @@ class ModelOperator:
             case "win":
                 change = item["amount"]
             case _:
-                target = self.moves.get(item["target"])
-                nothing = target is None or item["target"] in self.undone
-                change = 0 if target is None or nothing else -target.change
-                self.undone.add(item["target"])
+                change, nothing = self._undo(player, item)
         moved = Moved(transaction=item["transaction"], player=player, operation=operation, change=change)
         self.moves[item["transaction"]] = moved
         self.balances[player] += change
         return nothing
+
+    def _undo(self, player: str, item: dict[str, Any]) -> tuple[int, bool]:
+        """What a rollback moves, and whether there was nothing to undo."""
+        if self.keeps is not None:
+            raise _RefusedError(self.keeps)
+        target = self.moves.get(item["target"])
+        if target is not None and (target.player, target.operation) != (player, item["undoes"]):
+            raise _RefusedError(DeclineReason.CONFLICT)
+        undone = item["target"] in self.undone and not self.knows_rollbacks_by_id
+        self.undone.add(item["target"])
+        return (0, True) if target is None or undone else (-target.change, False)
 
     def _stake(self, player: str, item: dict[str, Any]) -> int:
         if self.refuses is not None:

@@ -44,6 +44,8 @@ class Layer(Enum):
     TRANSCRIPTS = "transcripts"
     PROPERTIES = "properties"
     SCENARIOS = "scenarios"
+    MISTAKES = "mistakes"
+    """Scenarios of what others get wrong: ids that are mixed up, parties that are switched off, a wallet's nonsense."""
     FLOWS = "flows"
     SPEED = "speed"
     WALLET = "wallet"

@@ -1,0 +1,136 @@
+"""Broken adapters for the layer of mistakes: each makes one of others' mistakes worse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve
+from tests.certification.broken_adapters.bent import (
+    each_movement,
+    each_outcome,
+    each_play,
+    reading,
+    softswiss,
+    telling,
+)
+
+from croupier.contract import (
+    Applied,
+    AppliedEffect,
+    Declined,
+    DeclineReason,
+    Movement,
+    MovementKey,
+    MovementKind,
+    Play,
+    Target,
+    Unknown,
+    UnknownCause,
+)
+from croupier_conformance.certification.subject import AdapterSubject
+
+AGAIN = Unknown(cause=UnknownCause.NO_ANSWER)
+
+
+def _rolls_back(call: Any) -> bool:
+    return isinstance(call, Play) and all(item.kind is MovementKind.ROLLBACK for item in call.movements)
+
+
+def _under(movement: Movement, prefix: str) -> Movement:
+    """The movement with a prefix before its own ids and the one that it names."""
+    keys = tuple(MovementKey(key.namespace, prefix + key.value) for key in movement.keys)
+    named = movement.target.key if movement.target else None
+    target = Target(key=MovementKey(named.namespace, prefix + named.value)) if named else movement.target
+    return evolve(movement, keys=keys, target=target)
+
+
+def ids_are_compared_without_case() -> AdapterSubject:
+    def change(_play: Play, movement: Movement) -> Movement:
+        keys = tuple(MovementKey(key.namespace, key.value.lower()) for key in movement.keys)
+        return evolve(movement, keys=keys)
+
+    return softswiss(reading(each_movement(change)))
+
+
+def ids_are_kept_by_round() -> AdapterSubject:
+    return softswiss(reading(each_movement(lambda play, movement: _under(movement, f"{play.round}/"))))
+
+
+def rollbacks_are_of_nobody() -> AdapterSubject:
+    return softswiss(reading(each_play(lambda play: evolve(play, player=None) if _rolls_back(play) else play)))
+
+
+def repeated_rollbacks_are_refused() -> AdapterSubject:
+    def change(call: Any, outcome: Any) -> Any:
+        repeated = isinstance(outcome, Applied) and outcome.effect is AppliedEffect.REPEATED
+        return Declined(reason=DeclineReason.ALREADY_ROLLED_BACK) if repeated and _rolls_back(call) else outcome
+
+    return softswiss(telling(each_outcome(change)))
+
+
+def rollbacks_always_succeed() -> AdapterSubject:
+    def change(call: Any, outcome: Any) -> Any:
+        if _rolls_back(call) and isinstance(outcome, Declined):
+            return Applied(effect=AppliedEffect.NOTHING, transaction=outcome.transaction or "")
+        return outcome
+
+    return softswiss(telling(each_outcome(change)))
+
+
+def nonsense_is_taken_for_a_refusal() -> AdapterSubject:
+    def change(call: Any, outcome: Any) -> Any:
+        unknown = isinstance(outcome, Unknown) and not _rolls_back(call)
+        return Declined(reason=DeclineReason.OTHER) if unknown else outcome
+
+    return softswiss(telling(each_outcome(change)))
+
+
+def rollbacks_name_themselves() -> AdapterSubject:
+    def change(_play: Play, movement: Movement) -> Movement:
+        if movement.kind is not MovementKind.ROLLBACK:
+            return movement
+        named = MovementKey(movement.keys[0].namespace, f"{movement.keys[0].value}-original")
+        return evolve(movement, target=Target(key=named))
+
+    return softswiss(reading(each_movement(change)))
+
+
+def _tries_again_for(reason: DeclineReason) -> AdapterSubject:
+    def change(_call: Any, outcome: Any) -> Any:
+        return AGAIN if isinstance(outcome, Declined) and outcome.reason is reason else outcome
+
+    return softswiss(telling(each_outcome(change)))
+
+
+def disabled_operators_are_tried_again() -> AdapterSubject:
+    return _tries_again_for(DeclineReason.OPERATOR_DISABLED)
+
+
+def disabled_connections_are_tried_again() -> AdapterSubject:
+    return _tries_again_for(DeclineReason.MAINTENANCE)
+
+
+def large_bets_are_tried_again() -> AdapterSubject:
+    return _tries_again_for(DeclineReason.BET_LIMIT)
+
+
+def _of(slugs: str) -> frozenset[str]:
+    return frozenset(slugs.split())
+
+
+BROKEN: dict[str, Any] = {
+    "ids-are-exact": (ids_are_compared_without_case, _of("ids-are-exact")),
+    "conflict-of-rounds-refused": (ids_are_kept_by_round, _of("conflict-of-rounds-refused")),
+    "rollback-is-the-players-own": (rollbacks_are_of_nobody, _of("rollback-is-the-players-own")),
+    "win-is-taken-back": (repeated_rollbacks_are_refused, _of("win-is-taken-back")),
+    "wallet-keeps-the-money": (rollbacks_always_succeed, _of("wallet-keeps-the-money")),
+    "wallet-answers-nonsense": (nonsense_is_taken_for_a_refusal, _of("wallet-answers-nonsense")),
+    "stake-comes-back-once": (
+        rollbacks_name_themselves,
+        _of("stake-comes-back-once wallet-keeps-the-money win-is-taken-back"),
+    ),
+    "operator-disabled": (disabled_operators_are_tried_again, _of("operator-disabled")),
+    "connection-disabled": (disabled_connections_are_tried_again, _of("connection-disabled")),
+    "bet-limit": (large_bets_are_tried_again, _of("bet-limit")),
+}
+"""By rule: what makes a subject that breaks it, and every rule of the layer that the subject breaks."""
