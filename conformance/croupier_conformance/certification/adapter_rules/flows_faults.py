@@ -80,14 +80,20 @@ class _Faulty:
     run: Run
 
 
-def _with_bad_answers(bench: AdapterBench) -> Iterator[_Faulty]:
+def _places(bench: AdapterBench) -> Iterator[tuple[Errand, int]]:
+    """Every errand that comes to its end with an honest provider, and the first of its requests by number."""
     for errand in declared(bench):
-        places = min(len(errand.run(errand.prepared(bench)).requests), PLACES)
-        for place in range(places):
-            for what, bad in {**FAULTS, **EMPTY}.items():
-                run = _answered(bench, errand, place, bad)
-                if run is not None:
-                    yield _Faulty(errand=errand, what=what, place=place, run=run)
+        honest = errand.run(errand.prepared(bench))
+        if honest.error is None:
+            yield from ((errand, place) for place in range(min(len(honest.requests), PLACES)))
+
+
+def _with_bad_answers(bench: AdapterBench) -> Iterator[_Faulty]:
+    for errand, place in _places(bench):
+        for what, bad in {**FAULTS, **EMPTY}.items():
+            run = _answered(bench, errand, place, bad)
+            if run is not None:
+                yield _Faulty(errand=errand, what=what, place=place, run=run)
 
 
 def _answered(bench: AdapterBench, errand: Errand, place: int, bad: BadAnswer) -> Run | None:
@@ -111,13 +117,10 @@ def _answered(bench: AdapterBench, errand: Errand, place: int, bad: BadAnswer) -
 
 
 def _with_silence(bench: AdapterBench) -> Iterator[_Faulty]:
-    for errand in declared(bench):
-        places = min(len(errand.run(errand.prepared(bench)).requests), PLACES)
-        for place in range(places):
-            for problem in TransportProblem:
-                yield _Faulty(
-                    errand=errand, what=problem.value, place=place, run=_unanswered(bench, errand, place, problem)
-                )
+    for errand, place in _places(bench):
+        for problem in TransportProblem:
+            run = _unanswered(bench, errand, place, problem)
+            yield _Faulty(errand=errand, what=problem.value, place=place, run=run)
 
 
 def _unanswered(bench: AdapterBench, errand: Errand, place: int, problem: TransportProblem) -> Run:

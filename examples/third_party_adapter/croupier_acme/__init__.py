@@ -1,0 +1,1 @@
+"""Acme Games as a provider of the Croupier hub."""
