@@ -435,7 +435,7 @@ def test_what_is_stored_of_a_request_holds_no_secret_and_nothing_personal() -> N
     request = evolve(signed("bet", fields), url="/bet.html?hash=abc")
     kept = ADAPTER.redact(request)
     assert kept.url == "/bet.html"
-    for secret in (b"tok-1", b"tok-0", b"192.0.2.1", b"hash", b"surprise", b"jackpotDetails"):
+    for secret in (b"userId", b"tok-1", b"tok-0", b"192.0.2.1", b"hash", b"surprise", b"jackpotDetails"):
         assert secret not in kept.body
     assert b"reference=585c1306f89c56f5ecfc2f5d" in kept.body
     assert b"amount=10.5" in kept.body

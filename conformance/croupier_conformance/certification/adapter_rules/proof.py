@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Final
+from urllib.parse import urlencode
 
 from attrs import evolve, frozen
 
@@ -147,9 +148,9 @@ def a_tampered_body_is_refused(bench: AdapterBench) -> None:
 def a_tampered_proof_is_refused(bench: AdapterBench) -> None:
     """A proof that is compared in part can be guessed in part.
 
-    The rule finds where the proof stands (the header fields without which a request is refused, or else the query or
-    the form's fields), and changes, removes and adds a character at every place. Another case of hexadecimal digits and
-    blanks around the value are no change.
+    The rule finds where the proof stands (the header fields and the parts of the query without which a request is
+    refused; of a bearer also the secret in the body), and changes, removes and adds a character at every place. Another
+    case of hexadecimal digits and blanks around the value are no change.
 
     It is usually broken by `startswith`, by a comparison over the shorter length, or by an empty proof that is let
     through.
@@ -157,7 +158,7 @@ def a_tampered_proof_is_refused(bench: AdapterBench) -> None:
     adapter = bench.adapter()
     found = False
     for request in genuine(bench):
-        for changed in _proofs(request, proof_headers(bench, adapter, request)):
+        for changed in _proofs(bench, adapter, request):
             found = True
             if understood(bench, adapter, changed.request) is not None:
                 raise RuleBrokenError(
@@ -170,9 +171,9 @@ def a_tampered_proof_is_refused(bench: AdapterBench) -> None:
         raise RuleNotApplicableError("the proof is part of the body, which another rule changes at every place")
     if not found:
         raise RuleBrokenError(
-            "no header field of a genuine request is needed to prove it",
+            "no header field and no part of the query of a genuine request is needed to prove it",
             sent=shown(genuine(bench)[0]),
-            came_back="each header field was left out, and the request was believed",
+            came_back="each was left out, and the request was believed",
         )
 
 
@@ -324,11 +325,26 @@ def _bodies(request: HttpRequest) -> Iterator[Changed]:
     yield Changed(what="it was emptied", request=evolve(request, body=b""))
 
 
-def _proofs(request: HttpRequest, headers: Sequence[str]) -> Iterator[Changed]:
-    for name in headers:
+def _proofs(bench: AdapterBench, adapter: Adapter, request: HttpRequest) -> Iterator[Changed]:
+    for name in proof_headers(bench, adapter, request):
         value = request.headers.get(name) or ""
         for what, text in _texts(value):
             yield Changed(what=f"{what} of {name}", request=_with_header(request, name, text))
+    for place, (name, value) in enumerate(request.query):
+        if understood(bench, adapter, _with_query(request, place)) is not None:
+            continue
+        for what, text in _texts(value):
+            yield Changed(what=f"{what} of {name} in the query", request=_with_query(request, place, (name, text)))
+    if bench.subject.spec.proof is Proof.BEARER:
+        for secret in bench.subject.secrets.values():
+            for what, text in _texts(secret) if secret.encode() in request.body else ():
+                body = request.body.replace(secret.encode(), text.encode())
+                yield Changed(what=f"{what} of the secret in the body", request=evolve(request, body=body))
+
+
+def _with_query(request: HttpRequest, place: int, *pairs: tuple[str, str]) -> HttpRequest:
+    kept = [*request.query[:place], *pairs, *request.query[place + 1 :]]
+    return evolve(request, url=f"{request.path}?{urlencode(kept)}" if kept else request.path)
 
 
 def _texts(value: str) -> Iterator[tuple[str, str]]:
