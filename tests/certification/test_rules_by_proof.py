@@ -44,9 +44,16 @@ def test_encryption_answers_for_every_byte_of_the_body(tmp_path: Path) -> None:
     assert told["tampered-proof-is-refused"] is Outcome.NOT_COLLECTED
 
 
+def test_a_window_of_time_that_is_closed_on_both_sides_holds(tmp_path: Path) -> None:
+    run = certified(proofs.windowed, tmp_path)
+    assert outcomes(run)["stale-requests-are-refused"] is Outcome.PASSED
+    assert list(run.broken) == []
+
+
 @pytest.mark.parametrize(
     ("make", "rules"),
     [
+        (proofs.partly_signed, {"tampered-body-is-refused"}),
         (
             proven(Proof.BEARER, proofs.BelievesABeginning, proofs.BearerPeer),
             {"tampered-proof-is-refused", "rotation-accepts-both-keys"},
@@ -60,7 +67,7 @@ def test_encryption_answers_for_every_byte_of_the_body(tmp_path: Path) -> None:
             {"tampered-body-is-refused", "rotation-accepts-both-keys", "no-secret-no-proof"},
         ),
     ],
-    ids=["the beginning of a secret", "no secret at all", "no seal"],
+    ids=["an amount that is not hashed", "the beginning of a secret", "no secret at all", "no seal"],
 )
 def test_a_weak_proof_is_found(make: Factory, rules: set[str], tmp_path: Path) -> None:
     assert {one.rule.slug for one in certified(make, tmp_path).broken} == rules

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,17 @@ from croupier.contract import (
     PeerAction,
     Proof,
     Verified,
+    from_epoch_ms,
+    read_form,
     read_json_object,
     require_proof,
     write_json,
 )
 from croupier_conformance.certification.subject import AdapterSubject
+from croupier_pragmatic import wire
+from croupier_pragmatic.adapter import PragmaticAdapter
+from croupier_pragmatic.peer import PragmaticPeer
+from croupier_pragmatic.settings import SECRET
 from croupier_softswiss.adapter import SoftswissAdapter
 from croupier_softswiss.peer import SoftswissPeer
 from croupier_softswiss.wire import AUTH_TOKEN
@@ -129,6 +135,51 @@ class ReadsWithoutASeal(SealedAdapter):
             for token in credentials.every(AUTH_TOKEN):
                 return Verified(request, {"user_id": "p", "currency": "EUR", "game": token[:1]})
             raise
+
+
+class PartlySigningPeer(PragmaticPeer):
+    """Leaves the amount out of the hash."""
+
+    def request(self, action: PeerAction, credentials: Credentials, now: datetime) -> HttpRequest:
+        request = super().request(action, credentials, now)
+        fields = read_form(request.body)
+        signed = {name: value for name, value in fields.items() if name != "amount"}
+        fields[wire.HASH] = wire.sign(signed, credentials.current(SECRET))
+        return evolve(request, body=urlencode(fields).encode("ascii"))
+
+
+class ProvesPartOfTheFields(PragmaticAdapter):
+    """Does not ask for the amount in the hash."""
+
+    def verify(self, request: HttpRequest, credentials: Credentials, now: datetime) -> Verified:
+        fields = read_form(request.body)
+        wire.refuse_ambiguous(fields)
+        wire.prove({name: value for name, value in fields.items() if name != "amount"}, credentials)
+        return Verified(request, fields)
+
+
+class KeepsItsWindow(PragmaticAdapter):
+    """Refuses what is older or newer than an hour."""
+
+    def verify(self, request: HttpRequest, credentials: Credentials, now: datetime) -> Verified:
+        verified = super().verify(request, credentials, now)
+        told = str(verified.fields.get("timestamp", ""))
+        number = int(told) if told.isascii() and told.isdigit() and len(told) <= 14 else None
+        if number is not None and abs(now - from_epoch_ms(number)) > timedelta(hours=1):
+            raise AuthenticationError("the request is of another hour", where="timestamp")
+        return verified
+
+
+def partly_signed(_folder: Path) -> AdapterSubject:
+    """A subject whose hash covers all fields but the amount."""
+    base = sound("pragmatic")
+    return evolve(base, spec=evolve(base.spec, create=ProvesPartOfTheFields), peer=PartlySigningPeer)
+
+
+def windowed(_folder: Path) -> AdapterSubject:
+    """A subject whose requests are valid for an hour."""
+    base = sound("pragmatic")
+    return evolve(base, spec=evolve(base.spec, create=KeepsItsWindow))
 
 
 def proven(
