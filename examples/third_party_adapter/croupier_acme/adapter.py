@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from attrs import evolve
+
 from croupier.contract import (
     Adapter,
     AdapterSpec,
@@ -31,7 +32,6 @@ from croupier.contract import (
     UnknownRollback,
     Verified,
 )
-
 from croupier_acme import answers, outbound, reading, wire
 from croupier_acme.settings import SECRET, AcmeSettings
 

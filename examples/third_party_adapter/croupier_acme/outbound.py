@@ -18,7 +18,6 @@ from croupier.contract import (
     refuse_status,
     told_by,
 )
-
 from croupier_acme.settings import AcmeSettings
 from croupier_acme.wire import signed
 
@@ -37,14 +36,14 @@ def launch(settings: AcmeSettings, query: LaunchQuery, credentials: Credentials,
     if query.return_url:
         fields["lobbyUrl"] = query.return_url
     url = f"{settings.api_url.rstrip('/')}/games/open"
-    response = yield signed("POST", url, fields, credentials, now, Effect.ONCE)
+    response = yield signed("POST", url, fields, credentials, now, effect=Effect.ONCE)
     return Launched(url=_success(response, "open").address("url"))
 
 
 def game_list(settings: AcmeSettings, credentials: Credentials, now: datetime) -> Flow[tuple[GameListing, ...]]:
     """Acme's games."""
     url = f"{settings.api_url.rstrip('/')}/games"
-    response = yield signed("GET", url, None, credentials, now, Effect.READ)
+    response = yield signed("GET", url, None, credentials, now, effect=Effect.READ)
     games = _success(response, "games").objects("games")
     return tuple([GameListing(code=game.text("gameId"), name=game.text("title")) for game in games])
 

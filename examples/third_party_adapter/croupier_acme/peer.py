@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from attrs import evolve
+
 from croupier.contract import (
     AuthenticationError,
     Capability,
@@ -36,7 +37,6 @@ from croupier.contract import (
     told_by,
     write_json,
 )
-
 from croupier_acme.settings import AcmeSettings
 from croupier_acme.wire import prove, signed
 
@@ -69,7 +69,7 @@ class AcmePeer(Peer):
 
     def request(self, action: PeerAction, credentials: Credentials, now: datetime) -> HttpRequest:
         path, fields = _said(action)
-        return signed("POST", path, fields, credentials, now, Effect.ONCE)
+        return signed("POST", path, fields, credentials, now, effect=Effect.ONCE)
 
     def answer(self, action: PeerAction, response: HttpResponse) -> PeerAnswer:
         if response.status != 200:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from croupier import hookimpl
 from croupier.contract import AdapterSpec
-
 from croupier_acme.adapter import SPEC
 
 

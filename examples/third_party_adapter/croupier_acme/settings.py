@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from attrs import frozen
+
 from croupier.contract import SettingsError, is_address
 
-SECRET: Final = "signing_key"  # the name of the secret, not its value
+SECRET: Final = "signing_key"  # noqa: S105 # the name of the secret, not its value
 
 
 @frozen(kw_only=True)

@@ -19,7 +19,6 @@ from croupier.contract import (
     safe_json,
     write_json,
 )
-
 from croupier_acme.settings import SECRET
 
 SIGNATURE: Final = "X-Acme-Sign"
@@ -40,7 +39,7 @@ def sign(key: str, at: str, body: bytes) -> str:
 
 
 def signed(
-    method: str, url: str, fields: Mapping[str, Any] | None, credentials: Credentials, now: datetime, effect: Effect
+    method: str, url: str, fields: Mapping[str, Any] | None, credentials: Credentials, now: datetime, *, effect: Effect
 ) -> HttpRequest:
     """A request with its proof, in either direction; without fields the body is empty."""
     body, at = b"" if fields is None else write_json(fields), str(epoch_seconds(now))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from croupier.contract import (
     AuthenticationError,
     BalanceQuery,
@@ -14,7 +15,6 @@ from croupier.contract import (
     SettingsError,
     read_json_object,
 )
-
 from croupier_acme.adapter import AcmeAdapter
 from croupier_acme.settings import SECRET, AcmeSettings
 

@@ -48,7 +48,7 @@ def new_adapter(*, slug: str, style: str, out: Path | None, name: str | None) ->
     for file in files:
         click.echo(file)
     click.echo(
-        f"\nNext:\n  pip install --no-deps --no-build-isolation -e {folder}\n  pytest {folder}\n"
+        f"\nNext:\n  pip install --no-deps --no-build-isolation -e {folder.resolve()}\n  pytest {folder}\n"
         f"then change it into {title}'s protocol, step by step as hub/docs/tutorial.md tells."
     )
 
