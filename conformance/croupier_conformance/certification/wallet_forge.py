@@ -127,6 +127,26 @@ def signed_by_another(story: Story, call: WalletCall) -> HttpRequest:
         raise RuleNotApplicableError("a secret of this form cannot be made up") from None
 
 
+def with_altered_proof(story: Story, call: WalletCall) -> HttpRequest:
+    """A call's request whose proof is right but for one character near its end.
+
+    Raises:
+        RuleNotApplicableError: As `signed_by_another`, or no header field carries the proof.
+    """
+    request, other = story.written(call), signed_by_another(story, call)
+    differs = {name for name, value in request.headers if value != other.headers.get(name, value)}
+    if not differs:
+        raise RuleNotApplicableError("no header field carries this protocol's proof")
+    items = tuple([(name, _altered_tail(value) if name in differs else value) for name, value in request.headers])
+    return HttpRequest(request.method, request.url, Headers(items), request.body, request.effect)
+
+
+def _altered_tail(value: str) -> str:
+    """The text with a character near its end changed: the last ones may say nothing in base64."""
+    place = max(len(value) - 6, 0)
+    return value[:place] + ("A" if value[place : place + 1] != "A" else "B") + value[place + 1 :]
+
+
 def _altered(secret: str) -> str:
     """The text with one character in the middle changed for another of its kind."""
     for place in range(len(secret) // 2, len(secret)):

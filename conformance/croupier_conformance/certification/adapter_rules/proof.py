@@ -53,6 +53,15 @@ def genuine(bench: AdapterBench) -> tuple[HttpRequest, ...]:
     return tuple([peer.request(saying.action, bench.credentials, bench.now) for saying in kept])
 
 
+def _signed_by(bench: AdapterBench, keys: Credentials) -> tuple[HttpRequest, ...]:
+    """Requests that the peer signs with these keys; none if it cannot."""
+    peer = bench.peer()
+    try:
+        return tuple([peer.request(saying.action, keys, bench.now) for saying in sayings(bench, peer)[:3]])
+    except (CroupierError, ValueError):
+        return ()
+
+
 def understood(
     bench: AdapterBench, adapter: Adapter, request: HttpRequest, keys: Credentials | None = None
 ) -> Calls | None:
@@ -85,12 +94,14 @@ def proof_headers(bench: AdapterBench, adapter: Adapter, request: HttpRequest) -
 def without_a_secret_nothing_is_proven(bench: AdapterBench) -> None:
     """A connection whose secret was never set must believe nobody.
 
-    The rule hands correctly signed requests to an adapter without credentials. It is usually broken by a default such
+    The rule hands correctly signed requests, and requests that are signed with an empty key, to an adapter without
+    credentials. It is usually broken by a default such
     as an empty key, which anybody can sign with. `require_proof` and `Credentials.every` refuse that by themselves.
     """
     adapter = bench.adapter()
-    for request in genuine(bench):
-        for keys in (Credentials({}), Credentials(dict.fromkeys(bench.subject.secrets, ("",)))):
+    nothing = Credentials(dict.fromkeys(bench.subject.secrets, ("",)))
+    for request in (*genuine(bench), *_signed_by(bench, nothing)):
+        for keys in (Credentials({}), nothing):
             try:
                 adapter.verify(request, keys, bench.now)
             except AuthenticationError:

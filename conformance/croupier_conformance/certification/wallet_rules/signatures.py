@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from croupier.contract import HttpRequest, WalletApplied, WalletBalance, WalletCall
 from croupier_conformance.certification.rule import RuleNotApplicableError, Tier
-from croupier_conformance.certification.wallet_forge import signed_by_another, unproven
+from croupier_conformance.certification.wallet_forge import signed_by_another, unproven, with_altered_proof
 from croupier_conformance.certification.wallet_story import Story, wallet_rule
 
 AGE = timedelta(hours=1)
@@ -21,9 +21,10 @@ AGE = timedelta(hours=1)
 def forged_signature_is_refused(story: Story) -> None:
     """Whoever finds the wallet's address must not be able to move money or to read balances.
 
-    A bet, a win and a balance are signed with a secret that differs from the right one in a single character. It is
-    usually broken by a signature that is compared by its beginning, or that is checked for movements only. Compare the
-    whole in constant time, before the body is read.
+    A bet, a win and a balance are signed with a secret that differs from the right one in a single character, and one
+    more bet has a signature that is right but for a character near its end. It is usually broken by a signature that is
+    compared by its beginning, or that is checked for movements only. Compare the whole in constant time, before the
+    body is read.
     """
     before = story.balance()
     calls: tuple[tuple[WalletCall, str], ...] = (
@@ -34,6 +35,9 @@ def forged_signature_is_refused(story: Story) -> None:
     for call, title in calls:
         story.not_accepted(call, signed_by_another(story, call), title)
         story.must_hold(before, title)
+    nearly = story.bet("nearly", 7)
+    story.not_accepted(nearly, with_altered_proof(story, nearly), "a bet whose signature is right but for its end")
+    story.must_hold(before, "a bet whose signature is right but for its end")
 
 
 @wallet_rule(
