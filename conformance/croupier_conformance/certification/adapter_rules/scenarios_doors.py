@@ -21,7 +21,7 @@ from croupier_conformance.certification.rule import ADAPTER_RULES, Layer, RuleNo
 from croupier_conformance.certification.stage import Stage, bet, closing, named, tell_story, undo, win
 
 BETS: Final = (frozenset({Capability.BET}),)
-LIFETIME_SECONDS: Final = 3600
+LIFETIME_SECONDS: Final = 300
 
 _NEVER_SAID: Final = frozenset({DeclineReason.DUPLICATE, DeclineReason.CANCELLED})
 """What no wallet can refuse with: a repeat moved money before, and only the hub cancels."""
