@@ -19,7 +19,7 @@ stamp := $(VENV)/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup requirements lint format test certify demo chaos bench bench-long clean
+.PHONY: help setup requirements lint format test certify demo chaos mutants bench bench-long clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ demo: $(stamp) ## Run the demonstration in examples/demo; ARGS is handed to it
 
 chaos: $(stamp) ## Crash real processes for some minutes, then compare three books; ARGS is handed to it
 	@$(PYTHON) -m tests.chaos.run $(ARGS)
+
+mutants: $(stamp) ## Plant the defects of real integrations and see the kit catch each; ARGS is handed to it
+	@$(PYTHON) -m tests.mutants.run $(ARGS)
 
 bench: $(stamp) ## Measure the hub beside proxies and a naive ledger; results in build/bench
 	@$(PYTHON) -m tests.benchmarks.bench $(ARGS)
