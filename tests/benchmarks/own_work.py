@@ -15,6 +15,7 @@ import cProfile
 import gc
 import json
 import pstats
+import sys
 import time
 from collections.abc import Sequence
 from decimal import Decimal
@@ -68,7 +69,7 @@ def answer(request: HttpRequest) -> HttpResponse:
     return HttpResponse(200, body=json.dumps(told | (names or {"player": asked["player"]})).encode())
 
 
-async def answer_bet(request: HttpRequest, _seconds: float) -> HttpResponse:
+async def answer_bet(request: HttpRequest, timeout_seconds: float) -> HttpResponse:
     """The wallet's answer to a bet, cut from its text: it is no part of what is measured."""
     at = request.body.index(b'"transaction":"') + 15
     return HttpResponse(
@@ -140,8 +141,8 @@ def wired(hub: SimulatedHub) -> Gateway:
         ledger,
         hub.clock,
         ids,
-        process.sessions._settings,  # noqa: SLF001 # the same keys: its tokens must be known
-        process.sessions._alias_rule,  # noqa: SLF001 # likewise
+        process.sessions._settings,  # the same keys: its tokens must be known
+        process.sessions._alias_rule,  # likewise
     )
     engine = Engine(
         ledger=ledger,
@@ -150,7 +151,7 @@ def wired(hub: SimulatedHub) -> Gateway:
         channel=Channel(ledger, answer_bet, clock, ids, metrics),
         clock=clock,
         ids=ids,
-        owner=process.engine._owner,  # noqa: SLF001 # somebody must own what is begun
+        owner=process.engine._owner,  # somebody must own what is begun
         bell=Bell(clock),
     )
     return Gateway(
@@ -192,7 +193,9 @@ async def run(folder: str, count: int, *, profile: bool) -> None:
         gateway = wired(hub)
         await ask(gateway, bets(hub, seats, 500, 0))
         measured = [await ask(gateway, bets(hub, seats, count, part)) for part in range(1, ROUNDS + 1)]
-        print(f"{min(measured):.1f} us of CPU a bet; rounds: {', '.join(f'{one:.1f}' for one in measured)}")
+        sys.stdout.write(
+            f"{min(measured):.1f} us of CPU a bet; rounds: {', '.join(f'{one:.1f}' for one in measured)}\n"
+        )
         if profile:
             requests = bets(hub, seats, count, ROUNDS + 1)
             profiler = cProfile.Profile(time.thread_time)

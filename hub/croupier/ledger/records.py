@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from attrs import field, frozen
 
-
 Row = TypeVar("Row", bound=object)
 
 
