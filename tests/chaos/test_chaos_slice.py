@@ -22,7 +22,7 @@ FAULTS = (
     "worker killed",
     "hub terminated",
     "worker paused past its lease",
-    "database killed",
+    "database sessions terminated",
     "database sessions cut at commits",
     "wallet killed",
     "wallet cut off",
