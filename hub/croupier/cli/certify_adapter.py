@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from croupier_conformance.certification.rule import AdapterRule
 
 _TIERS: Final = ("bronze", "silver", "gold", "platinum")
-_LAYERS: Final = ("static", "transcripts", "properties", "scenarios", "flows", "speed")
+_LAYERS: Final = ("static", "transcripts", "properties", "scenarios", "mistakes", "flows", "speed")
 
 file_option: Final = click.Path(path_type=Path, dir_okay=False)
 
