@@ -53,7 +53,7 @@ class ModelOperator:
         undone: Ids that were taken back, or may never be applied.
         refuses: Refuses bets for this reason, as long as it is set.
         keeps: Refuses rollbacks for this reason, as long as it is set.
-        garbled: Does what it is asked and answers with this, as long as it is set.
+        garbled: Does what it is asked (nothing, if it is `silent`) and answers with this, as long as it is set.
         knows_rollbacks_by_id: Knows a rollback again by its own id alone: another id for the same bet pays once more.
         silent: Does nothing and answers nothing, as long as it is set.
         mute: Does what it is asked and answers nothing, as long as it is set.
@@ -81,6 +81,8 @@ class ModelOperator:
         Raises:
             TransportError: The wallet is silent.
         """
+        if self.silent and self.garbled is not None:
+            return HttpResponse.json(self.garbled)
         if self.silent:
             raise TransportError("the wallet is silent", problem=TransportProblem.NO_ANSWER)
         asked = json.loads(request.body)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from attrs import evolve
@@ -17,17 +19,23 @@ from tests.certification.broken_adapters.bent import (
 from croupier.contract import (
     Applied,
     AppliedEffect,
+    Calls,
+    Credentials,
     Declined,
     DeclineReason,
+    HttpRequest,
     Movement,
     MovementKey,
     MovementKind,
     Play,
+    Result,
     Target,
     Unknown,
     UnknownCause,
+    Verified,
 )
 from croupier_conformance.certification.subject import AdapterSubject
+from croupier_softswiss.adapter import SoftswissAdapter
 
 AGAIN = Unknown(cause=UnknownCause.NO_ANSWER)
 
@@ -50,6 +58,15 @@ def ids_are_compared_without_case() -> AdapterSubject:
         return evolve(movement, keys=keys)
 
     return softswiss(reading(each_movement(change)))
+
+
+class _BelievesEverybody(SoftswissAdapter):
+    def verify(self, request: HttpRequest, credentials: Credentials, now: datetime) -> Verified:
+        return Verified(request)
+
+
+def everybody_is_believed() -> AdapterSubject:
+    return softswiss(_BelievesEverybody)
 
 
 def ids_are_kept_by_round() -> AdapterSubject:
@@ -114,12 +131,25 @@ def large_bets_are_tried_again() -> AdapterSubject:
     return _tries_again_for(DeclineReason.BET_LIMIT)
 
 
+def _without_zero(_calls: Calls, results: Sequence[Result]) -> tuple[Result, ...]:
+    bent: list[Result] = []
+    for result in results:
+        balance = getattr(result, "balance", None)
+        bent.append(evolve(result, balance=None) if balance is not None and not balance.cash.minor else result)  # type: ignore[call-arg] # only results with a balance come here
+    return tuple(bent)
+
+
+def a_balance_of_zero_is_none() -> AdapterSubject:
+    return softswiss(telling(_without_zero))
+
+
 def _of(slugs: str) -> frozenset[str]:
     return frozenset(slugs.split())
 
 
 BROKEN: dict[str, Any] = {
     "ids-are-exact": (ids_are_compared_without_case, _of("ids-are-exact")),
+    "forgery-moves-nothing": (everybody_is_believed, _of("forgery-moves-nothing")),
     "conflict-of-rounds-refused": (ids_are_kept_by_round, _of("conflict-of-rounds-refused")),
     "rollback-is-the-players-own": (rollbacks_are_of_nobody, _of("rollback-is-the-players-own")),
     "win-is-taken-back": (repeated_rollbacks_are_refused, _of("win-is-taken-back")),
@@ -131,6 +161,7 @@ BROKEN: dict[str, Any] = {
     ),
     "operator-disabled": (disabled_operators_are_tried_again, _of("operator-disabled")),
     "connection-disabled": (disabled_connections_are_tried_again, _of("connection-disabled")),
+    "everything-may-be-staked": (a_balance_of_zero_is_none, _of("everything-may-be-staked")),
     "bet-limit": (large_bets_are_tried_again, _of("bet-limit")),
 }
 """By rule: what makes a subject that breaks it, and every rule of the layer that the subject breaks."""

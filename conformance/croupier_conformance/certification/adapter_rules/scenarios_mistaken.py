@@ -13,14 +13,18 @@ from attrs import evolve
 from croupier.configuration.documents import Kind
 from croupier.contract import (
     Capability,
+    Credentials,
+    CroupierError,
     DeclineReason,
     DedupeScope,
     MalformedRequestError,
+    PeerPlayer,
     Policy,
     Verdict,
 )
+from croupier.ledger.records import MovementState
 from croupier_conformance.certification.bench import AdapterBench
-from croupier_conformance.certification.operator import CURRENCY
+from croupier_conformance.certification.operator import CURRENCY, OPENING
 from croupier_conformance.certification.rule import ADAPTER_RULES, Layer, RuleNotApplicableError, Tier
 from croupier_conformance.certification.stage import NAME, OTHER, Stage, Told, bet, tell_story, undo, win
 
@@ -30,6 +34,9 @@ UNDOES_WINS: Final = (*UNDOES, frozenset({Capability.WIN}), frozenset({Capabilit
 
 LIMIT: Final = 5_000
 """The operator's largest bet in a story, in minor units."""
+
+OPEN: Final = frozenset({MovementState.INTENT, MovementState.FENCED, MovementState.OWED, MovementState.REVERSING})
+"""States in which something must still happen."""
 
 GARBLED: Final = (b"<html>It works!</html>", b"", b'{"status":"ok"', b'{"status":"ok","balance":"much"}', b"[]")
 """Answers that are none; the wallet has done what it was asked all the same."""
@@ -76,6 +83,41 @@ async def _exact(stage: Stage) -> None:
             told.expect(Verdict.DONE, why="an id that was never used")
             stage.expect_change(right, told, "each id is a movement of its own")
             stage.note(told, "an id that is almost another")
+
+
+@ADAPTER_RULES.rule(
+    "forgery-moves-nothing",
+    layer=Layer.MISTAKES,
+    tier=Tier.SILVER,
+    title="Through the whole hub, what is not proven moves nothing",
+    expects="a bet and a win that are signed with another secret are not answered with success, and nothing moves",
+    needs=BETS,
+)
+def a_forgery(bench: AdapterBench) -> None:
+    """That an adapter can tell a forgery is worth nothing if the forged request is answered all the same.
+
+    The rule sends a bet and a win that are signed with another secret through the hub. It is usually broken by an
+    answer to forgeries that the provider takes for success, in protocols that always answer 200.
+    """
+    tell_story(bench, _forged)
+
+
+async def _forged(stage: Stage) -> None:
+    seat, round_id = await stage.sit(), stage.new_round()
+    placed = bet(seat, round_id, stage.new_id(), 100)
+    await stage.done(placed, "an honest bet")
+    wrong = Credentials({name: (f"{value}-other",) for name, value in stage.bench.subject.secrets.items()})
+    forged = [bet(seat, stage.new_round(), stage.new_id(), 50)]
+    if Capability.WIN in stage.peer.capabilities:
+        forged.append(win(seat, round_id, stage.new_id(), 900, placed.moves[0].id))
+    for play in forged:
+        try:
+            request = stage.peer.request(play, wrong, stage.hub.clock.now())
+        except (CroupierError, ValueError):
+            raise RuleNotApplicableError("no second secret can be made up") from None
+        told = (await stage.pass_on(play, request)).expect(Verdict.REFUSED, Verdict.RETRY, why="it is not proven")
+        stage.note(told, "a request that is signed with another secret")
+        stage.expect_change(-100, told, "what is not proven moves nothing")
 
 
 @ADAPTER_RULES.rule(
@@ -209,7 +251,7 @@ def a_wallet_that_answers_nonsense(bench: AdapterBench) -> None:
     """An error page with HTTP 200 says neither yes nor no; the stake may be gone.
 
     The rule bets while the wallet does what it is asked and answers with a page, nothing, half an answer, or one of the
-    wrong form. It is usually broken like `silent-wallet-bet`.
+    wrong form, and wins while it answers with a page and does nothing. It is usually broken like `silent-wallet-bet`.
     """
     tell_story(bench, _nonsense)
 
@@ -230,6 +272,23 @@ async def _nonsense(stage: Stage) -> None:
             )
             await stage.hub.drain()
             stage.expect_change(held, told, "what was called off is given back")
+    if Capability.WIN in stage.peer.capabilities:
+        await _nonsense_about_a_win(stage, seat)
+
+
+async def _nonsense_about_a_win(stage: Stage, seat: PeerPlayer) -> None:
+    """A win whose answer was nonsense, and which the wallet has not paid."""
+    placed = bet(seat, stage.new_round(), stage.new_id(), 100)
+    await stage.done(placed, "a bet")
+    held = stage.change()
+    paid = win(seat, placed.round, stage.new_id(), 250, placed.moves[0].id)
+    stage.operator.garbled, stage.operator.silent = GARBLED[0], True
+    told = (await stage.tell(paid)).expect(Verdict.RETRY, why="nobody knows what the wallet did")
+    stage.note(told, "a win while the wallet answers nonsense")
+    stage.operator.garbled, stage.operator.silent = None, False
+    await stage.hub.drain()
+    told = (await stage.until_definite(paid)).expect(Verdict.DONE, why="a win is owed")
+    stage.expect_change(held + 250, told, "a win is paid once")
 
 
 @ADAPTER_RULES.rule(
@@ -265,6 +324,9 @@ async def _once(stage: Stage) -> None:
         stage.note(told, "a bet that is called off again")
         await stage.hub.drain()
         stage.expect_change(0, told, "the stake comes back once")
+        still_open = [row.movement for row in await stage.hub.rows() if row.state in OPEN]
+        if still_open:
+            told.breaks(f"the hub never comes to an end with {len(still_open)} movements")
 
 
 @ADAPTER_RULES.rule(
@@ -351,3 +413,26 @@ async def _limited(stage: Stage) -> None:
     stage.expect_change(0, told, "a refused bet takes nothing")
     told = await stage.done(bet(seat, stage.new_round(), stage.new_id(), LIMIT), "a bet at the limit")
     stage.expect_change(-LIMIT, told, "a bet at the limit is taken")
+
+
+@ADAPTER_RULES.rule(
+    "everything-may-be-staked",
+    layer=Layer.MISTAKES,
+    tier=Tier.SILVER,
+    title="A player may stake all that he has",
+    expects="a bet of the whole balance is done, and is told as done",
+    needs=BETS,
+)
+def a_bet_of_everything(bench: AdapterBench) -> None:
+    """A balance of zero is a balance; taken for none, it makes a bet that was taken look like a failure.
+
+    The rule bets the whole balance. It is usually broken by `if not balance`.
+    """
+    tell_story(bench, _everything)
+
+
+async def _everything(stage: Stage) -> None:
+    seat = await stage.sit()
+    told = await stage.done(bet(seat, stage.new_round(), stage.new_id(), OPENING), "a bet of the whole balance")
+    stage.note(told, "a bet of the whole balance")
+    stage.expect_change(-OPENING, told, "a bet of the whole balance is taken")
