@@ -143,6 +143,18 @@ def a_balance_of_zero_is_none() -> AdapterSubject:
     return softswiss(telling(_without_zero))
 
 
+def _unscaled(_calls: Calls, results: Sequence[Result]) -> tuple[Result, ...]:
+    bent: list[Result] = []
+    for result in results:
+        balance = getattr(result, "balance", None)
+        bent.append(result if balance is None else evolve(result, balance=evolve(balance, wire=None)))  # type: ignore[call-arg] # only results with a balance come here
+    return tuple(bent)
+
+
+def balances_are_not_scaled() -> AdapterSubject:
+    return softswiss(telling(_unscaled))
+
+
 def _of(slugs: str) -> frozenset[str]:
     return frozenset(slugs.split())
 
@@ -162,6 +174,7 @@ BROKEN: dict[str, Any] = {
     "operator-disabled": (disabled_operators_are_tried_again, _of("operator-disabled")),
     "connection-disabled": (disabled_connections_are_tried_again, _of("connection-disabled")),
     "everything-may-be-staked": (a_balance_of_zero_is_none, _of("everything-may-be-staked")),
+    "thousands-are-thousands": (balances_are_not_scaled, _of("thousands-are-thousands")),
     "bet-limit": (large_bets_are_tried_again, _of("bet-limit")),
 }
 """By rule: what makes a subject that breaks it, and every rule of the layer that the subject breaks."""

@@ -18,15 +18,17 @@ from croupier.contract import (
     DeclineReason,
     DedupeScope,
     MalformedRequestError,
+    PeerBalance,
     PeerPlayer,
     Policy,
     Verdict,
+    minor_to_decimal,
 )
 from croupier.ledger.records import MovementState
 from croupier_conformance.certification.bench import AdapterBench
 from croupier_conformance.certification.operator import CURRENCY, OPENING
 from croupier_conformance.certification.rule import ADAPTER_RULES, Layer, RuleNotApplicableError, Tier
-from croupier_conformance.certification.stage import NAME, OTHER, Stage, Told, bet, tell_story, undo, win
+from croupier_conformance.certification.stage import NAME, OTHER, SCALE, Stage, Told, bet, tell_story, undo, win
 
 BETS: Final = (frozenset({Capability.BET}),)
 UNDOES: Final = (frozenset({Capability.BET}), frozenset({Capability.ROLLBACK_BET}))
@@ -436,3 +438,35 @@ async def _everything(stage: Stage) -> None:
     told = await stage.done(bet(seat, stage.new_round(), stage.new_id(), OPENING), "a bet of the whole balance")
     stage.note(told, "a bet of the whole balance")
     stage.expect_change(-OPENING, told, "a bet of the whole balance is taken")
+
+
+@ADAPTER_RULES.rule(
+    "thousands-are-thousands",
+    layer=Layer.MISTAKES,
+    tier=Tier.SILVER,
+    title="Where the provider counts in thousands, bets and balances do",
+    expects="with a currency of ratio 1000 a bet of 0.1 takes 100, and a balance of 1000 is told as 1",
+    needs=BETS,
+)
+def a_currency_in_thousands(bench: AdapterBench) -> None:
+    """Providers count some currencies in thousands; a balance that is not scaled shows a thousandfold of the money.
+
+    The rule gives the connection a currency of ratio 1000, asks for the balance and bets. It is usually broken by an
+    adapter that writes the cash amount instead of asking the balance for its number.
+    """
+    # A code that every peer knows: what it is called does not matter here.
+    thousands = {"code": "USD", "currency": CURRENCY, "ratio": "1000"}
+    tell_story(bench, _thousands, policy={"currencies": [thousands]})
+
+
+async def _thousands(stage: Stage) -> None:
+    seat = await stage.sit()
+    asked = PeerBalance(player=seat)
+    if stage.can_say(asked):
+        told = await stage.done(asked, "the balance")
+        stage.note(told, "a balance in thousands")
+        if told.answer.balance is not None and told.answer.balance * 1000 != minor_to_decimal(OPENING, SCALE):
+            told.breaks(f"the balance is told as {told.answer.balance}, and is a thousandth of the wallet's")
+    told = await stage.done(bet(seat, stage.new_round(), stage.new_id(), 10), "a bet in thousands")
+    stage.note(told, "a bet in thousands")
+    stage.expect_change(-10_000, told, "a tenth of a thousand is a hundred")
