@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from tests.certification.broken_adapters.bent import (
 from croupier.contract import (
     Applied,
     AppliedEffect,
+    Balance,
     Calls,
     Credentials,
     Declined,
@@ -63,6 +64,16 @@ def ids_are_compared_without_case() -> AdapterSubject:
 class _BelievesEverybody(SoftswissAdapter):
     def verify(self, request: HttpRequest, credentials: Credentials, now: datetime) -> Verified:
         return Verified(request)
+
+
+class _DropsTheSign(SoftswissAdapter):
+    def verify(self, request: HttpRequest, credentials: Credentials, now: datetime) -> Verified:
+        super().verify(request, credentials, now)
+        return Verified(evolve(request, body=request.body.replace(b'"amount":-', b'"amount":')))
+
+
+def signs_are_dropped() -> AdapterSubject:
+    return softswiss(_DropsTheSign)
 
 
 def everybody_is_believed() -> AdapterSubject:
@@ -132,11 +143,14 @@ def large_bets_are_tried_again() -> AdapterSubject:
 
 
 def _without_zero(_calls: Calls, results: Sequence[Result]) -> tuple[Result, ...]:
-    bent: list[Result] = []
-    for result in results:
-        balance = getattr(result, "balance", None)
-        bent.append(evolve(result, balance=None) if balance is not None and not balance.cash.minor else result)  # type: ignore[call-arg] # only results with a balance come here
-    return tuple(bent)
+    return tuple(_balanced(result, lambda balance: balance if balance.cash.minor else None) for result in results)
+
+
+def _balanced(result: Any, change: Callable[[Balance], Balance | None]) -> Result:
+    """The result with another balance, if it has one."""
+    balance = getattr(result, "balance", None)
+    bent: Result = result if balance is None else evolve(result, balance=change(balance))
+    return bent
 
 
 def a_balance_of_zero_is_none() -> AdapterSubject:
@@ -144,11 +158,7 @@ def a_balance_of_zero_is_none() -> AdapterSubject:
 
 
 def _unscaled(_calls: Calls, results: Sequence[Result]) -> tuple[Result, ...]:
-    bent: list[Result] = []
-    for result in results:
-        balance = getattr(result, "balance", None)
-        bent.append(result if balance is None else evolve(result, balance=evolve(balance, wire=None)))  # type: ignore[call-arg] # only results with a balance come here
-    return tuple(bent)
+    return tuple(_balanced(result, lambda balance: evolve(balance, wire=None)) for result in results)
 
 
 def balances_are_not_scaled() -> AdapterSubject:
@@ -175,6 +185,7 @@ BROKEN: dict[str, Any] = {
     "connection-disabled": (disabled_connections_are_tried_again, _of("connection-disabled")),
     "everything-may-be-staked": (a_balance_of_zero_is_none, _of("everything-may-be-staked")),
     "thousands-are-thousands": (balances_are_not_scaled, _of("thousands-are-thousands")),
+    "below-zero-is-refused": (signs_are_dropped, _of("below-zero-is-refused")),
     "bet-limit": (large_bets_are_tried_again, _of("bet-limit")),
 }
 """By rule: what makes a subject that breaks it, and every rule of the layer that the subject breaks."""

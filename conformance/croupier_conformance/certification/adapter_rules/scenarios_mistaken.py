@@ -470,3 +470,37 @@ async def _thousands(stage: Stage) -> None:
     told = await stage.done(bet(seat, stage.new_round(), stage.new_id(), 10), "a bet in thousands")
     stage.note(told, "a bet in thousands")
     stage.expect_change(-10_000, told, "a tenth of a thousand is a hundred")
+
+
+@ADAPTER_RULES.rule(
+    "below-zero-is-refused",
+    layer=Layer.MISTAKES,
+    tier=Tier.SILVER,
+    title="A bet or a win below zero moves nothing",
+    expects="a bet and a win of a negative amount are refused, or answered as malformed, and nothing moves",
+    needs=BETS,
+)
+def an_amount_below_zero(bench: AdapterBench) -> None:
+    """A bet of -5 that takes 5, or pays them, has emptied wallets.
+
+    The rule bets and wins amounts below zero, where the peer can write them. It is usually broken by a reader that
+    drops the sign.
+    """
+    tell_story(bench, _below_zero)
+
+
+async def _below_zero(stage: Stage) -> None:
+    seat, round_id = await stage.sit(), stage.new_round()
+    placed = bet(seat, round_id, stage.new_id(), 100)
+    await stage.done(placed, "a bet")
+    plays = [bet(seat, stage.new_round(), stage.new_id(), -50)]
+    if Capability.WIN in stage.peer.capabilities:
+        plays.append(win(seat, round_id, stage.new_id(), -50, placed.moves[0].id))
+    for play in plays:
+        try:
+            request = stage.peer.request(play, stage.bench.credentials, stage.hub.clock.now())
+        except (CroupierError, ValueError):
+            raise RuleNotApplicableError("the peer writes no amounts below zero") from None
+        told = (await stage.pass_on(play, request)).expect(Verdict.REFUSED, Verdict.RETRY, why="it is below zero")
+        stage.note(told, "an amount below zero")
+        stage.expect_change(-100, told, "an amount below zero moves nothing")
