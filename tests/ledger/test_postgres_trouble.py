@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
 from croupier.contract.errors import LedgerCorruptError, StoreUnavailableError
+from croupier.ledger import postgres_connection, postgres_lookups
 from croupier.ledger.port import Change, CommitResult, Committed, Look, Owner, Refused, RefusedBecause, Update
 from croupier.ledger.postgres import PostgresLedger
 from croupier.ledger.postgres_open import connect
@@ -429,3 +432,32 @@ async def test_a_connection_that_was_lost_at_rest_is_replaced_though_the_number_
             for _reader, writer in taken:
                 writer.close()
                 await writer.wait_closed()
+
+
+@pytest.mark.parametrize("silent", ["croupier-reader", "croupier-writer-%"])
+async def test_a_server_that_falls_silent_without_a_goodbye_is_left_for_another_connection(
+    silent: str, postgres_url: str, other: psycopg.AsyncConnection[Any], rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_lookups, "_PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(postgres_connection, "_PATIENCE_SECONDS", 0.5)
+    ledger = PostgresLedger(postgres_url)
+    await ledger.start()
+    try:
+        assert await ledger.commit(rows.bet("m0")) == Committed(1)
+        find = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE %s"
+        found = await (await other.execute(find, (silent,))).fetchone()
+        assert found is not None
+        os.kill(found[0], signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(20):
+                assert (await ledger.movement("casino", "m0")) == rows.movement("m0")
+                answer = asyncio.ensure_future(ledger.commit(rows.bet("m1")))
+                await asyncio.sleep(1.5)  # a new connection ends the one before, which must run to notice it
+                os.kill(found[0], signal.SIGCONT)
+                assert await answer == Committed(2)
+                assert (await ledger.movement("casino", "m1")) == rows.movement("m1")
+        finally:
+            with suppress(ProcessLookupError):  # it may have noticed that it was left
+                os.kill(found[0], signal.SIGCONT)
+    finally:
+        await ledger.close()

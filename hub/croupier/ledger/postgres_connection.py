@@ -30,6 +30,10 @@ _LEAVE = b"DELETE FROM writers WHERE writer = $1::text"
 _FORGET = b"DELETE FROM writers WHERE seen_at < now() - interval '30 days'"
 
 
+_PATIENCE_SECONDS = 35.0
+"""Longer than a statement may take (`statement_timeout`)."""
+
+
 @frozen
 class LastBatch:
     """What the database holds of a writer's last batch.
@@ -90,7 +94,7 @@ class WritingConnection:
             psycopg.Error: There is no connection.
         """
         if self._wire is None:
-            self._wire = Wire(self._connection or await self._open(), Format.TEXT)
+            self._wire = Wire(self._connection or await self._open(), Format.TEXT, _PATIENCE_SECONDS)
         return self._wire
 
     async def _open(self) -> Connection:

@@ -32,6 +32,8 @@ Row = TypeVar("Row", bound=attrs.AttrsInstance)
 
 _MOST_AT_ONCE = 256
 _WAIT_SECONDS = 2.5
+_PATIENCE_SECONDS = 5.0
+"""Rows are looked up by their keys: what takes longer comes no more."""
 _SETTINGS = (
     b"SELECT set_config('default_transaction_read_only', 'on', false),"
     b" set_config('default_transaction_isolation', 'repeatable read', false),"
@@ -184,7 +186,7 @@ class Lookups:
         self._connection = connection = await connect(self._url, "croupier-reader")
         await connection.execute(_SETTINGS)
         self._transformer = Transformer(connection)
-        self._wire = Wire(connection, Format.BINARY)
+        self._wire = Wire(connection, Format.BINARY, _PATIENCE_SECONDS)
 
     async def close(self) -> None:
         """Close the connection; who waits is told that the store is not available. Idempotent."""

@@ -32,11 +32,15 @@ class Wire:
     Args:
         connection: In autocommit mode.
         answers: The form in which values come back.
+        patience: After so many seconds without the whole answer the connection is lost: a host or a network that
+            vanishes says no goodbye.
     """
 
-    def __init__(self, connection: Connection, answers: Format) -> None:
+    def __init__(self, connection: Connection, answers: Format, patience: float) -> None:
         self._pgconn = connection.pgconn
         self._answers = int(answers)
+        self._patience = patience
+        self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._socket = self._pgconn.socket
         self._listening = self._writing = self._lost = False
@@ -84,6 +88,10 @@ class Wire:
             self.close()
             raise
         self._told = told
+        self._timer = self._loop.call_later(self._patience, self._is_silent)
+
+    def _is_silent(self) -> None:
+        self._end(psycopg.OperationalError("the server does not answer"))
 
     def _send(self, steps: Sequence[Step]) -> None:
         connection = self._pgconn
@@ -145,6 +153,7 @@ class Wire:
 
     def _complete(self) -> None:
         told, self._told = self._told, None
+        self._stop_timer()
         results: list[PGresult] = []
         for statement, result in zip(self._asked, self._results, strict=False):  # the end may fail beside them
             if statement is None:
@@ -159,6 +168,7 @@ class Wire:
         if self._lost:
             return
         self._lost = True
+        self._stop_timer()
         self.rest()
         if self._writing:
             self._loop.remove_writer(self._socket)
@@ -167,6 +177,11 @@ class Wire:
         told, self._told = self._told, None
         if told:
             told(error)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def rest(self) -> None:
         """Leave the connection's socket to psycopg until the next `start`."""
