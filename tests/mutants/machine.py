@@ -3,7 +3,7 @@
 Every transition is dropped, led to another state, and robbed of its effects or given one; every line of the table of
 unanswered calls is given another event or answer. The fast tests of the money path are run once, and each notes which
 entries it looks up; then each change is made in a forked process that runs the tests which look up the changed entry,
-the quickest first, until one fails. Tests that read the tables as data alone are not asked.
+the quickest first, until one fails.
 
 What no test can notice stands in `machine_equivalents.toml`, each with the reason why nothing changes.
 """
@@ -29,10 +29,9 @@ from croupier.ledger.records import MovementState
 from croupier.wallet import machine
 from croupier.wallet.machine import Answer, Effect, Event
 
-FOLDERS: Final = ("tests/wallet",)
-AS_DATA: Final = "test_machine.py"
-"""Its tests go through the tables; they would notice a change only by its being one."""
-
+NAMES: Final = "fenced money_path rollbacks unanswered deliveries whole_plays rules knobs two_people"
+FILES: Final = tuple([f"tests/wallet/test_{name}.py" for name in NAMES.split()])
+"""The fast tests of the money path: stories of a few messages."""
 SLOW_SECONDS: Final = 3.0
 """Tests that take longer are not asked."""
 
@@ -159,8 +158,6 @@ class _Trial:
         by_entry: dict[tuple[int, Any], list[tuple[float, pytest.Item]]] = {}
         tables = (self.transitions, self.unanswered)
         for item in session.items:
-            if item.path.name == AS_DATA:
-                continue
             for table in tables:
                 table.asked.clear()
             began = time.process_time()
@@ -194,6 +191,7 @@ class _Trial:
         name = running.pop(child)
         if os.waitstatus_to_exitcode(status) == 0:
             self.survivors.append(name)
+            say(f"nothing notices {name}")
 
 
 def _seconds(timed: tuple[float, pytest.Item]) -> float:
@@ -204,6 +202,11 @@ def equivalents() -> Mapping[str, str]:
     """Changes that change nothing, with the reason."""
     table: dict[str, str] = tomllib.loads(EQUIVALENTS.read_text("utf-8"))["equivalent"]
     return table
+
+
+def unexamined() -> frozenset[str]:
+    """Changes that no fast test notices, and of which nobody has shown yet that they change nothing."""
+    return frozenset(tomllib.loads(EQUIVALENTS.read_text("utf-8"))["unexamined"]["names"])
 
 
 def put_under_watch() -> tuple[Noting, Noting]:
@@ -226,23 +229,23 @@ def main(run: Callable[..., Any] = pytest.main) -> int:
     began = time.perf_counter()
     trial = _Trial(*put_under_watch(), workers=options.workers)
     plain = "addopts=--import-mode=importlib -p no:schemathesis -p no:terminal -p no:cacheprovider"
-    command: Sequence[str] = ["-o", plain, *FOLDERS]
+    command: Sequence[str] = ["-o", plain, *FILES]
     os.chdir(ROOT)
     status = run(command, plugins=[trial])
     if status != pytest.ExitCode.OK:
         say(f"the tests could not be run: {status}")
         return 1
-    known = equivalents()
-    unknown = [name for name in trial.survivors if name not in known]
-    wrong = [name for name in known if name not in trial.survivors]
+    known, doubtful = equivalents(), unexamined()
+    unknown = [name for name in trial.survivors if name not in known and name not in doubtful]
+    wrong = [name for name in (*known, *sorted(doubtful)) if name not in trial.survivors]
     for name in unknown:
         say(f"SURVIVED {name}")
     for name in wrong:
         say(f"NO EQUIVALENT {name}: a test notices it, or there is no such change any more")
     killed = trial.every - len(trial.survivors)
     say(
-        f"the state machine: killed {killed} of {trial.every}, {len(trial.survivors) - len(unknown)} change nothing,"
-        f" in {time.perf_counter() - began:.0f} s"
+        f"the state machine: killed {killed} of {trial.every}; of the rest {len(known)} change nothing,"
+        f" {len(doubtful)} are listed as not examined and {len(unknown)} are new; {time.perf_counter() - began:.0f} s"
     )
     return 1 if unknown or wrong else 0
 
