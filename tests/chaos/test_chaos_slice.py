@@ -22,7 +22,7 @@ FAULTS = (
     "worker killed",
     "hub terminated",
     "worker paused past its lease",
-    "database sessions terminated",
+    "database killed",
     "database sessions cut at commits",
     "wallet killed",
     "wallet cut off",
