@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from croupier.runtime.hub import end
+from croupier.runtime.loops import end
 
 
 async def test_a_task_ends_though_a_library_swallows_its_first_cancellation() -> None:

@@ -16,6 +16,7 @@ from croupier.accelerator.news import News
 from croupier.accelerator.opening import opener
 from croupier.accelerator.rates import Rates
 from croupier.accelerator.sessions import CHANGED, AcceleratedSessions, Seal
+from croupier.runtime.loops import end
 from croupier.runtime.settings import Settings
 from croupier.sessions.cache import SessionCache
 from croupier.wallet.ports import Clock, Ids
@@ -71,9 +72,7 @@ class Acceleration:
 
     async def close(self) -> None:
         """Let go of the server."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     def remarks(self) -> Sequence[str]:
         """What a probe shall say beside being ready."""

@@ -25,6 +25,7 @@ from croupier.runtime.acceleration import Acceleration, accelerate
 from croupier.runtime.ids import SystemIds
 from croupier.runtime.ledger_clock import FOLLOWED_MS, LedgerClock
 from croupier.runtime.logs import Log, make_log
+from croupier.runtime.loops import end
 from croupier.runtime.metrics import Metrics
 from croupier.runtime.settings import Settings
 from croupier.sessions.service import SessionService, SessionSettings
@@ -156,19 +157,6 @@ class Hub:
         await self.wallet_client.close()
         await self.client.close()
         await self.ledger.close()
-
-
-async def end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they have ended.
-
-    Once is not enough: `asyncio.wait_for` of Python 3.11, which psycopg waits with, swallows a cancellation that comes
-    together with what it waited for.
-    """
-    going = set(tasks)
-    while going:
-        for task in going:
-            task.cancel()
-        _ended, going = await asyncio.wait(going, timeout=0.5)
 
 
 def open_ledger(settings: Settings) -> Ledger:

@@ -1,11 +1,11 @@
-"""What a process's work runs on: the event loop and the collector of garbage."""
+"""What a process's work runs on: the event loop, its tasks' end, and the collector of garbage."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 _ALLOCATIONS: Final = 50_000
@@ -34,3 +34,16 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS, 10, 10)
+
+
+async def end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: `asyncio.wait_for` of Python 3.11, which psycopg waits with, swallows a cancellation that comes
+    together with what it waited for.
+    """
+    going = set(tasks)
+    while going:
+        for task in going:
+            task.cancel()
+        _ended, going = await asyncio.wait(going, timeout=0.5)
