@@ -8,11 +8,10 @@ import random
 import secrets
 import uuid
 
+from croupier.wallet.identity import uuid_text
+
 _TOKEN_BYTES = 32
 _DRAWN_BYTES = 4096
-
-_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
-"""The digit of a UUID that tells how it is made, from any digit."""
 
 _drawn: list[str] = []
 """Chance of the system's, 32 hex digits each: asking for it each time costs more than all else about an id."""
@@ -25,8 +24,7 @@ class SystemIds:
 
     def new_id(self) -> str:
         """A random UUID as text."""
-        text = self.nonce()
-        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{_VARIANTS[text[16]]}{text[17:20]}-{text[20:]}"
+        return uuid_text(self.nonce(), "4")
 
     def nonce(self) -> str:
         """A fresh text of 32 hex digits."""

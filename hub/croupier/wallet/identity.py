@@ -18,8 +18,12 @@ _VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 def derived_id(*parts: str) -> str:
     """A version 8 UUID over parts; parts are length-prefixed, so that no two lists of parts collide."""
     text = "croupier/1" + "".join([f"|{len(part)}:{part}" for part in parts])
-    digits = sha256(text.encode()).hexdigest()
-    return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
+    return uuid_text(sha256(text.encode()).hexdigest(), "8")
+
+
+def uuid_text(digits: str, version: str) -> str:
+    """A UUID of the first 32 of these hex digits; its version and variant take the place of six of their bits."""
+    return f"{digits[:8]}-{digits[8:12]}-{version}{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
 
 
 def movement_id(key: Key) -> str:
