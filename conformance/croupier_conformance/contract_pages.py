@@ -23,6 +23,7 @@ import attrs
 from attrs import frozen
 
 import croupier.contract
+from croupier_conformance.certification.plain_values import default_of
 
 INDEX: Final = "README.md"
 
@@ -192,8 +193,7 @@ def _hints(kind: type) -> Mapping[str, Any]:
 def _default(field: Any) -> str:
     if field.default is attrs.NOTHING:
         return "needed"
-    default = field.default.factory() if isinstance(field.default, attrs.Factory) else field.default  # type: ignore[arg-type]  # a class to attrs, a function to mypy
-    return _shown(default)
+    return _shown(default_of(field))
 
 
 def _shown(default: Any) -> str:

@@ -77,14 +77,18 @@ def decode(told: Any, kind: Any, where: str) -> Any:
     return told.astimezone(UTC) if isinstance(told, datetime) else told
 
 
+def default_of(one: Any) -> Any:
+    """The default value of an attribute; `attrs.NOTHING` if it has none."""
+    return one.default.factory() if isinstance(one.default, attrs.Factory) else one.default  # type: ignore[arg-type]  # attrs shows Factory as a function
+
+
 def _table(value: Any, kind: Any) -> dict[str, Any]:
     hints = _hints(type(value))
     tagged = _is_union(kind) and len(_classes(kind)) > 1
     told: dict[str, Any] = {TAG: type(value).__name__} if tagged else {}
     for one in attrs.fields(type(value)):
         item = getattr(value, one.name)
-        default = one.default.factory() if isinstance(one.default, attrs.Factory) else one.default  # type: ignore[arg-type]  # attrs shows Factory as a function
-        if item != default:
+        if item != default_of(one):
             told[one.name] = encode(item, hints[one.name])
     return told
 
