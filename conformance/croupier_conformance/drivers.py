@@ -24,6 +24,7 @@ from croupier.contract import (
     Credentials,
     HttpRequest,
     HttpResponse,
+    Launched,
     MovementKind,
     OnSilence,
     Peer,
@@ -163,18 +164,21 @@ class ProviderDriver:
         self._now = now or partial(datetime.now, UTC)
         self._rounds = 0
 
-    async def sit_down(self, label: str, url: str) -> Seat:
-        """A player's game starts: the launch's address is opened, and its token exchanged where the provider does so.
+    async def sit_down(self, label: str, launch: str | Launched) -> Seat:
+        """A player's game starts: what the launch gave is opened, and its token exchanged where the provider does so.
 
         Args:
             label: The operator's id of the player.
-            url: What the launch returned.
+            launch: What the launch returned; a text is its address.
 
         Raises:
             NotFoundError: The peer launched no such thing.
             ConnectionRefusedError: The hub definitely did not accept the token.
         """
-        seat = Seat(label=label, player=self.peer.launched(url), dice=random.Random(f"{self._seed}/{label}/{url}"))
+        given = Launched(url=launch) if isinstance(launch, str) else launch
+        player = self.peer.started(given)
+        mark = given.url or player.token
+        seat = Seat(label=label, player=player, dice=random.Random(f"{self._seed}/{label}/{mark}"))
         if Capability.AUTHENTICATE not in self.peer.capabilities:
             return seat
         answer = await self._until_definite(seat, PeerAuthenticate(player=seat.player))

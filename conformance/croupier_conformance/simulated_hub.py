@@ -34,6 +34,7 @@ from croupier.contract import (
     Headers,
     HttpRequest,
     HttpResponse,
+    Launched,
     Peer,
     PeerAction,
     PeerAnswer,
@@ -353,7 +354,7 @@ class SimulatedHub:
         code = game or next(iter(known.games))
         launch = {"game": self.games[code], "player": player, "currency": currency, "connection": provider, **more}
         told = await self.api("POST", "/v1/launches", launch)
-        seat = known.peer.launched(told["url"])
+        seat = known.peer.started(Launched(url=told["url"], html=told["html"], parameters=told["parameters"] or {}))
         self.seats.append(seat)
         while authenticate and Capability.AUTHENTICATE in known.peer.capabilities:
             answer = await self.ask(provider, PeerAuthenticate(player=seat))

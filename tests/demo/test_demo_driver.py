@@ -15,6 +15,8 @@ from croupier.contract import (
     Credentials,
     HttpRequest,
     HttpResponse,
+    Launched,
+    NotFoundError,
     OnSilence,
     Peer,
     PeerAction,
@@ -75,6 +77,13 @@ class PlainPeer(Peer):
 
     def launched(self, url: str) -> PeerPlayer:
         return PeerPlayer(player="", token="token-1", game="dice", currency="EUR")
+
+
+class BagPeer(PlainPeer):
+    """Its games start by parameters for a client-side loader."""
+
+    def started(self, launch: Launched) -> PeerPlayer:
+        return PeerPlayer(player="", token=launch.parameters["token"], game="dice", currency="EUR")
 
 
 class Table:
@@ -278,3 +287,17 @@ async def test_the_same_seed_plays_the_same_rounds() -> None:
         await table.driver.play(await table.seat(), 5)
         runs.append(table.asked)
     assert runs[0] == runs[1]
+
+
+async def test_a_game_may_start_by_parameters() -> None:
+    table = Table(Story.PLAIN, lambda message: Verdict.DONE)
+    table.driver.peer = BagPeer(OnSilence.CANCELS, by_target=False)
+    seat = await table.driver.sit_down("anna", Launched(parameters={"token": "token-7"}))
+    assert (seat.player.token, table.asked[0]) == ("token-7", {"do": "authenticate", "token": "token-7"})
+
+
+def test_a_peer_that_knows_addresses_alone_starts_nothing_else() -> None:
+    peer = PlainPeer(OnSilence.CANCELS, by_target=False)
+    assert peer.started(Launched(url="https://games.example/1")).token == "token-1"
+    with pytest.raises(NotFoundError):
+        peer.started(Launched(html="<p>play</p>"))

@@ -228,12 +228,12 @@ def _starts(value: Any) -> str:
 
 def _wrong_launch(world: World, value: Any) -> str:
     wrong = _starts(value)
-    if wrong or not value.url:
+    if wrong:
         return wrong
     try:
-        player = world.peer.launched(value.url)
+        player = world.peer.started(value)
     except NotFoundError:
-        return "the peer launched no such game: the address is not the one that it gave"
+        return "the peer launched no such game: the launch is not the one that it gave"
     if player.game != world.game:
         return f"the game {player.game} starts, and {world.game} was asked for"
     if world.alias != player.player and player.token != TOKEN:
@@ -243,12 +243,12 @@ def _wrong_launch(world: World, value: Any) -> str:
 
 def _wrong_demo(world: World, value: Any) -> str:
     wrong = _starts(value)
-    if wrong or not value.url:
+    if wrong:
         return wrong
     try:
-        player = world.peer.launched(value.url)
+        player = world.peer.started(value)
     except NotFoundError:
-        return "the peer launched no such game: the address is not the one that it gave"
+        return "the peer launched no such game: the launch is not the one that it gave"
     if player.game != world.game:
         return f"the game {player.game} starts, and {world.game} was asked for"
     return "play money has no player and no token" if player.player or player.token else ""

@@ -16,6 +16,8 @@ from attrs import frozen
 
 from croupier.contract.calls import MovementKind
 from croupier.contract.capabilities import Capability
+from croupier.contract.errors import NotFoundError
+from croupier.contract.flows import Launched
 from croupier.contract.http import HttpRequest, HttpResponse
 from croupier.contract.policy import OnSilence
 from croupier.contract.secrets import Credentials
@@ -176,3 +178,15 @@ class Peer(ABC):
         Raises:
             NotFoundError: This peer launched no such thing.
         """
+
+    def started(self, launch: Launched) -> PeerPlayer:
+        """The player that a launch stands for, whichever way its game starts: by an address, a page or parameters.
+
+        The default knows addresses alone; a peer whose provider launches otherwise reads the page or the parameters.
+
+        Raises:
+            NotFoundError: This peer launched no such thing.
+        """
+        if launch.url is None:
+            raise NotFoundError("this peer starts games by an address alone", where="url")
+        return self.launched(launch.url)
