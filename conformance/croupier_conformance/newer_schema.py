@@ -6,7 +6,7 @@ from croupier.ledger.migrations import Migration, migrations
 
 _TABLES = (
     "aliases", "configuration", "deliveries", "events", "exchanges", "grants", "movement_keys", "movements",
-    "operator_positions", "owners", "players", "rounds", "schema_versions", "sessions",
+    "operator_positions", "owners", "players", "rounds", "schema_versions", "sessions", "sinks",
 )  # fmt: skip
 
 

@@ -204,7 +204,7 @@ def kept_postgres(postgres: PostgresServer) -> Iterator[str]:
 
 EMPTIED = (
     "writers", "owners", "operator_positions", "movement_keys", "deliveries", "movements", "rounds", "events",
-    "exchanges", "sessions", "grants", "configuration", "players", "aliases",
+    "exchanges", "sessions", "grants", "configuration", "players", "aliases", "sinks",
 )  # fmt: skip
 """Every table of a ledger; what refers to others comes before them."""
 

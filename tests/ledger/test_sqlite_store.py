@@ -224,7 +224,7 @@ def test_every_attribute_of_a_row_has_its_column() -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     migrate_sqlite(connection)
     tables = [table for table in vars(mapping).values() if isinstance(table, mapping.Table)]
-    assert len(tables) == 9
+    assert len(tables) == 10
     for table in tables:
         columns = {column for _, column, *_ in connection.execute(f"PRAGMA table_info({table.name})")}
         assert columns - {"number"} == set(table.columns)

@@ -1,4 +1,4 @@
-"""What is asked of a change before any engine looks at its database."""
+"""What is the same whatever the engine: what is asked of a change, and rows that the ledger makes itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from croupier.contract.errors import LedgerCorruptError
-from croupier.ledger.port import Change
+from croupier.ledger.port import Change, Owner
+from croupier.ledger.records import SinkRow
 
 
 def stay_with_operator(change: Change) -> None:
@@ -20,6 +21,13 @@ def stay_with_operator(change: Change) -> None:
         for row in rows:
             if row.operator != operator:
                 raise LedgerCorruptError("a change crosses operators", where=type(row).__name__)
+
+
+def claimed_sink(owner: Owner, operator: str, sink: str, lease_until: int, start: int) -> SinkRow:
+    """The row of a sink that is claimed for the first time."""
+    return SinkRow(
+        operator=operator, sink=sink, position=start, owner=owner.name, epoch=owner.epoch, lease_until=lease_until
+    )
 
 
 def _rows(change: Change) -> Iterator[Sequence[Any]]:

@@ -30,6 +30,7 @@ from croupier.ledger.records import (
     RoundState,
     SessionRow,
     SessionState,
+    SinkRow,
     StoredEvent,
 )
 
@@ -199,6 +200,7 @@ CONFIGURATION = Table(
     ("operator", "kind", "name", "version"),
     {"body": _JSON, "active": _BOOL},
 )
+SINKS = Table("sinks", SinkRow, ("operator", "sink"), {"state": _JSON})
 EXCHANGES = Table("exchanges", ExchangeRow, ("operator", "exchange"), {"decision": _JSON})
 PLAYERS = Table("players", PlayerRow, ("operator", "player"))
 ALIASES = Table("aliases", AliasRow, ("operator", "connection", "alias"))

@@ -27,6 +27,7 @@ from croupier.ledger.records import (
     PlayerRow,
     RoundRow,
     SessionRow,
+    SinkRow,
     StoredEvent,
 )
 
@@ -275,6 +276,28 @@ class Ledger(Protocol):
 
     async def events_after(self, operator: str, position: int, limit: int) -> Sequence[StoredEvent]:
         """Events beyond a position, in order, without gaps. No position below one that was read appears later."""
+
+    async def newest_position(self, operator: str) -> int:
+        """The position of the operator's newest event; 0 if there is none."""
+
+    async def sink(self, operator: str, sink: str) -> SinkRow | None:
+        """How far a sink has come; `None` if it was never claimed."""
+
+    async def claim_sink(
+        self, owner: Owner, operator: str, sink: str, *, now: int, lease_ms: int, start: int
+    ) -> SinkRow | None:
+        """Lease a sink, or renew the lease: `None` while another owner's lasts.
+
+        A sink that was never claimed begins after the position `start`. The returned row carries the new owner,
+        epoch, lease and version.
+        """
+
+    async def store_sink(self, row: SinkRow, epoch: int | None = None) -> bool:
+        """Store a sink's new row, whose `version` is one above the version that must be stored now.
+
+        Returns:
+            Whether it was: not if the stored row has another version or, if it is given, another epoch.
+        """
 
     def note(self, exchange: ExchangeRow) -> None:
         """Store an exchange within moments, with others; never waits, and is dropped with a count if too many wait."""

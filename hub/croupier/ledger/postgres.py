@@ -18,6 +18,7 @@ from psycopg_pool import PoolTimeout
 
 from croupier.contract.errors import ConflictError, FixConfigurationError
 from croupier.ledger import mapping
+from croupier.ledger.changes import claimed_sink
 from croupier.ledger.mapping import Table
 from croupier.ledger.migrations import Migration
 from croupier.ledger.port import Change, CommitResult, Owner
@@ -25,10 +26,17 @@ from croupier.ledger.postgres_connection import WritingConnection
 from croupier.ledger.postgres_lookups import ALIAS_OF_PLAYER
 from croupier.ledger.postgres_open import Connection, check_settings, connect, is_older, migrate_postgres, unavailable
 from croupier.ledger.postgres_reader import SELECT_ALIAS, SELECT_PLAYER, PostgresReads, parameter
-from croupier.ledger.postgres_statements import ANY_DUE, ANY_ORPHANED, CLAIM_DELIVERIES, CLAIM_MOVEMENTS
+from croupier.ledger.postgres_statements import (
+    ANY_DUE,
+    ANY_ORPHANED,
+    CLAIM_DELIVERIES,
+    CLAIM_MOVEMENTS,
+    CLAIM_SINK,
+    STORE_SINK,
+)
 from croupier.ledger.postgres_values import restored_row
 from croupier.ledger.postgres_writer import GroupWriter
-from croupier.ledger.records import AliasRow, DeliveryRow, ExchangeRow, MovementRow, PlayerRow
+from croupier.ledger.records import AliasRow, DeliveryRow, ExchangeRow, MovementRow, PlayerRow, SinkRow
 from croupier.ledger.sqlite_statements import columns, sql
 
 Result = TypeVar("Result")
@@ -165,6 +173,18 @@ class PostgresLedger(PostgresReads):
         parameters = (now, limit, owner.name, owner.epoch, now + lease_ms)
         claimed = await self._write(lambda connection: _claim(connection, CLAIM_MOVEMENTS, parameters))
         return mapping.MOVEMENTS.rows(claimed)
+
+    async def claim_sink(
+        self, owner: Owner, operator: str, sink: str, *, now: int, lease_ms: int, start: int
+    ) -> SinkRow | None:
+        row = claimed_sink(owner, operator, sink, now + lease_ms, start)
+        given = [*mapping.SINKS.values(row), now]
+        found = await self._write(lambda connection: _rows(connection, CLAIM_SINK, given))
+        return mapping.SINKS.row(found[0]) if found else None
+
+    async def store_sink(self, row: SinkRow, epoch: int | None = None) -> bool:
+        given = [*mapping.SINKS.values(row), epoch]
+        return bool(await self._write(lambda connection: _rows(connection, STORE_SINK, given)))
 
     def note(self, exchange: ExchangeRow) -> None:
         if self._writer is None:

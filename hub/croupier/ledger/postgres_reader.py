@@ -45,6 +45,7 @@ from croupier.ledger.records import (
     PlayerRow,
     RoundRow,
     SessionRow,
+    SinkRow,
     StoredEvent,
 )
 from croupier.ledger.sqlite_statements import columns, sql
@@ -88,6 +89,7 @@ _COUNT_MOVEMENTS = sql(
     "SELECT state, count(*) FROM movements WHERE state IN (", _UNFINISHED, ") GROUP BY state",
 )  # fmt: skip
 """Each half has its partial index."""
+_NEWEST_POSITION = "SELECT position FROM operator_positions WHERE operator = $1"
 _COUNT_VERSIONS = "SELECT count(*) FROM configuration"
 _COUNT_DELIVERIES = (
     "SELECT (SELECT count(*) FROM deliveries WHERE state = 'owed'),"
@@ -266,6 +268,13 @@ class PostgresReads:
 
     async def events_after(self, operator: str, position: int, limit: int) -> Sequence[StoredEvent]:
         return [stored_event(found) for found in await self._read(_EVENTS, (operator, position, limit))]
+
+    async def newest_position(self, operator: str) -> int:
+        found = await self._read(_NEWEST_POSITION, (operator,))
+        return int(found[0][0]) if found else 0
+
+    async def sink(self, operator: str, sink: str) -> SinkRow | None:
+        return await self._first(mapping.SINKS, by_key(mapping.SINKS), (operator, sink))
 
     async def exchanges(
         self, operator: str, *, trace: str | None = None, movement: str | None = None

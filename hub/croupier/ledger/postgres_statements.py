@@ -311,3 +311,24 @@ CLAIM_MOVEMENTS = _claim(
 )
 ANY_DUE = sql("SELECT 1 FROM deliveries AS due WHERE", _DUE, "LIMIT 1").encode()
 ANY_ORPHANED = sql("SELECT 1 FROM movements AS orphaned WHERE", _ORPHANED, "LIMIT 1").encode()
+
+_SINK_VALUES = ", ".join(
+    f"${place}::{'int8' if column in mapping.SINKS.integers else 'text'}"
+    for place, column in enumerate(mapping.SINKS.columns, 1)
+)
+CLAIM_SINK = sql(
+    "INSERT INTO sinks AS stored (", columns(mapping.SINKS.columns), ") VALUES (", _SINK_VALUES, ")",
+    "ON CONFLICT (operator, sink) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch,",
+    "lease_until = excluded.lease_until, version = stored.version + 1",
+    "WHERE stored.lease_until <= $9::int8 OR stored.epoch = excluded.epoch",
+    "RETURNING", columns(mapping.SINKS.columns, "stored"),
+).encode()  # fmt: skip
+"""Its parameters are the columns of a new row and the time."""
+
+STORE_SINK = sql(
+    "UPDATE sinks AS stored SET", ", ".join(f"{column} = given.{column}" for column in mapping.SINKS.columns),
+    "FROM (VALUES (", _SINK_VALUES, ")) AS given (", columns(mapping.SINKS.columns), ")",
+    "WHERE stored.operator = given.operator AND stored.sink = given.sink AND stored.version = given.version - 1",
+    "AND ($9::int8 IS NULL OR stored.epoch = $9::int8) RETURNING stored.version",
+).encode()  # fmt: skip
+"""Its parameters are the columns of the row and the epoch, if one is demanded."""

@@ -289,6 +289,31 @@ class StoredEvent:
 
 
 @frozen(kw_only=True, slots=False)
+class SinkRow:
+    """How far one event sink has come.
+
+    Attributes:
+        operator: The operator whose events it is fed.
+        sink: The configured sink's immutable id.
+        position: Every event up to here was confirmed, or stands in `state`.
+        state: What waits and why, as JSON-ready values: `croupier.sinks.lanes` says how.
+        owner: The process that feeds it, or fed it last.
+        epoch: That process's epoch.
+        lease_until: Until when no other process may feed it.
+        version: From 1; every change adds one.
+    """
+
+    operator: str
+    sink: str
+    position: int
+    state: Mapping[str, Any] = field(factory=dict)
+    owner: str | None = None
+    epoch: int = 0
+    lease_until: int = 0
+    version: int = 1
+
+
+@frozen(kw_only=True, slots=False)
 class ExchangeRow:
     """One message pair with a provider or an operator, redacted.
 

@@ -14,8 +14,9 @@ from typing import TypeVar
 
 from croupier.contract.errors import FixConfigurationError, UnsafeStoreError
 from croupier.ledger import migrations, sqlite_commands, sqlite_open
+from croupier.ledger.changes import claimed_sink
 from croupier.ledger.port import Change, CommitResult, Owner
-from croupier.ledger.records import AliasRow, DeliveryRow, ExchangeRow, MovementRow, PlayerRow
+from croupier.ledger.records import AliasRow, DeliveryRow, ExchangeRow, MovementRow, PlayerRow, SinkRow
 from croupier.ledger.sqlite_commands import Work
 from croupier.ledger.sqlite_open import unavailable
 from croupier.ledger.sqlite_reader import SqliteReads
@@ -160,6 +161,15 @@ class SqliteLedger(SqliteReads):
         if not self._read(SELECT_ORPHANS, claim_parameters(now, min(limit, 1))):
             return []
         return await self._write(lambda work: sqlite_commands.claim_orphans(work, owner, now, lease_ms, limit))
+
+    async def claim_sink(
+        self, owner: Owner, operator: str, sink: str, *, now: int, lease_ms: int, start: int
+    ) -> SinkRow | None:
+        row = claimed_sink(owner, operator, sink, now + lease_ms, start)
+        return await self._write(lambda work: sqlite_commands.claim_sink(work, row, now))
+
+    async def store_sink(self, row: SinkRow, epoch: int | None = None) -> bool:
+        return await self._write(lambda work: sqlite_commands.store_sink(work, row, epoch))
 
     def note(self, exchange: ExchangeRow) -> None:
         if self._writer is None:

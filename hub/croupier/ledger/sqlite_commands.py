@@ -16,7 +16,7 @@ from croupier.contract.errors import ConflictError, LedgerCorruptError
 from croupier.ledger.changes import stay_with_operator
 from croupier.ledger.mapping import EVENT_COLUMNS, event_values
 from croupier.ledger.port import Change, CommitResult, Committed, Owner, Refused, RefusedBecause
-from croupier.ledger.records import AliasRow, ConfigurationRow, DeliveryRow, Key, MovementRow, PlayerRow
+from croupier.ledger.records import AliasRow, ConfigurationRow, DeliveryRow, Key, MovementRow, PlayerRow, SinkRow
 from croupier.ledger.sqlite_statements import (
     ALIASES,
     CONFIGURATION,
@@ -31,6 +31,7 @@ from croupier.ledger.sqlite_statements import (
     SELECT_ORPHANS,
     SELECT_PLAYER,
     SESSIONS,
+    SINKS,
     Plan,
     Statements,
     claim_parameters,
@@ -263,6 +264,7 @@ def end_leases(connection: sqlite3.Connection) -> None:
     """
     connection.execute("UPDATE movements SET lease_until = 0 WHERE state IN ('fenced', 'intent') AND lease_until > 0")
     connection.execute("UPDATE deliveries SET lease_until = 0 WHERE state = 'owed' AND lease_until > 0")
+    connection.execute("UPDATE sinks SET lease_until = 0 WHERE lease_until > 0")
 
 
 def register(work: Work, name: str) -> Owner:
@@ -298,6 +300,41 @@ def claim_orphans(work: Work, owner: Owner, now: int, lease_ms: int, limit: int)
         [(row.owner, row.epoch, row.lease_until, row.version, row.operator, row.movement) for row in claimed],
     )
     return claimed
+
+
+def claim_sink(work: Work, claimed: SinkRow, now: int) -> SinkRow | None:
+    """Lease a sink, or renew the lease; `claimed` is its row if it is new."""
+    found = work.one(SINKS.by_key, (claimed.operator, claimed.sink))
+    if found is None:
+        work.execute(SINKS.insert, SINKS.table.values(claimed))
+        return claimed
+    stored = SINKS.table.row(found)
+    if stored.lease_until > now and stored.epoch != claimed.epoch:
+        return None
+    row = attrs.evolve(
+        stored,
+        owner=claimed.owner,
+        epoch=claimed.epoch,
+        lease_until=claimed.lease_until,
+        version=stored.version + 1,
+    )
+    _store_sink(work, row, (stored.version, stored.epoch))
+    return row
+
+
+def store_sink(work: Work, row: SinkRow, epoch: int | None) -> bool:
+    """Change a sink that is stored one version below, under this epoch if one is given; false if it is not."""
+    stored = work.one(SINKS.check, (row.operator, row.sink))
+    if stored is None or stored[0] != row.version - 1 or (epoch is not None and stored[1] != epoch):
+        return False
+    _store_sink(work, row, stored)
+    return True
+
+
+def _store_sink(work: Work, row: SinkRow, stored: tuple[int, int]) -> None:
+    plan: Plan = {}
+    SINKS.add_update(plan, row, stored)
+    work.carry_out(plan)
 
 
 def ensure_player(work: Work, row: PlayerRow) -> PlayerRow:

@@ -26,6 +26,7 @@ from croupier.ledger.records import (
     PlayerRow,
     RoundRow,
     SessionRow,
+    SinkRow,
     StoredEvent,
 )
 from croupier.ledger.sqlite_open import unavailable
@@ -39,6 +40,7 @@ from croupier.ledger.sqlite_statements import (
     ROUNDS,
     SELECT_PLAYER,
     SESSIONS,
+    SINKS,
     Statements,
     columns,
     sql,
@@ -74,6 +76,7 @@ COUNT_MOVEMENTS = (
     " UNION ALL SELECT state, count(*) FROM movements WHERE state IN ('held', 'owed', 'reversing') GROUP BY state"
 )
 _NOW = "SELECT strftime('%s', 'now'), substr(strftime('%f', 'now'), 4)"
+_NEWEST_POSITION = "SELECT position FROM operator_positions WHERE operator = ?"
 _COUNT_VERSIONS = "SELECT count(*) FROM configuration"
 _COUNT_DELIVERIES = (
     "SELECT (SELECT count(*) FROM deliveries WHERE state = 'owed'),"
@@ -221,6 +224,13 @@ class SqliteReads:
 
     async def events_after(self, operator: str, position: int, limit: int) -> Sequence[StoredEvent]:
         return [stored_event(found) for found in self._read(_EVENTS, (operator, position, limit))]
+
+    async def newest_position(self, operator: str) -> int:
+        found = self._read(_NEWEST_POSITION, (operator,))
+        return int(found[0][0]) if found else 0
+
+    async def sink(self, operator: str, sink: str) -> SinkRow | None:
+        return self._first(SINKS, SINKS.by_key, (operator, sink))
 
     async def exchanges(
         self, operator: str, *, trace: str | None = None, movement: str | None = None

@@ -15,3 +15,4 @@ SELECT create_distributed_table('aliases', 'operator', colocate_with => 'operato
 SELECT create_distributed_table('sessions', 'operator', colocate_with => 'operator_positions');
 SELECT create_distributed_table('grants', 'operator', colocate_with => 'operator_positions');
 SELECT create_distributed_table('configuration', 'operator', colocate_with => 'operator_positions');
+SELECT create_distributed_table('sinks', 'operator', colocate_with => 'operator_positions');
