@@ -16,16 +16,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from functools import cache
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
 
-from croupier.configuration.changes import Stored
+from croupier.configuration.changes import Draft
 from croupier.configuration.documents import Kind, Role
 from croupier.contract import (
     Capability,
@@ -43,6 +45,8 @@ from croupier.contract import (
     TransportError,
     Verdict,
 )
+from croupier.ledger import sqlite_open
+from croupier.ledger.migrations import migrate_sqlite
 from croupier.ledger.port import MovementFilter, Page
 from croupier.ledger.records import DeliveryRow, MovementRow
 from croupier.ledger.sqlite import SqliteLedger
@@ -85,6 +89,7 @@ class SimulatedProvider:
         settings: The connection's settings, JSON-ready.
         secrets: The connection's secrets.
         games: The provider's game codes, each with its title; the first is launched unless another is named.
+        wallet_codes: The codes in wallet calls of games that have another one there.
         policy: Knobs that differ from the adapter's defaults.
     """
 
@@ -95,6 +100,7 @@ class SimulatedProvider:
     settings: Mapping[str, Any] = field(factory=dict)
     secrets: Mapping[str, str] = field(factory=dict, repr=False)
     games: Mapping[str, str] = field(factory=dict)
+    wallet_codes: Mapping[str, str] = field(factory=dict)
     policy: Mapping[str, Any] = field(factory=dict)
 
     @property
@@ -197,6 +203,8 @@ class SimulatedHub:
             registry: Where adapters and dialects are found; by default what is installed.
         """
         path = Path(folder) / "ledger.sqlite3"
+        if not path.exists():
+            path.write_bytes(_new_ledger())
         hub = cls(
             providers={provider.name: provider for provider in providers},
             clock=LoopClock(),
@@ -404,15 +412,17 @@ class SimulatedHub:
             "wallet_policy": dict(operator.policy),
             **operator.more,
         }
-        self.operator = (await self._make(None, Kind.OPERATOR, document)).id
-        for provider in self.providers.values():
-            await self._connect(provider)
-        made = await self.process.configuration.create_key(
+        configuration = self.process.configuration
+        made = await configuration.put(None, Kind.OPERATOR, document, who="simulation", why="seeded")
+        self.operator = made.id
+        drafts = [draft for provider in self.providers.values() for draft in self._connection(provider)]
+        await configuration.put_all(self.operator, drafts, who="simulation", why="seeded")
+        key = await configuration.create_key(
             self.operator, role=Role.OPERATOR, label="main", who="simulation", why="seeded"
         )
-        self.key = made.bearer
+        self.key = key.bearer
 
-    async def _connect(self, provider: SimulatedProvider) -> None:
+    def _connection(self, provider: SimulatedProvider) -> Iterator[Draft]:
         document = {
             "name": provider.name,
             "adapter": provider.adapter,
@@ -420,16 +430,15 @@ class SimulatedHub:
             "secrets": {name: [value] for name, value in provider.secrets.items()},
             "policy": dict(provider.policy),
         }
-        connection = await self._make(self.operator, Kind.CONNECTION, document)
-        self.connections[provider.name] = connection.id
+        connection = self.connections[provider.name] = self.ids.new_id()
+        yield Draft(kind=Kind.CONNECTION, body=document, id=connection)
         for code, title in provider.games.items():
-            game = await self._make(self.operator, Kind.GAME, {"title": title, "studio": provider.name})
-            self.games[code] = game.id
-            route = {"connection": connection.id, "game": game.id, "code": code, "free_rounds": True}
-            await self._make(self.operator, Kind.ROUTE, route)
-
-    async def _make(self, operator: str | None, kind: Kind, document: Mapping[str, Any]) -> Stored:
-        return await self.process.configuration.put(operator, kind, document, who="simulation", why="seeded")
+            game = self.games[code] = self.ids.new_id()
+            yield Draft(kind=Kind.GAME, body={"title": title, "studio": provider.name}, id=game)
+            route = {"connection": connection, "game": game, "code": code, "free_rounds": True}
+            if code in provider.wallet_codes:
+                route["wallet_code"] = provider.wallet_codes[code]
+            yield Draft(kind=Kind.ROUTE, body=route)
 
     async def _outward(self, request: HttpRequest, timeout_seconds: float) -> HttpResponse:
         """One request of the hub to whoever lives at its address."""
@@ -445,3 +454,13 @@ class SimulatedHub:
 
         network = self.wallet_network if provider is None else self.provider_network
         return await network.carry(deliver, timeout_seconds)
+
+
+@cache
+def _new_ledger() -> bytes:
+    """The file of an empty ledger, made once a process: the schema takes longer than many a story."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite3"
+        with closing(sqlite_open.open_writer(path)) as connection:
+            migrate_sqlite(connection)
+        return path.read_bytes()

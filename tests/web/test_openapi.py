@@ -20,7 +20,7 @@ each_api = pytest.mark.parametrize("api", ["operator_app", "admin_app"])
 async def document(desk: Any, api: str) -> Any:
     app = getattr(desk, api)
     (path,) = [path for path in app.documents if path.endswith("openapi.json")]
-    return json.loads(app.documents[path].body)
+    return json.loads(app.documents[path]().body)
 
 
 @each_api
@@ -66,7 +66,7 @@ async def test_every_class_and_field_is_described(desk: Any, api: str) -> None:
 async def test_the_page_loads_nothing_and_has_every_operation_and_error(desk: Any, api: str) -> None:
     app = getattr(desk, api)
     (path,) = [path for path in app.documents if path.endswith("docs")]
-    response = app.documents[path]
+    response = app.documents[path]()
     page = response.body.decode()
     assert "<script" not in page
     assert re.findall(r"(?:src|href)=\"(?!#|openapi\.json)[^\"]*", page) == []
@@ -86,9 +86,9 @@ def test_the_wallet_protocol_is_shown_with_a_page_of_its_own() -> None:
 
     assert SPEC.openapi is not None
     document = SPEC.openapi()
-    found = shown(document, "/wallets/native")
-    assert json.loads(found["/wallets/native/openapi.json"].body)["info"] == document["info"]
-    page = found["/wallets/native/docs"].body.decode()
+    found = shown(SPEC.openapi, "/wallets/native")
+    assert json.loads(found["/wallets/native/openapi.json"]().body)["info"] == document["info"]
+    page = found["/wallets/native/docs"]().body.decode()
     assert all(f"<code>{path}</code>" in page for path in document["paths"])
     assert "Bearer" not in page
     assert "<script" not in page

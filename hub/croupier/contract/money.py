@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_DOWN, Context, Decimal
+from functools import cache
 from typing import Final
 
 from attrs import field, frozen
@@ -298,7 +299,7 @@ class Currencies:
 
     def __init__(self, extra: Mapping[str, int] | None = None) -> None:
         """Start from the built-in table; `extra` adds or overrides codes (an operator's own token, say)."""
-        self._table = {code: Currency(code, scale) for code, scale in {**_builtin_scales(), **(extra or {})}.items()}
+        self._table = {**_builtin(), **{code: Currency(code, scale) for code, scale in (extra or {}).items()}}
 
     def get(self, code: str) -> Currency:
         """The currency of a code.
@@ -323,6 +324,11 @@ INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT 
 MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD
 SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD YER ZAR ZMW ZWG XXX FUN
 """
+
+
+@cache
+def _builtin() -> Mapping[str, Currency]:
+    return {code: Currency(code, scale) for code, scale in _builtin_scales().items()}
 
 
 def _builtin_scales() -> dict[str, int]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from enum import Enum, unique
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 from attrs import evolve, field, fields, frozen
 
@@ -327,6 +327,12 @@ def _bounded(policy: Policy, limits: Mapping[str, Any]) -> Policy:
 
 PolicyClass = TypeVar("PolicyClass", Policy, WalletPolicy)
 
+_KNOBS: Final[Mapping[type[Any], Mapping[str, Any]]] = {
+    policy: {attribute.name: get_type_hints(policy)[attribute.name] for attribute in fields(policy)}
+    for policy in (Policy, WalletPolicy)
+}
+"""The knobs by name, with their types."""
+
 
 def override(policy: PolicyClass, values: Mapping[str, Any], path: str) -> PolicyClass:
     """A policy with some knobs changed, each value checked against the knob's type.
@@ -336,15 +342,14 @@ def override(policy: PolicyClass, values: Mapping[str, Any], path: str) -> Polic
     """
     if not isinstance(values, Mapping):
         raise SettingsError("expected a table of knobs", where=path)
-    hints = get_type_hints(type(policy))
-    known = {attribute.name for attribute in fields(type(policy))}
+    known = _KNOBS[type(policy)]
     changes = {}
     for name, value in values.items():
         if name not in known:
             raise SettingsError(
                 "there is no such knob", where=f"{path}.{name}", hint=f"known: {', '.join(sorted(known))}"
             )
-        changes[name] = _knob(hints[name], value, f"{path}.{name}")
+        changes[name] = _knob(known[name], value, f"{path}.{name}")
     return evolve(policy, **changes)
 
 

@@ -96,6 +96,9 @@ class Endpoint(Generic[CallerT, QueryT, BodyT, AnswerT]):
 
 AnyEndpoint = Endpoint[Any, Any, Any, Any]
 
+Document = Callable[[], HttpResponse]
+"""A document for everybody, made when it is first asked for."""
+
 
 def endpoint(
     method: str,
@@ -190,7 +193,7 @@ class JsonApi(Generic[CallerT]):
     table: RouteTable
     admit: Callable[[HttpRequest], CallerT]
     label: Callable[[CallerT], str]
-    documents: Mapping[str, HttpResponse] = field(repr=False)
+    documents: Mapping[str, Document] = field(repr=False)
     docs: str
     clock: Clock
     ids: Ids
@@ -208,7 +211,7 @@ class JsonApi(Generic[CallerT]):
         if probe is not None:
             return probe
         if request.method in {"GET", "HEAD"} and (shown := self.documents.get(request.url.partition("?")[0])):
-            return shown
+            return shown()
         began = self.clock.monotonic()
         trace = continue_trace(request.headers, self.ids)
         seen = _Seen()

@@ -10,8 +10,8 @@ import base64
 import hashlib
 import inspect
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 from typing import Any, Final, get_type_hints
 
 import attrs
@@ -20,7 +20,7 @@ from attrs import frozen
 
 from croupier import __version__
 from croupier.contract import Headers, HttpResponse
-from croupier.web.api import AnyEndpoint, Nothing, RouteTable
+from croupier.web.api import AnyEndpoint, Document, Nothing, RouteTable
 from croupier.web.docs_page import docs_page
 from croupier.web.problems import STATUS_WORDS, ProblemAnswer
 
@@ -46,13 +46,21 @@ class ApiDescription:
     prefix: str
 
 
-def documents(description: ApiDescription, table: RouteTable) -> Mapping[str, HttpResponse]:
+def documents(description: ApiDescription, table: RouteTable) -> Mapping[str, Document]:
     """The documents that the API shows to everybody, by path."""
-    return shown(openapi(description, table), description.prefix)
+    return shown(lambda: openapi(description, table), description.prefix)
 
 
-def shown(document: Mapping[str, Any], prefix: str) -> Mapping[str, HttpResponse]:
-    """An OpenAPI document and the page made of it, by path below a prefix."""
+def shown(make: Callable[[], Mapping[str, Any]], prefix: str) -> Mapping[str, Document]:
+    """An OpenAPI document and the page made of it, by path below a prefix.
+
+    Both are made when one is first asked for: most processes never are, and every one of them starts the sooner.
+    """
+    made = cache(lambda: _shown(make()))
+    return {f"{prefix}/openapi.json": lambda: made()[0], f"{prefix}/docs": lambda: made()[1]}
+
+
+def _shown(document: Mapping[str, Any]) -> tuple[HttpResponse, HttpResponse]:
     raw = msgspec.json.format(msgspec.json.encode(document), indent=1)
     page, style = _page(raw)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -61,10 +69,8 @@ def shown(document: Mapping[str, Any], prefix: str) -> Mapping[str, HttpResponse
     )
     common = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-cache"))
     html = Headers((("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", policy), *common))
-    return {
-        f"{prefix}/openapi.json": HttpResponse(200, Headers((("Content-Type", "application/json"), *common)), raw),
-        f"{prefix}/docs": HttpResponse(200, html, page.encode()),
-    }
+    json = Headers((("Content-Type", "application/json"), *common))
+    return HttpResponse(200, json, raw), HttpResponse(200, html, page.encode())
 
 
 @lru_cache(maxsize=16)

@@ -8,11 +8,11 @@ from typing import Final
 from croupier.catalogue.service import CatalogueService
 from croupier.configuration.directory import Directory
 from croupier.configuration.service import key_hash
-from croupier.contract import AuthenticationError, DialectSpec, ForbiddenError, HttpRequest, HttpResponse
+from croupier.contract import AuthenticationError, DialectSpec, ForbiddenError, HttpRequest
 from croupier.ledger.port import Ledger
 from croupier.sessions.service import SessionService
 from croupier.wallet.ports import Clock, Ids
-from croupier.web.api import JsonApi, Nothing, RouteTable, bearer_of, endpoint
+from croupier.web.api import Document, JsonApi, Nothing, RouteTable, bearer_of, endpoint
 from croupier.web.apps import Probes
 from croupier.web.openapi import ApiDescription, documents, shown
 from croupier.web.operator_api.free_rounds import FreeRoundsHandlers
@@ -185,10 +185,10 @@ def make_operator_app(
     )
 
 
-def _wallets(dialects: Sequence[DialectSpec]) -> dict[str, HttpResponse]:
+def _wallets(dialects: Sequence[DialectSpec]) -> dict[str, Document]:
     """What operators implement, for those dialects that are described."""
-    found: dict[str, HttpResponse] = {}
+    found: dict[str, Document] = {}
     for dialect in dialects:
         if dialect.openapi is not None:
-            found |= shown(dialect.openapi(), f"/wallets/{dialect.slug}")
+            found |= shown(dialect.openapi, f"/wallets/{dialect.slug}")
     return found
