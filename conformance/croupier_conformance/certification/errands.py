@@ -234,7 +234,7 @@ def _wrong_launch(world: World, value: Any) -> str:
         player = world.peer.started(value)
     except NotFoundError:
         return "the peer launched no such game: the launch is not the one that it gave"
-    if player.game != world.game:
+    if player.game != world.bench.subject.played_as(world.game):
         return f"the game {player.game} starts, and {world.game} was asked for"
     if world.alias != player.player and player.token != TOKEN:
         return "the game starts for another player: neither the alias nor the launch token arrived"
@@ -249,7 +249,7 @@ def _wrong_demo(world: World, value: Any) -> str:
         player = world.peer.started(value)
     except NotFoundError:
         return "the peer launched no such game: the launch is not the one that it gave"
-    if player.game != world.game:
+    if player.game != world.bench.subject.played_as(world.game):
         return f"the game {player.game} starts, and {world.game} was asked for"
     return "play money has no player and no token" if player.player or player.token else ""
 
@@ -263,6 +263,10 @@ def _wrong_games(world: World, value: Any) -> str:
         return f"games of the certification file are not in the list: {', '.join(missing)}"
     if len(set(codes)) != len(codes):
         return "a game stands twice in the list"
+    for game in value:
+        wallet_code = world.bench.subject.wallet_codes.get(game.code)
+        if wallet_code is not None and game.wallet_code != wallet_code:
+            return f"wallet calls name {game.code} as {wallet_code}, and the list says {game.wallet_code}"
     return "" if all(game.code and game.name for game in value) else "a game has no code or no name"
 
 

@@ -74,7 +74,8 @@ class Said:
 
 def player_of(bench: AdapterBench, currency: str = CURRENCY) -> PeerPlayer:
     """A player in the subject's first game."""
-    return PeerPlayer(player=ALIAS, token=TOKEN, game=next(iter(bench.subject.games), "game"), currency=currency)
+    game = bench.subject.played_as(next(iter(bench.subject.games), "game"))
+    return PeerPlayer(player=ALIAS, token=TOKEN, game=game, currency=currency)
 
 
 def sayings(bench: AdapterBench, peer: Peer, currency: str = CURRENCY) -> tuple[Saying, ...]:

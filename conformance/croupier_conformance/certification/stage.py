@@ -272,6 +272,7 @@ async def _told(
         settings=subject.settings_raw,
         secrets=subject.secrets,
         games=subject.games,
+        wallet_codes=subject.wallet_codes,
         policy=policy,
     )
     operator = ModelOperator()

@@ -13,6 +13,9 @@ secret_key = "certification-only"
 [games]                                   # the peer's game codes and their titles
 acme_fruits = "Acme Fruits"
 
+[wallet_codes]                            # of games that have another code in wallet calls than at launch
+acme_fruits = "1041"
+
 [operations]                              # EVERY operation of the provider's own documentation
 "POST /bet" = "bet"                       # capabilities that it is offered as, parted by white space
 "POST /jackpotFeed" = { omitted = "a feed for lobbies, not for wallets" }
@@ -78,6 +81,7 @@ class AdapterSubject:
         secrets: The test secrets.
         host: The host of the hub's calls to the provider.
         games: The peer's games, code to title.
+        wallet_codes: The codes in wallet calls of games that have another one there.
         operations: Every operation of the provider's documentation.
         exempt: Rules that do not hold, with reasons.
         todo: Rules that are still to be proved, with what is missing: they count as broken, whatever their check finds.
@@ -98,6 +102,11 @@ class AdapterSubject:
     transcripts: Traversable | None
     _peer: type[Any]
     todo: Mapping[str, str] = field(factory=dict)
+    wallet_codes: Mapping[str, str] = field(factory=dict)
+
+    def played_as(self, code: str) -> str:
+        """A game's code in wallet calls."""
+        return self.wallet_codes.get(code, code)
 
     @property
     def credentials(self) -> Credentials:
@@ -147,6 +156,10 @@ def read_subject(spec: AdapterSpec, *, version: str, package: str, folder: Trave
     transcripts = _table(document, "transcripts").get("folder")
     exempt = {str(slug): str(reason) for slug, reason in _table(document, "exempt").items()}
     todo = {str(slug): str(missing) for slug, missing in _table(document, "todo").items()}
+    games = {str(code): str(title) for code, title in _table(document, "games").items()}
+    wallet_codes = {str(code): str(other) for code, other in _table(document, "wallet_codes").items()}
+    if unknown := wallet_codes.keys() - games.keys():
+        raise SettingsError("there is no such game", where=f"{FILE}: wallet_codes.{min(unknown)}")
     if both := exempt.keys() & todo.keys():
         raise SettingsError("a rule is exempt or to be done, not both", where=f"{FILE}: todo.{min(both)}")
     return AdapterSubject(
@@ -158,10 +171,11 @@ def read_subject(spec: AdapterSpec, *, version: str, package: str, folder: Trave
         settings=structure(raw, spec.settings, where="settings"),
         secrets={str(name): str(value) for name, value in _table(document, "secrets").items()},
         host=_text(document, "host"),
-        games={str(code): str(title) for code, title in _table(document, "games").items()},
+        games=games,
         operations=tuple(_operation(name, told) for name, told in _table(document, "operations").items()),
         exempt=exempt,
         todo=todo,
+        wallet_codes=wallet_codes,
         transcripts=folder / str(transcripts) if transcripts else None,
         peer=peer,
     )

@@ -189,7 +189,7 @@ def _drawn(bench: AdapterBench, base: tuple[Saying, ...]) -> SearchStrategy[Peer
         grant = None if action.grant is None else draw(ids(24))
         return evolve(action, player=player, round=draw(ids(24)), moves=tuple(moves), grant=grant)
 
-    games = list(bench.subject.games) or ["game"]
+    games = [bench.subject.played_as(code) for code in bench.subject.games] or ["game"]
     return actions()
 
 

@@ -170,7 +170,7 @@ def _once(work: Callable[[], object], calls: int = CALLS) -> float:
 def _bet(bench: AdapterBench) -> HttpRequest:
     rule = bench.subject.spec.aliases
     alias = rule.prefix + (rule.alphabet * rule.length)[: max(rule.length - len(rule.prefix), 1)]
-    game = next(iter(bench.subject.games))
+    game = bench.subject.played_as(next(iter(bench.subject.games)))
     player = PeerPlayer(player=alias, token="token-0123456789abcdef", game=game, currency="EUR")  # noqa: S106 # nobody's
     move = PeerMove(kind=MovementKind.BET, id="0123456789abcdef0123456789abcdef", amount=minor_to_decimal(123, 2))
     play = PeerPlay(player=player, round="7000000001", moves=(move,))
