@@ -249,14 +249,35 @@ def test_a_net_bet_and_win_is_rolled_back_whole(
     simulate(story())
 
 
+@pytest.mark.parametrize("settlement", list(NetSettlement))
+@pytest.mark.parametrize("payout", ["5.00", "0.50"], ids=["up", "down"])
+def test_a_net_bet_and_win_stands_where_the_policy_says_so(
+    tmp_path: Path, settlement: NetSettlement, payout: str
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(net_settlement=settlement, rollback_of_net=False)
+            assert isinstance((await path.play(net("n1", "2.00", payout))).outcome, Applied)
+            for _ in range(2):
+                refused = (await path.play(rollback("x", "n1"))).outcome
+                assert isinstance(refused, Declined)
+                assert refused.reason is DeclineReason.TARGET_SETTLED
+            await path.drain()
+            assert path.balance() == (10_300 if payout == "5.00" else 9_850)
+            assert set((await states(path)).values()) == {MovementState.APPLIED}
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("stands", [True, False])
 @pytest.mark.parametrize("batch", [True, False], ids=["batch", "no-batch"])
 @pytest.mark.parametrize("settlement", list(NetSettlement))
 def test_a_net_bet_and_win_that_is_rolled_back_in_flight_pays_nothing(
-    tmp_path: Path, settlement: NetSettlement, batch: bool
+    tmp_path: Path, settlement: NetSettlement, batch: bool, stands: bool
 ) -> None:
     async def story() -> None:
         async with MoneyPath.open(tmp_path / "l.db", faults=SLOW, without=frozenset() if batch else NO_BATCH) as path:
-            path.reconfigure(net_settlement=settlement)
+            path.reconfigure(net_settlement=settlement, rollback_of_net=not stands)
             playing = asyncio.ensure_future(path.play(net("n1", "2.00", "5.00")))
             await path.clock.sleep(0.02)
             undoing = asyncio.ensure_future(path.play(rollback("x", "n1")))

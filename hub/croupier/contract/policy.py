@@ -183,6 +183,8 @@ class Policy:
         rolled_back_repeat: The answer to a repeat of what was rolled back since.
         rollback_after_win: Whether a paid bet may be rolled back.
         rollback_of_win: Whether wins may be rolled back at all.
+        rollback_of_net: Whether a bet that came with its win in one movement may be rolled back once it is applied;
+            else it stands, as a bet does that was paid.
         rollback_of_declined: The answer to a rollback of a refused movement.
         win_without_bet: What happens to a win whose round has no bet.
         bet_on_closed_round: Whether a bet may enter a round that ended.
@@ -218,6 +220,7 @@ class Policy:
     rolled_back_repeat: RolledBackRepeat = RolledBackRepeat.DECLINE
     rollback_after_win: RollbackAfterWin = RollbackAfterWin.REFUSE
     rollback_of_win: bool = False
+    rollback_of_net: bool = True
     rollback_of_declined: UnknownRollback = UnknownRollback.ACCEPT
     win_without_bet: WinWithoutBet = WinWithoutBet.DECLINE
     bet_on_closed_round: bool = False

@@ -208,10 +208,12 @@ def _refusal(situation: Situation, target: MovementRow) -> DeclineReason | None:
         return DeclineReason.TARGET_UNKNOWN
     if not takes_stake(target) and not situation.policy.rollback_of_win:
         return DeclineReason.OPERATION_NOT_ALLOWED
-    settled = target.state is MovementState.APPLIED and is_bet(target) and _is_paid(situation, target)
-    if settled and situation.policy.rollback_after_win is RollbackAfterWin.REFUSE:
+    if target.state is not MovementState.APPLIED or not is_bet(target):
+        return None
+    if target.kind == MovementKind.BET_AND_WIN.value and not situation.policy.rollback_of_net:
         return DeclineReason.TARGET_SETTLED
-    return None
+    protected = situation.policy.rollback_after_win is RollbackAfterWin.REFUSE and _is_paid(situation, target)
+    return DeclineReason.TARGET_SETTLED if protected else None
 
 
 def _is_paid(situation: Situation, target: MovementRow) -> bool:
