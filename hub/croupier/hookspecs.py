@@ -20,7 +20,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from croupier.contract import AdapterSpec, DialectSpec
+from croupier.contract import AdapterSpec, DialectSpec, SinkSpec
 
 hookspec = pluggy.HookspecMarker("croupier")
 
@@ -78,6 +78,33 @@ def croupier_wallet_dialects() -> Iterable[DialectSpec]:
 
         @hookimpl
         def croupier_wallet_dialects() -> list[DialectSpec]:
+            return [SPEC]
+        ```
+    """
+    return ()
+
+
+@hookspec
+def croupier_event_sinks() -> Iterable[SinkSpec]:
+    """The event sinks that the package brings. Only packages in `croupier.plugins` may.
+
+    Example:
+        In `pyproject.toml`:
+
+        ```toml
+        [project.entry-points."croupier.plugins"]
+        sink_acme = "croupier_sink_acme.plugin"
+        ```
+
+        In `croupier_sink_acme/plugin.py`:
+
+        ```python
+        from croupier import hookimpl
+        from croupier.contract import SinkSpec
+        from croupier_sink_acme.sink import SPEC  # slug="acme"
+
+        @hookimpl
+        def croupier_event_sinks() -> list[SinkSpec]:
             return [SPEC]
         ```
     """

@@ -95,7 +95,9 @@ def _print_table(found: Sequence[AdapterReport], plugins: Sequence[PluginReport]
                     _distribution(item.distribution, item.version),
                     item.reason
                     or ", ".join(
-                        [f"dialect {slug}" for slug in item.dialects] + [f"adapter {s}" for s in item.adapters]
+                        [f"dialect {slug}" for slug in item.dialects]
+                        + [f"sink {slug}" for slug in item.sinks]
+                        + [f"adapter {s}" for s in item.adapters]
                     )
                     or "-",
                 )

@@ -9,7 +9,8 @@ This package imports the standard library, attrs, and msgspec and orjson for JSO
 5. `croupier.contract.flows`: launches, game lists, free rounds, logs.
 6. `croupier.contract.peer`: the simulated provider that every adapter ships.
 7. `croupier.contract.wallet`: the same for the operator's side.
-8. `croupier.contract.errors`: what may be raised.
+8. `croupier.contract.sink`: where events go.
+9. `croupier.contract.errors`: what may be raised.
 
 What most protocols need beside that: `strict_json` and `forms` read and write messages, `fields` takes them apart,
 `secrets` proves them, `codes` holds the tables of answers, `times` writes moments, `redaction` keeps what may be
@@ -199,6 +200,17 @@ from croupier.contract.secrets import (
     require_proof,
     same_secret,
 )
+from croupier.contract.sink import (
+    EndpointGone,
+    EventAnswer,
+    EventEndpoint,
+    EventRefused,
+    EventStream,
+    EventTaken,
+    SinkEvent,
+    SinkSpec,
+    StreamWriter,
+)
 from croupier.contract.strict_json import (
     MAX_DEPTH,
     MAX_NUMBER,
@@ -233,6 +245,11 @@ from croupier.contract.wallet import (
     WalletStatus,
     WalletStatusReply,
     WalletUnknown,
+)
+from croupier.contract.wallet_peer import (
+    PeerAccount,
+    PeerTransaction,
+    WalletPeer,
 )
 
 __all__ = [
@@ -282,6 +299,12 @@ __all__ = [
     "DialectSpec",
     "Direction",
     "Effect",
+    "EndpointGone",
+    "EventAnswer",
+    "EventEndpoint",
+    "EventRefused",
+    "EventStream",
+    "EventTaken",
     "Fields",
     "FixConfigurationError",
     "FixRequestError",
@@ -318,6 +341,7 @@ __all__ = [
     "OverloadedError",
     "PackageError",
     "Peer",
+    "PeerAccount",
     "PeerAction",
     "PeerAnswer",
     "PeerAuthenticate",
@@ -326,6 +350,7 @@ __all__ = [
     "PeerMove",
     "PeerPlay",
     "PeerPlayer",
+    "PeerTransaction",
     "Ping",
     "Play",
     "PlayContext",
@@ -355,7 +380,10 @@ __all__ = [
     "Route",
     "SecretField",
     "SettingsError",
+    "SinkEvent",
+    "SinkSpec",
     "StoreUnavailableError",
+    "StreamWriter",
     "Target",
     "Told",
     "TransactionState",
@@ -380,6 +408,7 @@ __all__ = [
     "WalletMove",
     "WalletMovement",
     "WalletOperation",
+    "WalletPeer",
     "WalletPlayer",
     "WalletPolicy",
     "WalletRefused",

@@ -11,7 +11,15 @@ import pluggy
 from attrs import frozen
 
 from croupier import hookspecs
-from croupier.contract import ADAPTER_API, AdapterSpec, Capability, DialectSpec, PackageError, WalletCapability
+from croupier.contract import (
+    ADAPTER_API,
+    AdapterSpec,
+    Capability,
+    DialectSpec,
+    PackageError,
+    SinkSpec,
+    WalletCapability,
+)
 from croupier.registry.discovery import ADAPTERS, Offer
 from croupier.registry.structuring import can_structure
 
@@ -27,6 +35,7 @@ class Contribution:
 
     adapters: tuple[AdapterSpec, ...] = ()
     dialects: tuple[DialectSpec, ...] = ()
+    sinks: tuple[SinkSpec, ...] = ()
 
 
 def plugin_manager() -> pluggy.PluginManager:
@@ -72,7 +81,8 @@ def check_adapter(spec: object) -> AdapterSpec:
     """
     if not isinstance(spec, AdapterSpec):
         raise PackageError(f"croupier_adapters returned a {type(spec).__name__} where an AdapterSpec is expected")
-    _check_common(spec, Capability)
+    _check_common(spec)
+    _check_capabilities(spec, Capability)
     return spec
 
 
@@ -84,13 +94,31 @@ def check_dialect(spec: object) -> DialectSpec:
     """
     if not isinstance(spec, DialectSpec):
         raise PackageError(f"croupier_wallet_dialects returned a {type(spec).__name__} where a DialectSpec is expected")
-    _check_common(spec, WalletCapability)
+    _check_common(spec)
+    _check_capabilities(spec, WalletCapability)
     return spec
 
 
-def _check_common(spec: AdapterSpec | DialectSpec, capability: type[Capability | WalletCapability]) -> None:
-    slug: object = spec.slug  # a package may hand over anything: no type is taken for granted here
+def check_sink(spec: object) -> SinkSpec:
+    """The spec, if this hub can work with it.
+
+    Raises:
+        PackageError: It cannot.
+    """
+    if not isinstance(spec, SinkSpec):
+        raise PackageError(f"croupier_event_sinks returned a {type(spec).__name__} where a SinkSpec is expected")
+    _check_common(spec)
+    return spec
+
+
+def _check_capabilities(spec: AdapterSpec | DialectSpec, capability: type[Capability | WalletCapability]) -> None:
     capabilities: object = spec.capabilities
+    if not (isinstance(capabilities, frozenset) and all(isinstance(item, capability) for item in capabilities)):
+        raise PackageError(f"its capabilities are no frozenset of {capability.__name__}", where=spec.slug)
+
+
+def _check_common(spec: AdapterSpec | DialectSpec | SinkSpec) -> None:
+    slug: object = spec.slug  # a package may hand over anything: no type is taken for granted here
     if spec.api not in ACCEPTED_APIS:
         accepted = " and ".join(str(api) for api in sorted(ACCEPTED_APIS, reverse=True))
         raise PackageError(
@@ -100,8 +128,6 @@ def _check_common(spec: AdapterSpec | DialectSpec, capability: type[Capability |
         )
     if not (isinstance(slug, str) and SLUG.fullmatch(slug)):
         raise PackageError("a slug is lower case letters, digits and _, and begins with a letter", where=str(spec.slug))
-    if not (isinstance(capabilities, frozenset) and all(isinstance(item, capability) for item in capabilities)):
-        raise PackageError(f"its capabilities are no frozenset of {capability.__name__}", where=spec.slug)
     if not callable(spec.create):
         raise PackageError("its `create` cannot be called", where=spec.slug)
     try:
@@ -115,13 +141,16 @@ def _ask(manager: pluggy.PluginManager, plugin: object, offer: Offer, siblings: 
         raise PackageError(f"{offer.entry.value} implements no hook of the hub", where=offer.entry.name)
     adapters = tuple(check_adapter(spec) for spec in _call(manager, "croupier_adapters", plugin))
     dialects = tuple(check_dialect(spec) for spec in _call(manager, "croupier_wallet_dialects", plugin))
-    for slugs in ([spec.slug for spec in adapters], [spec.slug for spec in dialects]):
+    sinks = tuple(check_sink(spec) for spec in _call(manager, "croupier_event_sinks", plugin))
+    for slugs in ([spec.slug for spec in adapters], [spec.slug for spec in dialects], [spec.slug for spec in sinks]):
         if len(set(slugs)) < len(slugs):
             raise PackageError("it hands over two records with one slug", where=offer.entry.name)
     if offer.entry.group == ADAPTERS:
-        if dialects:
+        if dialects or sinks:
             raise PackageError(
-                "it brings wallet dialects", where=offer.entry.name, hint="they belong to a package in croupier.plugins"
+                f"it brings {'wallet dialects' if dialects else 'event sinks'}",
+                where=offer.entry.name,
+                hint="they belong to a package in croupier.plugins",
             )
         found = {spec.slug for spec in adapters}
         if found != siblings:
@@ -130,7 +159,7 @@ def _ask(manager: pluggy.PluginManager, plugin: object, offer: Offer, siblings: 
                 where=offer.entry.name,
             )
         adapters = tuple(spec for spec in adapters if spec.slug == offer.entry.name)
-    return Contribution(adapters, dialects)
+    return Contribution(adapters, dialects, sinks)
 
 
 def _call(manager: pluggy.PluginManager, hook: str, plugin: object) -> Iterable[Any]:

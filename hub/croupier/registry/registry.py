@@ -1,4 +1,4 @@
-"""The registry: which adapters and dialects there are, and one configured instance of each on demand."""
+"""The registry: which adapters, dialects and event sinks there are, and a configured instance of each on demand."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from croupier.contract import (
     CertificateError,
     Dialect,
     DialectSpec,
+    EventEndpoint,
+    EventStream,
     PackageError,
     SettingsError,
+    SinkSpec,
 )
 from croupier.registry import discovery
 from croupier.registry.certificates import UNCERTIFIED, CertificateRule, Standing
@@ -27,6 +30,7 @@ from croupier.registry.loading import (
     Contribution,
     check_adapter,
     check_dialect,
+    check_sink,
     load,
     plugin_manager,
 )
@@ -37,7 +41,7 @@ _Key = tuple[str, str]  # name of the entry point, compared name of the distribu
 
 
 class Registry:
-    """Finds packages by their entry points, isolates a broken one, and hands out adapters and dialects.
+    """Finds packages by their entry points, isolates a broken one, and hands out adapters, dialects and event sinks.
 
     Plugins are imported at once; an adapter is imported when it is asked for. Not to be used by several threads at
     once.
@@ -65,6 +69,7 @@ class Registry:
         self._manager = plugin_manager()
         self._specs: dict[str, AdapterSpec] = {}
         self._dialects: dict[str, DialectSpec] = {}
+        self._sinks: dict[str, SinkSpec] = {}
         self._offers: dict[str, Offer] = {}
         self._siblings: dict[_Key, frozenset[str]] = {}
         self._versions: dict[str, str | None] = {}
@@ -116,6 +121,16 @@ class Registry:
             raise PackageError("no installed plugin offers this wallet dialect", where=f"dialects.{slug}")
         return self._dialects[slug]
 
+    def sink(self, slug: str) -> SinkSpec:
+        """The event sink's spec.
+
+        Raises:
+            PackageError: No plugin that can be used offers it.
+        """
+        if slug not in self._sinks:
+            raise PackageError("no installed plugin offers this event sink", where=f"sinks.{slug}")
+        return self._sinks[slug]
+
     # --- configured instances
 
     def configure_adapter(self, slug: str, settings: Mapping[str, Any]) -> Adapter:
@@ -142,10 +157,22 @@ class Registry:
             raise PackageError(f"its `create` returned a {type(made).__name__}", where=f"dialects.{slug}")
         return made
 
+    def configure_sink(self, slug: str, settings: Mapping[str, Any]) -> EventEndpoint | EventStream:
+        """Make an event sink from stored settings.
+
+        Raises:
+            PackageError: The sink cannot be used, or it failed in another way than by refusing its settings.
+            SettingsError: A setting is wrong; `where` is its path, beginning with `settings`.
+        """
+        made = _create(self.sink(slug), settings)
+        if not isinstance(made, EventEndpoint | EventStream):
+            raise PackageError(f"its `create` returned a {type(made).__name__}", where=f"sinks.{slug}")
+        return made
+
     # --- what changes it
 
-    def register(self, spec: AdapterSpec | DialectSpec) -> None:
-        """Add an adapter or dialect from code, for tests and examples; no allow-list applies.
+    def register(self, spec: AdapterSpec | DialectSpec | SinkSpec) -> None:
+        """Add an adapter, dialect or event sink from code, for tests and examples; no allow-list applies.
 
         Raises:
             PackageError: It is not right, or its slug is taken.
@@ -155,6 +182,11 @@ class Registry:
             if spec.slug in self._specs or spec.slug in self._offers:
                 raise PackageError("another adapter has this slug", where=f"adapters.{spec.slug}")
             self._take_adapter(spec, None, None, Standing())
+        elif isinstance(spec, SinkSpec):
+            check_sink(spec)
+            if spec.slug in self._sinks:
+                raise PackageError("another sink has this slug", where=f"sinks.{spec.slug}")
+            self._sinks[spec.slug] = spec
         else:
             check_dialect(spec)
             if spec.slug in self._dialects:
@@ -227,10 +259,12 @@ class Registry:
         all_of_them: list[tuple[PluginReport, Contribution, Offer]],
     ) -> PluginReport:
         claims = Counter(spec.slug for _, other, _ in all_of_them for spec in other.dialects)
+        sinks = Counter(spec.slug for _, other, _ in all_of_them for spec in other.sinks)
         adapters = Counter(spec.slug for _, other, _ in all_of_them for spec in other.adapters)
         twice = [
             spec.slug for spec in contribution.dialects if claims[spec.slug] > 1 or spec.slug in self._dialects
         ] + [spec.slug for spec in contribution.adapters if adapters[spec.slug] > 1 or spec.slug in self._specs]
+        twice += [spec.slug for spec in contribution.sinks if sinks[spec.slug] > 1 or spec.slug in self._sinks]
         if twice:
             reason = f"another package brings {', '.join(twice)}, too"
             return evolve(report, state=State.QUARANTINED, reason=reason)
@@ -244,12 +278,14 @@ class Registry:
                 reason = f"it brings the adapter {slug}: {refusal}"
                 return evolve(report, state=State.QUARANTINED, reason=reason)
         self._dialects.update({spec.slug: spec for spec in contribution.dialects})
+        self._sinks.update({spec.slug: spec for spec in contribution.sinks})
         for spec in contribution.adapters:
             self._take_adapter(spec, report.distribution, report.version, standings[spec.slug])
         return evolve(
             report,
             adapters=tuple(sorted(spec.slug for spec in contribution.adapters)),
             dialects=tuple(sorted(spec.slug for spec in contribution.dialects)),
+            sinks=tuple(sorted(spec.slug for spec in contribution.sinks)),
         )
 
     def _outdated(self, report: AdapterReport | PluginReport) -> str | None:
@@ -386,7 +422,7 @@ class Registry:
         )
 
 
-def _create(spec: AdapterSpec | DialectSpec, settings: Mapping[str, Any]) -> object:
+def _create(spec: AdapterSpec | DialectSpec | SinkSpec, settings: Mapping[str, Any]) -> object:
     read: object = structure(settings, spec.settings, where="settings")
     try:
         return spec.create(read)

@@ -64,6 +64,7 @@ class PluginReport:
         reason: Why it is not used, or what is to be done about it.
         adapters: The slugs of the adapters it brings.
         dialects: The slugs of the wallet dialects it brings.
+        sinks: The slugs of the event sinks it brings.
     """
 
     name: str
@@ -73,6 +74,7 @@ class PluginReport:
     reason: str | None = None
     adapters: tuple[str, ...] = ()
     dialects: tuple[str, ...] = ()
+    sinks: tuple[str, ...] = ()
 
 
 def distribution_key(name: str) -> str:
