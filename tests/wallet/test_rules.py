@@ -406,6 +406,30 @@ def test_a_round_is_not_settled_by_a_win_that_was_refused(tmp_path: Path) -> Non
     simulate(story())
 
 
+def test_a_win_that_names_no_bet_settles_every_bet_before_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(round_end=RoundEnd.SETTLED, bet_on_closed_round=True)
+            await path.play(bet("b1"))
+            await path.play(bet("b2"))
+            assert await the_round(path) is RoundState.OPEN
+            await path.play(win("w1", "1.00"))
+            assert await the_round(path) is RoundState.CLOSED
+
+    simulate(story())
+
+
+def test_a_jackpot_that_names_no_bet_settles_none(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(round_end=RoundEnd.SETTLED)
+            await path.play(bet("b1"))
+            await path.play(of_kind(MovementKind.JACKPOT_WIN, "j1"))
+            assert await the_round(path) is RoundState.OPEN
+
+    simulate(story())
+
+
 def test_a_round_that_rollbacks_have_emptied_is_settled(tmp_path: Path) -> None:
     async def story() -> None:
         async with MoneyPath.open(tmp_path / "l.db") as path:

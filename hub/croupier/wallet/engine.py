@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import assert_never
+from typing import Final, assert_never
 
 from attrs import evolve, frozen
 
@@ -333,7 +333,7 @@ class Engine:
         """End the round where that was not part of settling, and the grant."""
         situation = begun.situation
         operator = situation.operator
-        settled = policy.round_end is RoundEnd.SETTLED
+        settled = policy.round_end is RoundEnd.SETTLED and not all(item.kind in _ONLY_BETS for item in play.movements)
         round_id = situation.identity.round or next(
             (item.target.round for item in begun.plan.steps if isinstance(item, UndoIt)), None
         )
@@ -474,7 +474,19 @@ def _closes(play: Play, policy: Policy) -> bool:
 
 
 def _every_bet_is_settled(rows: Sequence[MovementRow]) -> bool:
+    """Whether every bet is gone or paid; a win that names no bet pays all bets of its round that came before it."""
     settled = {row.target for row in rows if row.direction == Direction.CREDIT.value and row.state in LIVE}
     gone = {MovementState.DECLINED, MovementState.REVERSED, MovementState.TOMBSTONED}
-    bets = [row for row in rows if row.direction == Direction.DEBIT.value]
-    return all(row.state in gone or row.movement in settled for row in bets)
+    for row in reversed(rows):
+        if row.target is None and row.kind in _PAYS_ALL and row.state in LIVE:
+            return True
+        if row.direction == Direction.DEBIT.value and row.state not in gone and row.movement not in settled:
+            return False
+    return True
+
+
+_ONLY_BETS: Final = frozenset({MovementKind.BET, MovementKind.FREE_BET})
+"""A play of these alone settles nothing."""
+
+_PAYS_ALL: Final = frozenset({MovementKind.WIN.value, MovementKind.FREE_WIN.value, MovementKind.TRANSFER_IN.value})
+"""Kinds that pay the bets of their round, where they name none."""
