@@ -110,7 +110,8 @@ def compare(
 ) -> Comparison:
     """Compare three books and the balances.
 
-    The provider's entries meet the hub's by provider and reference, the hub's meet the operator's by the hub's id.
+    The provider's entries meet the hub's by provider and reference, the hub's meet the operator's by the hub's id. A
+    win that has its bet's reference is told apart by its kind.
 
     Args:
         provider: What every provider holds, by its own rules; `transaction` is its own id.
@@ -118,10 +119,10 @@ def compare(
         operator: The operator's record; `transaction` is the hub's id.
         accounts: Every player's opening balance and balance at the operator.
     """
-    hub_rows = list(hub)
-    names = {row.transaction: f"{row.provider}/{row.reference}" for row in hub_rows}
+    hub_rows, provider_rows = list(hub), list(provider)
+    names = dict(zip([row.transaction for row in hub_rows], _named(hub_rows, "reference"), strict=True))
     books = {
-        Side.PROVIDER: [(f"{row.provider}/{row.transaction}", row) for row in provider],
+        Side.PROVIDER: list(zip(_named(provider_rows, "transaction"), provider_rows, strict=True)),
         Side.HUB: [(names[row.transaction], row) for row in hub_rows],
         Side.OPERATOR: [(names.get(row.transaction, row.transaction), row) for row in operator],
     }
@@ -133,6 +134,13 @@ def compare(
     every = {**by_name[Side.OPERATOR], **by_name[Side.HUB], **by_name[Side.PROVIDER]}
     providers = {name: row.provider for name, row in every.items()}
     return Comparison(transactions=len(every), differences=tuple(found), totals=_totals(by_name, providers))
+
+
+def _named(rows: Sequence[Entry], by: str) -> list[str]:
+    """What the provider calls each entry, with its own name for the win of a bet and win under one id."""
+    named = [(f"{row.provider}/{getattr(row, by)}", row.kind) for row in rows]
+    bets = {name for name, kind in named if kind == "bet"}
+    return [f"{name}#win" if kind == "win" and name in bets else name for name, kind in named]
 
 
 def _in_order(rows: Iterable[tuple[str, Entry]]) -> list[reconciliation.Entry]:

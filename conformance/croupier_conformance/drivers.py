@@ -55,7 +55,7 @@ class Story(Enum):
     PLAIN = "plain"
     """One or two bets, then what they won, which may be nothing."""
     COMBINED = "combined"
-    """Bet and win in one request, where the protocol has that."""
+    """Bet and win in one request, as two movements or as one, where the protocol has that."""
     CANCELLED = "cancelled"
     """The bet is accepted, and then rolled back."""
     CANCELLED_IN_FLIGHT = "cancelled in flight"
@@ -195,7 +195,7 @@ class ProviderDriver:
         """Play one round to its end: whatever was asked for has a definite answer when this returns."""
         self._rounds += 1
         round_id = str(7_000_000_000 + self._rounds)
-        stories = [story for story in self._habits.stories if self._can_tell(story)]
+        stories = [story for story in self._habits.stories if self.can_tell(story)]
         weights = [self._habits.stories[story] for story in stories]
         story = seat.dice.choices(stories, weights)[0]
         tellers = {
@@ -210,11 +210,14 @@ class ProviderDriver:
         await tellers[story](seat, round_id)
         self.tally["rounds"] += 1
 
-    def _can_tell(self, story: Story) -> bool:
+    def can_tell(self, story: Story) -> bool:
+        """Whether the provider's protocol has what a story needs."""
         can = self.peer.capabilities
         match story:
             case Story.COMBINED:
-                return self.peer.combines and Capability.BATCH in can
+                return self.peer.nets or (self.peer.combines and Capability.BATCH in can)
+            case Story.CANCELLED | Story.CANCELLED_IN_FLIGHT | Story.CANCELLED_BEFORE:
+                return Capability.ROLLBACK_BET in can
             case Story.WIN_UNDONE:
                 return Capability.ROLLBACK_WIN in can
             case _:
@@ -236,8 +239,12 @@ class ProviderDriver:
 
     async def _combined(self, seat: Seat, round_id: str) -> None:
         bet = self._bet(seat)
-        win = self._win(seat, bet)
-        moves = (_move(MovementKind.BET, bet, self._habits.scale), _move(MovementKind.WIN, win, self._habits.scale))
+        if self.peer.nets:
+            win = Bet(id=bet.id, amount=seat.dice.randint(1, 2 * bet.amount))
+            moves: tuple[PeerMove, ...] = (_net(bet, win, self._habits.scale),)
+        else:
+            win = self._win(seat, bet)
+            moves = (_move(MovementKind.BET, bet, self._habits.scale), _move(MovementKind.WIN, win, self._habits.scale))
         play = PeerPlay(player=seat.player, round=round_id, moves=moves, closes_round=not self.peer.closes_by_call)
         answer = await self._ask(seat, play)
         if answer.verdict is Verdict.DONE:
@@ -246,7 +253,7 @@ class ProviderDriver:
             return
         self._not_accepted(answer)
         if answer.verdict is Verdict.RETRY and self.peer.bet_on_silence is OnSilence.CANCELS:
-            await self._undo(seat, round_id, bet, win)
+            await self._undo(seat, round_id, *((bet,) if self.peer.nets else (bet, win)))
 
     async def _cancelled(self, seat: Seat, round_id: str) -> None:
         bet = self._bet(seat)
@@ -336,7 +343,8 @@ class ProviderDriver:
 
     def _book(self, seat: Seat, kind: str, item: Bet) -> None:
         self.tally[f"{kind}s"] += 1
-        self.book[item.id] = Entry(
+        # The win of a net movement has the bet's id: it stands beside it.
+        self.book[f"{item.id}#{kind}" if item.id in self.book else item.id] = Entry(
             transaction=item.id, player=seat.label, kind=kind, amount=item.amount, provider=self.name
         )
 
@@ -368,6 +376,10 @@ class ProviderDriver:
 
 def _move(kind: MovementKind, item: Bet, scale: int) -> PeerMove:
     return PeerMove(kind=kind, id=item.id, amount=minor_to_decimal(item.amount, scale))
+
+
+def _net(bet: Bet, win: Bet, scale: int) -> PeerMove:
+    return evolve(_move(MovementKind.BET_AND_WIN, bet, scale), win_amount=minor_to_decimal(win.amount, scale))
 
 
 def _new_id(dice: random.Random) -> str:

@@ -36,6 +36,19 @@ def test_equal_books_have_no_difference() -> None:
     assert found.totals["lucky", Side.OPERATOR].net == 150
 
 
+def test_a_bet_and_its_win_may_have_one_id() -> None:
+    bet, win = BET, evolve(WIN, transaction=BET.transaction)
+
+    def hub(entry: Entry) -> Entry:
+        return evolve(entry, transaction=f"hub-{entry.kind}", reference=entry.transaction)
+
+    books = [hub(bet), hub(win)]
+    account = [Account(player="anna", opening=1000, balance=1150)]
+    assert compare([bet, win], books, books, account).difference == 0
+    found = compare([bet, win], books[:1], books[:1], account)
+    assert [row.what for row in found.differences] == ["lucky/p-1#win: provider win 250, hub nothing, operator nothing"]
+
+
 def test_a_win_that_the_operator_lacks_is_a_difference_of_its_amount_and_of_the_balance() -> None:
     found = compared([BET, WIN], [BET, WIN], [BET], balance=900)
     assert [row.size for row in found.differences] == [250, 250]

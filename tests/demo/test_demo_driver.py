@@ -44,6 +44,7 @@ class PlainPeer(Peer):
                 Capability.BATCH,
                 Capability.BET,
                 Capability.CLOSE_ROUND,
+                Capability.ROLLBACK_BET,
                 Capability.ROLLBACK_WIN,
                 Capability.WIN,
             }
@@ -139,6 +140,23 @@ async def test_an_accepted_round_stands_in_the_book() -> None:
         win[1]: ("win", "anna"),
     }
     assert book[bet[1]].amount == Decimal(bet[2]) * 100
+
+
+async def test_a_bet_and_its_win_under_one_id_both_stand_in_the_book() -> None:
+    table = Table(Story.COMBINED, always(Verdict.DONE))
+    table.driver.peer.nets = True
+    await table.play()
+    (both,) = table.moves("bet_and_win")
+    rows = list(table.driver.book.values())
+    assert [(row.transaction, row.kind) for row in rows] == [(both[1], "bet"), (both[1], "win")]
+    assert rows[0].amount == Decimal(both[2]) * 100
+
+
+async def test_a_provider_without_rollbacks_tells_no_story_of_them() -> None:
+    table = Table(Story.CANCELLED, always(Verdict.DONE))
+    table.driver.peer.capabilities -= {Capability.ROLLBACK_BET, Capability.ROLLBACK_WIN}
+    assert not any(table.driver.can_tell(story) for story in Story if "cancelled" in story.value)
+    assert table.driver.can_tell(Story.PLAIN)
 
 
 async def test_a_round_is_closed_by_a_call_where_the_provider_does_so() -> None:

@@ -147,6 +147,7 @@ class Peer(ABC):
         rollback_key_is_target: Whether a rollback has no id of its own but repeats the id of what it undoes.
         closes_by_call: Whether a round ends by `PeerCloseRound` (else by the flag of the last play).
         combines: Whether a bet and a win fit one request.
+        nets: Whether a bet and its win are one movement of one id (`BET_AND_WIN`).
     """
 
     capabilities: frozenset[Capability]
@@ -154,6 +155,7 @@ class Peer(ABC):
     rollback_key_is_target: bool = False
     closes_by_call: bool = False
     combines: bool = False
+    nets: bool = False
 
     @abstractmethod
     def request(self, action: PeerAction, credentials: Credentials, now: datetime) -> HttpRequest:

@@ -40,6 +40,11 @@ def _truncated(right: HttpResponse) -> HttpResponse | None:
     return HttpResponse(right.status, right.headers, body[: len(body) // 2]) if body[:1] in b"{[" and body[2:] else None
 
 
+def _is_page(right: HttpResponse) -> bool:
+    """Whether a page is what is expected: then nobody can tell one page from another."""
+    return right.body.lstrip()[:1] == b"<" and b"<html" in right.body[:1000].lower()
+
+
 def _tells(right: HttpResponse) -> bool:
     """Whether there is more in the right answer than that it worked."""
     return right.body.strip() not in {b"", b"{}"}
@@ -52,7 +57,7 @@ FAULTS: Final[Mapping[str, BadAnswer]] = {
     "a 404 with a page": lambda _right: HttpResponse(404, _HTML, _PAGE),
     "a 401": lambda _right: HttpResponse(401, _JSON, b"{}"),
     "a redirect": lambda _right: HttpResponse(302, _ELSEWHERE, b""),
-    "a page with 200": lambda _right: HttpResponse(200, _HTML, _PAGE),
+    "a page with 200": lambda right: None if _is_page(right) else HttpResponse(200, _HTML, _PAGE),
     "bytes that are no text": lambda _right: HttpResponse(200, _JSON, b"\xff\xfe\x00garbage\x80"),
     "a cut answer": _truncated,
     "JSON that is no object": lambda _right: HttpResponse(200, _JSON, b"[1,2"),

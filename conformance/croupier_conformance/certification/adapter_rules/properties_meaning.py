@@ -51,6 +51,7 @@ _BY_SCALE: Final[Mapping[int, str]] = {0: "JPY", 2: "EUR", 3: "KWD", 5: "MBTC", 
 _ROUNDLESS: Final = frozenset(
     {
         MovementKind.ROLLBACK,
+        MovementKind.ADJUSTMENT,
         MovementKind.BONUS_WIN,
         MovementKind.PROMO_WIN,
         MovementKind.TOURNAMENT_WIN,
