@@ -28,8 +28,8 @@ from croupier_conformance.certification.plain_values import default_of
 INDEX: Final = "README.md"
 
 _ORDER: Final = (
-    "adapter calls outcomes money policy flows peer wallet sink errors capabilities http secrets fields strict_json "
-    "forms codes times redaction"
+    "adapter calls outcomes money policy flows peer wallet wallet_peer sink errors capabilities http secrets fields "
+    "strict_json forms codes times redaction"
 ).split()
 _SECTION: Final = re.compile(r"^(Attributes|Args|Returns|Raises|Example):$", re.MULTILINE)
 _ENTRY: Final = re.compile(r"^(\*{0,2}\w+):\s", re.MULTILINE)

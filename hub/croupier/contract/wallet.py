@@ -24,6 +24,7 @@ from croupier.contract.errors import UnsupportedOperationError
 from croupier.contract.http import HttpRequest, HttpResponse
 from croupier.contract.money import Balance, Currency, Money
 from croupier.contract.outcomes import DeclineReason
+from croupier.contract.policy import LateOriginal
 from croupier.contract.secrets import Credentials, SecretField
 
 
@@ -235,6 +236,10 @@ class DialectSpec:
         api: The `ADAPTER_API` it was written against.
         openapi: Makes the OpenAPI document of what an operator implements, where the dialect is one that hubs define;
             the hub serves it with a page.
+        late_original: How a wallet of this protocol answers what arrives after its rollback; it moves nothing either
+            way.
+        proves_operation: Whether the proof of a request covers what is asked for, and not the body alone that some
+            other path might take.
     """
 
     slug: str
@@ -245,6 +250,8 @@ class DialectSpec:
     create: Callable[[Any], Dialect]
     api: int = ADAPTER_API
     openapi: Callable[[], Mapping[str, Any]] | None = None
+    late_original: LateOriginal = LateOriginal.DECLINE
+    proves_operation: bool = True
 
 
 class Dialect(ABC):
