@@ -7,9 +7,13 @@ prove a request, by signing it with two secrets.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, Final
 
 from attrs import evolve
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from croupier.contract import (
     Credentials,
@@ -144,17 +148,33 @@ def with_altered_proof(story: Story, call: WalletCall) -> HttpRequest:
 def _altered_tail(value: str) -> str:
     """The text with a character near its end changed: the last ones may say nothing in base64."""
     place = max(len(value) - 6, 0)
-    return value[:place] + ("A" if value[place : place + 1] != "A" else "B") + value[place + 1 :]
+    return value[:place] + ("0" if value[place : place + 1] != "0" else "1") + value[place + 1 :]
 
 
 def _altered(secret: str) -> str:
-    """The text with one character in the middle changed for another of its kind."""
+    """Another key of the same kind, or the text with one character in the middle changed for another of its kind."""
+    if "PRIVATE KEY-----" in secret:
+        return _another_key(secret)
     for place in range(len(secret) // 2, len(secret)):
         letter = secret[place]
         if letter.isalnum() and letter.isascii():
             first, second = ("0", "1") if letter.isdigit() else ("a", "b") if letter.islower() else ("A", "B")
             return secret[:place] + (second if letter == first else first) + secret[place + 1 :]
     return f"{secret}a"
+
+
+@lru_cache(maxsize=8)
+def _another_key(pem: str) -> str:
+    """An RSA key of the same size that nobody has; what is no RSA key stays as it is, less its end."""
+    try:
+        known = serialization.load_pem_private_key(pem.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return pem[:-1]
+    if not isinstance(known, rsa.RSAPrivateKey):
+        return pem[:-1]
+    made = rsa.generate_private_key(public_exponent=65_537, key_size=known.key_size)
+    kept = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return made.private_bytes(serialization.Encoding.PEM, *kept).decode()
 
 
 def _place(story: Story, one: WalletMove, other: WalletMove) -> Path:

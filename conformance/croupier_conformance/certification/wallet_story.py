@@ -17,9 +17,11 @@ from uuid import UUID
 from attrs import evolve, frozen
 
 from croupier.contract import (
+    AmountError,
     DeclineReason,
     HttpRequest,
     HttpResponse,
+    LateOriginal,
     Money,
     PlayContext,
     TransportError,
@@ -123,6 +125,19 @@ class Story:
             target=target.transaction,
             undoes=target.operation,
         )
+
+    def largest(self, minor: int) -> int:
+        """An amount in minor units, or so many digits fewer that the protocol has room for it."""
+        while minor > LARGE:
+            bet = self._move(WalletOperation.BET, self.id("largest"), 0, None)
+            try:
+                amount = Money(minor, bet.player.currency)
+                self.written(evolve(bet, movement=evolve(bet.movement, amount=amount)))
+            except AmountError:
+                minor //= 10
+            else:
+                break
+        return minor
 
     def batch(self, name: str, *moves: WalletMove) -> WalletBatch:
         """Several movements in one call."""
@@ -240,6 +255,13 @@ class Story:
             wanted = " or ".join(reason.value for reason in allowed)
             self.broken(f"{title}: expected the reason {wanted}, but it {told(reply)}", hint)
         return reply
+
+    def left_alone(self, call: WalletMove, title: str, hint: str = "") -> None:
+        """What arrives after its rollback is refused, or accepted where that is the protocol's answer to it."""
+        if self.subject.dialect.spec.late_original is LateOriginal.ACCEPT:
+            self.applied(call, title, hint)
+        else:
+            self.refused(call, title, hint=hint)
 
     def not_accepted(self, call: WalletCall, request: HttpRequest, title: str) -> Heard:
         """The wallet answers, but neither with success nor with a fault of its own; or the rule is broken."""

@@ -34,7 +34,8 @@ def zero_amounts_are_accepted(story: Story) -> None:
     "late-bet-moves-nothing",
     Tier.PLATINUM,
     "A bet that arrives after its rollback moves nothing",
-    expects="a definite refusal such as already_rolled_back, and the balance unchanged",
+    expects="a definite refusal such as already_rolled_back (success, where the protocol has it so), and the balance "
+    "unchanged",
     needs="tombstones",
 )
 def late_bet_moves_nothing(story: Story) -> None:
@@ -49,7 +50,7 @@ def late_bet_moves_nothing(story: Story) -> None:
         word = move.movement.operation.value
         story.applied(story.undo(move), f"the rollback of a {word} that has not come yet")
         for title in (f"the {word}, late", f"the {word}, late and again"):
-            story.refused(move, title, hint="The rollback has to leave a tombstone.")
+            story.left_alone(move, title, hint="The rollback has to leave a tombstone.")
             story.must_hold(before, title)
 
 
@@ -57,7 +58,7 @@ def late_bet_moves_nothing(story: Story) -> None:
     "tombstone-outlives-repeats",
     Tier.PLATINUM,
     "A tombstone stays, however often the rollback is repeated",
-    expects="success for every rollback, and a late bet refused",
+    expects="success for every rollback, and a late bet that moves nothing",
     needs="tombstones",
 )
 def tombstone_outlives_repeats(story: Story) -> None:
@@ -72,7 +73,7 @@ def tombstone_outlives_repeats(story: Story) -> None:
         reply = story.applied(story.undo(bet, name), f"{name} of a bet that has not come yet")
         if not reply.nothing_moved:
             story.broken(f"{name} of a bet that never came: the answer does not say that nothing moved")
-    story.refused(bet, "the bet, late")
+    story.left_alone(bet, "the bet, late")
     story.must_hold(before, "a bet after three rollbacks")
 
 

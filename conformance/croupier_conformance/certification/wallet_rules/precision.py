@@ -44,14 +44,16 @@ def smallest_units_add_up(story: Story) -> None:
 def large_amounts_are_exact(story: Story) -> None:
     """Jackpots in small currencies, and eight digits after the point, need more than a double can hold.
 
-    A win of 9007199254740993 minor units is sent and rolled back. It is usually broken by floating point numbers,
+    A win of 9007199254740993 minor units is sent and rolled back (of fewer digits, where the protocol has no room for
+    so many). It is usually broken by floating point numbers,
     by 32-bit columns, and by JSON parsers that read numbers as doubles.
     """
-    before, win = story.balance(), story.win("win", BEYOND_A_DOUBLE)
-    story.applied(win, "a win of 2^53 + 1 minor units")
-    story.must_hold(before + BEYOND_A_DOUBLE, "a win of 2^53 + 1 minor units")
+    before, large = story.balance(), story.largest(BEYOND_A_DOUBLE)
+    win, title = story.win("win", large), f"a win of {large} minor units"
+    story.applied(win, title)
+    story.must_hold(before + large, title)
     story.applied(story.undo(win), "its rollback")
-    story.must_hold(before, "the rollback of a win of 2^53 + 1 minor units")
+    story.must_hold(before, f"the rollback of {title}")
 
 
 @wallet_rule(
@@ -63,9 +65,10 @@ def large_amounts_are_exact(story: Story) -> None:
 def largest_bet_is_refused(story: Story) -> None:
     """Nothing may wrap round at the end of 64 bits.
 
-    A bet of 2^63 - 1 minor units is sent. It is usually broken by an overflow, which makes a bet a win, or by a fault
-    of the database where a refusal is due.
+    A bet of 2^63 - 1 minor units is sent (of fewer digits, where the protocol has no room for so many). It is usually
+    broken by an overflow, which makes a bet a win, or by a fault of the database where a refusal is due.
     """
-    before = story.balance()
-    story.refused(story.bet("bet", MAX_MINOR), "a bet of 2^63 - 1 minor units", NOT_ENOUGH)
-    story.must_hold(before, "a bet of 2^63 - 1 minor units")
+    before, largest = story.balance(), story.largest(MAX_MINOR)
+    title = f"a bet of {largest} minor units"
+    story.refused(story.bet("bet", largest), title, NOT_ENOUGH)
+    story.must_hold(before, title)

@@ -66,7 +66,8 @@ def repeated_rollback_moves_once(story: Story) -> None:
     "repeat-after-the-rollback-moves-nothing",
     Tier.SILVER,
     "A copy of a bet or win that was rolled back moves nothing",
-    expects="a definite refusal such as already_rolled_back, and the balance unchanged",
+    expects="a definite refusal such as already_rolled_back (success, where the protocol has it so), and the balance "
+    "unchanged",
 )
 def repeat_after_the_rollback_moves_nothing(story: Story) -> None:
     """A copy may be under way while the movement is rolled back, and arrive after it.
@@ -79,7 +80,7 @@ def repeat_after_the_rollback_moves_nothing(story: Story) -> None:
         word = move.movement.operation.value
         story.applied(move, f"a {word}")
         story.applied(story.undo(move), f"the rollback of the {word}")
-        story.refused(move, f"the {word} again, after its rollback")
+        story.left_alone(move, f"the {word} again, after its rollback")
         story.must_hold(before, f"the copy of a {word} that was rolled back")
 
 

@@ -21,10 +21,10 @@ AGE = timedelta(hours=1)
 def forged_signature_is_refused(story: Story) -> None:
     """Whoever finds the wallet's address must not be able to move money or to read balances.
 
-    A bet, a win and a balance are signed with a secret that differs from the right one in a single character, and one
-    more bet has a signature that is right but for a character near its end. It is usually broken by a signature that is
-    compared by its beginning, or that is checked for movements only. Compare the whole in constant time, before the
-    body is read.
+    A bet, a win and a balance are signed with a secret that differs from the right one in a single character (or with
+    another key, where keys come in pairs), and one more bet has a signature that is right but for a character near its
+    end. It is usually broken by a signature that is compared by its beginning, or that is checked for movements only.
+    Compare the whole in constant time, before the body is read.
     """
     before = story.balance()
     calls: tuple[tuple[WalletCall, str], ...] = (
@@ -132,13 +132,16 @@ def message_for_another_path_is_refused(story: Story) -> None:
     """A bet must not become a win because somebody sent it to the other address.
 
     The signed body of a bet is sent to the path of wins, and of a win to that of bets. It is usually broken by a
-    wallet that believes the path and does not look at the operation in the body, which is what was signed.
+    wallet that believes the path and does not look at the operation in the body, which is what was signed. It is not
+    checked where the protocol signs nothing that tells one from the other.
     """
     before = story.balance()
     bet, win = story.bet("bet", 7), story.win("win", 7)
     of_bet, of_win = story.written(bet), story.written(win)
     if of_bet.url == of_win.url:
         raise RuleNotApplicableError("this protocol has one path for all")
+    if not story.subject.dialect.spec.proves_operation:
+        raise RuleNotApplicableError("this protocol's proof does not say which path is meant")
     for call, request, url in ((win, of_bet, of_win.url), (bet, of_win, of_bet.url)):
         astray = HttpRequest(request.method, url, request.headers, request.body, request.effect)
         story.not_accepted(call, astray, "a message on another message's path")
