@@ -135,13 +135,16 @@ _KINDS: Final[Mapping[Capability, tuple[MovementKind, ...]]] = {
     Capability.FREE_BET: (MovementKind.FREE_BET, MovementKind.FREE_WIN),
 }
 
+_REFERS_TO: Final[Mapping[MovementKind, str]] = {_WIN: "bet-1", MovementKind.TRANSFER_IN: "transfer-out-1"}
+"""What a movement comes after, where a protocol names it."""
+
 
 def _candidates(peer: Peer, player: PeerPlayer) -> Iterator[Saying]:
     yield Saying(name="authenticate", capability=Capability.AUTHENTICATE, action=PeerAuthenticate(player=player))
     yield Saying(name="balance", capability=Capability.BALANCE, action=PeerBalance(player=player))
     for capability, kinds in _KINDS.items():
         for kind in kinds:
-            target = "bet-1" if kind is _WIN else None
+            target = _REFERS_TO.get(kind)
             for play in plays(player, move(kind, f"{kind.value}-1".replace("_", "-"), target=target)):
                 yield Saying(name=kind.value, capability=capability, action=play)
     for amount, name in (("1.00", "adjustment up"), ("-1.00", "adjustment down")):
