@@ -23,6 +23,7 @@ from croupier.contract import (
     DeclineReason,
     HttpRequest,
     HttpResponse,
+    MovementKind,
     Notice,
     Outcome,
     Peer,
@@ -201,8 +202,9 @@ def a_refusal_is_told_as_one(bench: AdapterBench) -> None:
 
     The rule renders every `DeclineReason` for every call and lets the peer read it. Where the adapter's policy says in
     `retry_class` that the provider tries again (a credit that is owed), `RETRY` is right. The end of a round that ended
-    before may be told as done: it is. It is usually broken by a reason without a code, answered with a default of the
-    wrong kind, or by HTTP 500 for what is definite.
+    before may be told as done: it is; and so may the rollback of what is unknown, was refused or is undone already:
+    codes that say so end the matter, for nothing of it stands. It is usually broken by a reason without a code,
+    answered with a default of the wrong kind, or by HTTP 500 for what is definite.
     """
     policies = bench.adapter().policies
     for rendered in _every(bench, _declined_outcomes(), (balance(), None)):
@@ -211,7 +213,7 @@ def a_refusal_is_told_as_one(bench: AdapterBench) -> None:
         verdict = rendered.answer.verdict
         if verdict is Verdict.DONE:
             ended = isinstance(call, CloseRound) and outcome.reason is DeclineReason.ROUND_CLOSED
-            if not ended:
+            if not ended and not _nothing_stands(call, outcome.reason):
                 raise rendered.broken(f"{outcome.reason.value} was taken for a success")
             continue
         known = policies.of(call.operation).retry_class.get(outcome.reason.value, RetryClass.FINAL)
@@ -220,6 +222,22 @@ def a_refusal_is_told_as_one(bench: AdapterBench) -> None:
                 f"{outcome.reason.value} was read as {verdict.value}, and its retry class is {known.value}",
                 "correct the code, or say in the policy's retry_class what the provider does",
             )
+
+
+_NOTHING_TO_UNDO: Final = frozenset(
+    {
+        DeclineReason.TARGET_UNKNOWN,
+        DeclineReason.TARGET_DECLINED,
+        DeclineReason.ALREADY_ROLLED_BACK,
+        DeclineReason.DUPLICATE,
+    }
+)
+
+
+def _nothing_stands(call: Call, reason: DeclineReason) -> bool:
+    """Whether a refused rollback leaves just what it wanted: nothing of what it names."""
+    undoes = isinstance(call, Play) and all(one.kind is MovementKind.ROLLBACK for one in call.movements)
+    return undoes and reason in _NOTHING_TO_UNDO
 
 
 @ADAPTER_RULES.rule(
