@@ -66,7 +66,9 @@ class TableSessions:
     sessions: dict[str, SessionRow] = field(factory=dict)
     expired: set[str] = field(factory=set)
 
-    async def admit(self, connection: Connection, token: str, *, rotate: bool) -> Admission | DeclineReason:
+    async def admit(
+        self, connection: Connection, token: str, *, rotate: bool, renew: bool = False
+    ) -> Admission | DeclineReason:
         session = await self.by_token(connection, token)
         if session is None:
             return DeclineReason.SESSION_UNKNOWN
@@ -80,6 +82,9 @@ class TableSessions:
 
     def is_live(self, session: SessionRow) -> bool:
         return session.player not in self.expired
+
+    def is_current(self, session: SessionRow, token: str) -> bool:
+        return session.token_hash in {None, token}
 
     async def end(self, operator: str, session: str) -> SessionRow:
         row = next(row for row in self.sessions.values() if row.session == session)

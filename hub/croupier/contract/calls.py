@@ -241,7 +241,10 @@ class Authenticate:
         operation: The adapter's name of the operation, by which policy is looked up.
         token: The launch or session token.
         game: The provider's game code, if sent.
-        rotate: Whether the answer carries a new session token that replaces this one.
+        rotate: Whether the answer carries a new session token that replaces the launch token.
+        renew: Whether a session token, too, is replaced by a new one, at every exchange; it says `rotate` as well.
+        player: The alias the provider knows the player by, if sent: another than the token's is `SESSION_UNKNOWN`, and
+            nothing is replaced.
         address: The player's address as the provider saw it.
     """
 
@@ -249,6 +252,8 @@ class Authenticate:
     token: str
     game: str | None = None
     rotate: bool = False
+    renew: bool = False
+    player: str | None = None
     address: str | None = None
 
 

@@ -193,6 +193,9 @@ class Policy:
         round_end: What ends a round.
         session_for_bet: Whether a bet needs a live session.
         session_for_balance: Whether a balance request needs a live session.
+        own_token: Whether a session token that comes with a play or a balance request must be the player's own, and
+            not replaced by a newer one; it may have expired. Else it is `SESSION_UNKNOWN`, for credits and rollbacks
+            too. Without it such a token is as good as none.
         answer_needs_balance: Whether a success cannot be rendered without a balance. Where it cannot be had, the
             answer is retryable: a balance is never invented.
         balance_digits: Digits of displayed balances; more are cut. `None` leaves the currency's own.
@@ -201,6 +204,7 @@ class Policy:
         free_rounds_credit: Which message pays for free rounds; `None` where the connection must say.
         bets_per_round: How many bets a round may hold; `None` for no limit.
         wins_per_round: How many wins a round may hold; `None` for no limit.
+        wins_per_bet: How many wins may name one bet; one more is `TARGET_SETTLED`. `None` for no limit.
         jackpot_in_bet: Whether the stake on the wire includes the jackpot contribution.
         retry_class: What the provider makes of each of our decline reasons (reason value to class), for what
             differs from `FINAL`.
@@ -229,6 +233,7 @@ class Policy:
     round_end: RoundEnd = RoundEnd.FLAG
     session_for_bet: bool = True
     session_for_balance: bool = False
+    own_token: bool = False
     answer_needs_balance: bool = True
     balance_digits: int | None = None
     currencies: tuple[WireCurrency, ...] = ()
@@ -236,6 +241,7 @@ class Policy:
     free_rounds_credit: FreeRoundsCredit | None = FreeRoundsCredit.PER_WIN
     bets_per_round: int | None = None
     wins_per_round: int | None = None
+    wins_per_bet: int | None = None
     jackpot_in_bet: bool = True
     retry_class: Mapping[str, RetryClass] = field(factory=dict)
     max_bet_minor: Mapping[str, int] = field(factory=dict)

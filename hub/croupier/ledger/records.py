@@ -396,7 +396,7 @@ class SessionRow:
         currency: The currency.
         demo: Whether it is play money.
         state: Where it stands.
-        launch_hash: SHA-256 (hex) of the one-time launch token.
+        launch_hash: SHA-256 (hex) of the one-time launch token, or of the token that was replaced last.
         token_hash: SHA-256 (hex) of the session token, once it is active.
         operator_session: The operator's own session token, as it is to be sent back.
         created_at: When it was launched.

@@ -14,6 +14,9 @@ The life of a token:
   twice, and whoever finds the launch token in an address cannot work it out.
 - A session token that is presented with `rotate=True` is answered with itself: a lost answer to a second rotation
   would lock the player out, and gains nothing.
+- With `renew=True` a session token is replaced as well, at every exchange. The one before it is then what the launch
+  token was at first: within the grace it gets the same new one again, after that it is unknown. Its hash takes the
+  place of the launch token's.
 - Some providers never authenticate. A session that was launched and not yet admitted therefore takes bets, too.
 """
 
@@ -219,13 +222,16 @@ class SessionService:
 
     # --- what the engine asks
 
-    async def admit(self, connection: Connection, token: str, *, rotate: bool) -> Admission | DeclineReason:
+    async def admit(
+        self, connection: Connection, token: str, *, rotate: bool, renew: bool = False
+    ) -> Admission | DeclineReason:
         """Exchange a launch token, or confirm a session token; see the module on repeats.
 
         Args:
             connection: Where it was presented: a token of another connection is unknown.
             token: What the provider sent.
             rotate: Whether a launch token is to be replaced by a new session token.
+            renew: Whether a session token is to be replaced as well.
 
         Returns:
             The session and the token to use from now on; `SESSION_UNKNOWN` if there is no such token or it is spent,
@@ -238,11 +244,13 @@ class SessionService:
             row = await self.by_token(connection, token)
             if row is None or row.demo:
                 return DeclineReason.SESSION_UNKNOWN
-            decided = self._decide(row, token, rotate=rotate)
+            decided = self._decide(row, token, rotate=rotate or renew, renew=renew)
             if not isinstance(decided, Admission) or decided.session == row:
                 return decided
-            change = _change(decided.session, "session.activated", self._clock.now_ms())
+            happened = "session.activated" if row.state is SessionState.LAUNCHED else "session.renewed"
+            change = _change(decided.session, happened, self._clock.now_ms())
             if not isinstance(await self._ledger.commit(change), Refused):
+                self._forget(row)
                 self._forget(decided.session)
                 return decided
         raise _kept_changing()
@@ -275,6 +283,10 @@ class SessionService:
         return (
             not session.demo and session.state is not SessionState.ENDED and self._clock.now_ms() < session.expires_at
         )
+
+    def is_current(self, session: SessionRow, token: str) -> bool:
+        """Whether a token of the session is its present one, and not one that was replaced."""
+        return token_hash(token) == (session.token_hash or session.launch_hash)
 
     async def alias(self, connection: Connection, player: str) -> str:
         """The name by which the connection's provider knows a player; drawn at the first call, the same ever after.
@@ -314,33 +326,41 @@ class SessionService:
         if self._cache is not None:
             self._cache.forget(changed)
 
-    def _decide(self, row: SessionRow, token: str, *, rotate: bool) -> Admission | DeclineReason:
+    def _decide(self, row: SessionRow, token: str, *, rotate: bool, renew: bool) -> Admission | DeclineReason:
         """What a token opens; the admission's session is the row itself where nothing changes."""
         now, presented = self._clock.now_ms(), token_hash(token)
         if row.state is SessionState.ENDED or now >= row.expires_at:
             return DeclineReason.SESSION_EXPIRED
         if presented == row.token_hash:
-            return Admission(session=row, token=token)
+            return self._renewed(row, token) if renew else Admission(session=row, token=token)
         if row.state is SessionState.LAUNCHED:
             if now >= row.launch_expires_at:
                 return DeclineReason.SESSION_EXPIRED
-            given = self._session_token(row, token) if rotate else token
-            active = evolve(
-                row,
-                state=SessionState.ACTIVE,
-                token_hash=token_hash(given),
-                launch_expires_at=now + self._settings.retry_grace_ms if rotate else row.launch_expires_at,
-                seen_at=now,
-                version=row.version + 1,
-            )
-            return Admission(session=active, token=given)
+            if rotate:
+                return self._renewed(row, token)
+            active = evolve(row, state=SessionState.ACTIVE, token_hash=presented, seen_at=now, version=row.version + 1)
+            return Admission(session=active, token=token)
         again = self._session_token(row, token)
         if now < row.launch_expires_at and token_hash(again) == row.token_hash:
             return Admission(session=row, token=again)
         return DeclineReason.SESSION_UNKNOWN
 
-    def _session_token(self, row: SessionRow, launch_token: str) -> str:
-        message = f"session-token/1/{row.operator}/{row.session}/{launch_token}".encode()
+    def _renewed(self, row: SessionRow, token: str) -> Admission:
+        """The session with a new token in the place of one that was just presented."""
+        now, given = self._clock.now_ms(), self._session_token(row, token)
+        renewed = evolve(
+            row,
+            state=SessionState.ACTIVE,
+            launch_hash=token_hash(token),
+            token_hash=token_hash(given),
+            launch_expires_at=now + self._settings.retry_grace_ms,
+            seen_at=now,
+            version=row.version + 1,
+        )
+        return Admission(session=renewed, token=given)
+
+    def _session_token(self, row: SessionRow, presented: str) -> str:
+        message = f"session-token/1/{row.operator}/{row.session}/{presented}".encode()
         derived = hmac.new(self._settings.token_key, message, hashlib.sha256).digest()
         return base64.urlsafe_b64encode(derived).decode().rstrip("=")
 

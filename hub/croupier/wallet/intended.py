@@ -71,6 +71,7 @@ class Identity:
         route: The game, where the connection serves it.
         code: The provider's game code.
         wire_currency: The currency that the request names, for amounts that name none.
+        refusal: Why the play is refused before anything is looked at.
         round: The hub's round id.
     """
 
@@ -85,6 +86,7 @@ class Identity:
     provider_round: str | None = None
     route: Route | None = None
     code: str | None = None
+    refusal: DeclineReason | None = None
     round: str | None = field(init=False)
 
     @round.default  # noqa: A003 # the attribute, not the builtin: attrs names it so

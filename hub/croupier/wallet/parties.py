@@ -119,7 +119,9 @@ class Admission:
 class Sessions(Protocol):
     """What the engine asks about sessions."""
 
-    async def admit(self, connection: Connection, token: str, *, rotate: bool) -> Admission | DeclineReason:
+    async def admit(
+        self, connection: Connection, token: str, *, rotate: bool, renew: bool = False
+    ) -> Admission | DeclineReason:
         """Exchange a launch token (once) or a session token; `SESSION_UNKNOWN` or `SESSION_EXPIRED` otherwise."""
 
     async def by_token(self, connection: Connection, token: str, *, fresh: bool = True) -> SessionRow | None:
@@ -137,6 +139,9 @@ class Sessions(Protocol):
 
     def is_live(self, session: SessionRow) -> bool:
         """Whether bets may be accepted on it now."""
+
+    def is_current(self, session: SessionRow, token: str) -> bool:
+        """Whether a token of the session is its present one, and not one that was replaced."""
 
     async def end(self, operator: str, session: str) -> SessionRow:
         """End a session: bets are refused from now on, wins and rollbacks are not."""

@@ -78,7 +78,11 @@ class People:
         """Exchange a token; the operator confirms the session and tells the player's facts."""
         connection = request.connection
         try:
-            admitted = await self._sessions.admit(connection, call.token, rotate=call.rotate)
+            if call.player is not None:
+                player, session = await self._resolver.person(connection, alias=call.player, token=call.token)
+                if not player or session is None:
+                    return AuthenticateResult(outcome=Declined(reason=DeclineReason.SESSION_UNKNOWN))
+            admitted = await self._sessions.admit(connection, call.token, rotate=call.rotate, renew=call.renew)
         except StoreUnavailableError:
             return AuthenticateResult(outcome=Unknown(cause=UnknownCause.STORE))
         if isinstance(admitted, DeclineReason):
@@ -131,12 +135,14 @@ class People:
 
     async def balance_query(self, request: Request, call: BalanceQuery) -> BalanceResult:
         """A player's balance, as the operator tells it now."""
-        connection = request.connection
+        connection, policy = request.connection, request.connection.policies.of(call.operation)
         player, session = await self._resolver.person(connection, alias=call.player, token=call.session)
         if not player:
             reason = DeclineReason.PLAYER_UNKNOWN if call.player is not None else DeclineReason.SESSION_UNKNOWN
             return BalanceResult(outcome=Declined(reason=reason))
-        if connection.policies.of(call.operation).session_for_balance:
+        if policy.own_token and call.session and not self._resolver.owns(session, call.session):
+            return BalanceResult(outcome=Declined(reason=DeclineReason.SESSION_UNKNOWN))
+        if policy.session_for_balance:
             if session is None:
                 return BalanceResult(outcome=Declined(reason=DeclineReason.SESSION_UNKNOWN))
             if not self._sessions.is_live(session):

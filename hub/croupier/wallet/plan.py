@@ -33,7 +33,7 @@ from croupier.ledger.records import Key, MovementRow, MovementState, RoundRow, R
 from croupier.wallet.draft import Draft
 from croupier.wallet.intended import BETS, COUNTED_WINS, OF_ITS_BETS, ROUND_WINS, Identity, Intended, same_content
 from croupier.wallet.machine import LIVE, UNDONE, Event
-from croupier.wallet.rows import applied_outcome, declined_outcome, is_bet, takes_stake
+from croupier.wallet.rows import applied_outcome, declined_outcome, is_bet, is_win, takes_stake
 
 
 @frozen(kw_only=True)
@@ -370,6 +370,9 @@ def _by_named_bet(situation: Situation, movement: Intended) -> Next | None:
     bet = situation.snapshot.keys.get(movement.target)
     if bet is None:
         return _without_bet(situation)
+    limit, rows = situation.policy.wins_per_bet, situation.snapshot.round_movements
+    if limit is not None and sum(is_win(row) and row.target == bet.movement and is_live(row) for row in rows) >= limit:
+        return Say(outcome=Declined(reason=DeclineReason.TARGET_SETTLED))
     return _by_bets([bet])
 
 

@@ -220,13 +220,21 @@ def _is_paid(situation: Situation, target: MovementRow) -> bool:
     """Whether a win that stands came to the round with this bet, or after it.
 
     A bet that enters a round which was paid before is not paid by that: its provider may have heard no answer to it,
-    and must be able to take it back.
+    and must be able to take it back. A win whose provider says which bet it pays pays no other.
     """
     own_win = _win_leg(situation, target)
     rows = situation.snapshot.round_movements
     of_its_play = (row for row in rows if row.play == target.play)
     after = dropwhile(lambda row: row.movement != target.movement, rows)
-    return any(is_win(row) and is_live(row) and row != own_win for row in (*of_its_play, *after))
+    return any(
+        is_win(row) and is_live(row) and row != own_win and not _pays_another(row, target)
+        for row in (*of_its_play, *after)
+    )
+
+
+def _pays_another(win: MovementRow, bet: MovementRow) -> bool:
+    """Whether a win was sent for another bet by name; a target that the hub found by itself says nothing."""
+    return "target" in win.fingerprint and win.target is not None and win.target != bet.movement
 
 
 def _begin(

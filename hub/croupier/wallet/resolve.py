@@ -38,6 +38,9 @@ class Resolver:
     async def play(self, connection: Connection, play: Play, *, fresh: bool = True) -> Identity:
         """The identity of a play; `player` is empty where nothing tells. `fresh` is as in `person`."""
         player, session = await self.person(connection, alias=play.player, token=play.session, fresh=fresh)
+        token = play.session
+        if player and token and connection.policies.of(play.operation).own_token and not self.owns(session, token):
+            return Identity(connection=connection, operation=play.operation, refusal=DeclineReason.SESSION_UNKNOWN)
         grant = (
             await self._ledger.grant(connection.operator.id, connection.id, play.grant)
             if play.grant is not None
@@ -64,6 +67,10 @@ class Resolver:
             code=code,
             wire_currency=play.currency,
         )
+
+    def owns(self, session: SessionRow | None, token: str) -> bool:
+        """Whether a token belongs to the player whose session `person` found, and was not replaced by a newer one."""
+        return session is not None and self._sessions.is_current(session, token)
 
     async def _referred(self, connection: Connection, play: Play, grant: GrantRow | None) -> MovementRow | None:
         """A movement that the play refers to, or repeats."""
@@ -105,6 +112,8 @@ def wire_currency_is(connection: Connection, operation: str, code: str | None, c
 
 def unidentified(identity: Identity, play: Play) -> DeclineReason | None:
     """Why the play cannot be tied to a player, if it cannot."""
+    if identity.refusal is not None:
+        return identity.refusal
     only_rollbacks = all(movement.kind is MovementKind.ROLLBACK for movement in play.movements)
     scope = identity.connection.policies.of(play.operation).dedupe_scope
     if scope is DedupeScope.ROUND and play.round is None:
