@@ -240,6 +240,8 @@ class DialectSpec:
             way.
         proves_operation: Whether the proof of a request covers what is asked for, and not the body alone that some
             other path might take.
+        wins_name_a_bet: Whether a win has to name a bet: the hub then names one of the round where the provider
+            named none.
     """
 
     slug: str
@@ -252,6 +254,7 @@ class DialectSpec:
     openapi: Callable[[], Mapping[str, Any]] | None = None
     late_original: LateOriginal = LateOriginal.DECLINE
     proves_operation: bool = True
+    wins_name_a_bet: bool = False
 
 
 class Dialect(ABC):

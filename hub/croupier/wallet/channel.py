@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 
 from croupier.contract import (
     CroupierError,
+    Direction,
     FixConfigurationError,
     Headers,
     HttpRequest,
@@ -26,6 +27,7 @@ from croupier.contract import (
     WalletCall,
     WalletMove,
     WalletMovement,
+    WalletOperation,
     WalletRefused,
     WalletReply,
     WalletStatus,
@@ -33,15 +35,17 @@ from croupier.contract import (
     WalletUnknown,
     write_json,
 )
-from croupier.ledger.port import Ledger
-from croupier.ledger.records import ExchangeRow
+from croupier.ledger.port import Ledger, Look
+from croupier.ledger.records import ExchangeRow, MovementRow, MovementState
 from croupier.wallet.breaker import Breaker
 from croupier.wallet.parties import Operator
 from croupier.wallet.ports import Clock, Ids, Send
 from croupier.wallet.retry_budget import RetryBudget
+from croupier.wallet.rows import is_bet
 from croupier.wallet.watch import Places
 
 _TRACE_ID: Final = re.compile("[0-9a-f]{32}")
+_DEBIT: Final = Direction.DEBIT.value
 _OUTCOMES: Final = {"nothing": "applied", "status": "applied"}
 
 
@@ -121,6 +125,16 @@ class Channel:
         )
         return reply
 
+    async def _with_bet(self, operator: Operator, call: WalletCall) -> WalletCall:
+        """The call, in which a win names a bet: the oldest of its round that stands, so that every attempt names it."""
+        if not isinstance(call, WalletMove) or not _names_no_bet(call.movement):
+            return call
+        look = Look(operator=operator.id, round=call.context.round, round_movements=True)
+        rows = (await self._ledger.look(look)).round_movements
+        known = operator.policy.zero_amounts
+        found = next((row for row in rows if _stands(row) and (row.amount or known)), None)
+        return call if found is None else evolve(call, movement=evolve(call.movement, target=found.movement))
+
     async def _in_line(
         self, operator: Operator, call: WalletCall, seconds: float, trace: str
     ) -> tuple[WalletReply, int | None]:
@@ -161,6 +175,8 @@ class Channel:
         self, operator: Operator, call: WalletCall, seconds: float, trace: str
     ) -> tuple[WalletReply, int | None]:
         try:
+            if operator.dialect.spec.wins_name_a_bet:
+                call = await self._with_bet(operator, call)
             request = self._traced(operator.dialect.request(call, operator.credentials, self._clock.now()), trace)
         except Exception as error:  # noqa: BLE001 - whatever a dialect fails with, nothing was sent
             return WalletUnknown(detail=f"the request could not be made: {_code(error)}", sent=False), None
@@ -212,6 +228,14 @@ def _wanted(call: WalletCall, operator: Operator) -> WalletCall | None:
 
 def _moves(movement: WalletMovement) -> bool:
     return movement.amount.minor != 0 or movement.operator_decides
+
+
+def _names_no_bet(movement: WalletMovement) -> bool:
+    return movement.operation is WalletOperation.WIN and movement.target is None
+
+
+def _stands(row: MovementRow) -> bool:
+    return row.state is MovementState.APPLIED and row.direction == _DEBIT and is_bet(row)
 
 
 def _code(error: Exception) -> str:
