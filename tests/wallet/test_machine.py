@@ -25,6 +25,18 @@ from croupier.wallet.machine import (
 BEGINNINGS = {S.INTENT, S.DECLINED, S.TOMBSTONED, S.APPLIED, S.OWED}
 """A bet or win begins as an intent; what is refused, unknown, done or owed at once is written as that."""
 
+NEWS = (
+    Event.ACCEPTED,
+    Event.REFUSED,
+    Event.OWED_REFUSED,
+    Event.LOST_RESEND,
+    Event.LOST_REVERSE,
+    Event.LOST_ASK,
+)
+"""What can become of a movement's own call to the wallet."""
+
+WISHES = (Event.ROLLBACK, Event.TAKEN_BACK)
+
 PEOPLE = {Event.SEND_AGAIN, Event.UNDO_AGAIN, Event.SETTLED_DONE, Event.SETTLED_UNDONE}
 
 
@@ -101,12 +113,10 @@ def test_evidence_that_it_was_done_never_loses_a_rollback_that_is_wanted() -> No
     assert after == {S.FENCED: (S.REVERSING, (Effect.OWE_REVERSE,)), S.REVERSING: (S.REVERSING, ())}
 
 
-@pytest.mark.parametrize(("pair", "following"), list(TRANSITIONS.items()))
-def test_work_is_owed_wherever_something_comes_to_be_open(
-    pair: tuple[S, Event], following: tuple[S, tuple[Effect, ...]]
-) -> None:
+@pytest.mark.parametrize(("before", "event"), list(TRANSITIONS))
+def test_work_is_owed_wherever_something_comes_to_be_open(before: S, event: Event) -> None:
     """But where the caller does the work at once, where it was owed before, or where the target's row owes it."""
-    (before, event), (after, effects) = pair, following
+    after, effects = step(before, event)
     opened = after in {S.OWED, S.REVERSING} and before not in {S.OWED, S.REVERSING, S.HELD}
     elsewhere = event is Event.PROMISED or (before, event) == (S.APPLIED, Event.ROLLBACK)
     if opened and not elsewhere:
@@ -116,6 +126,77 @@ def test_work_is_owed_wherever_something_comes_to_be_open(
     if after in FINAL:
         assert effects == ()
     assert (Effect.HOLD in effects) is (after is S.HELD)
+
+
+def test_what_is_fenced_is_taken_back_unless_the_wallet_refused_it() -> None:
+    for event in (*NEWS, Event.TAKEN_BACK):
+        refused = event in {Event.REFUSED, Event.OWED_REFUSED}
+        assert step(S.FENCED, event) == ((S.DECLINED, ()) if refused else (S.REVERSING, (Effect.OWE_REVERSE,)))
+
+
+def test_what_is_being_undone_stays_so_whatever_is_heard_of_its_own_call() -> None:
+    """A rollback that was sent at once comes to be owed when its answer is lost; any other is owed already."""
+    for event in NEWS:
+        owed = (Effect.OWE_REVERSE,) if event is Event.LOST_REVERSE else ()
+        assert step(S.REVERSING, event) == (S.REVERSING, owed)
+
+
+def test_only_what_the_wallet_says_of_the_rollback_ends_it() -> None:
+    ended = {
+        Event.UNDONE: (S.REVERSED, ()),
+        Event.UNDO_REFUSED: (S.APPLIED, ()),
+        Event.UNDO_WAIVED: (S.APPLIED, ()),
+        Event.OWED_UNDO_REFUSED: (S.HELD, (Effect.HOLD,)),
+    }
+    assert {event: step(S.REVERSING, event) for event in ended} == ended
+    assert {event for state, event in TRANSITIONS if state is S.REVERSING} == {*ended, *NEWS, *WISHES}
+
+
+@pytest.mark.parametrize("state", [S.FENCED, S.REVERSING, S.REVERSED, S.TOMBSTONED])
+def test_a_second_wish_to_undo_it_changes_nothing(state: S) -> None:
+    assert step(state, Event.ROLLBACK) == (state, ())
+
+
+def test_the_hub_s_own_wish_beside_a_provider_s_changes_nothing() -> None:
+    assert step(S.REVERSING, Event.TAKEN_BACK) == (S.REVERSING, ())
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [
+        (S.APPLIED, Event.ACCEPTED),
+        (S.DECLINED, Event.REFUSED),
+        (S.REVERSED, Event.UNDONE),
+        (S.REVERSED, Event.ACCEPTED),
+        (S.OWED, Event.LOST_RESEND),
+        (S.OWED, Event.LOST_ASK),
+        (S.OWED, Event.PROMISED),
+    ],
+)
+def test_news_that_comes_a_second_time_or_too_late_changes_nothing(state: S, event: Event) -> None:
+    assert step(state, event) == (state, ())
+
+
+def test_what_is_owed_ends_with_a_definite_answer_and_owes_nothing_then() -> None:
+    assert step(S.OWED, Event.ACCEPTED) == (S.APPLIED, ())
+    assert step(S.OWED, Event.REFUSED) == (S.DECLINED, ())
+    assert step(S.OWED, Event.UNDO_REFUSED) == (S.DECLINED, ())
+
+
+def test_work_that_waits_for_a_person_is_there_to_be_ordered_again() -> None:
+    """An intent has no owed work yet; what was owed before has."""
+    assert step(S.INTENT, Event.OWED_REFUSED) == (S.HELD, (Effect.OWE_SEND, Effect.HOLD))
+    assert step(S.OWED, Event.OWED_REFUSED) == (S.HELD, (Effect.HOLD,))
+
+
+def test_what_a_person_orders_or_states_owes_nothing_besides() -> None:
+    said = {
+        Event.SEND_AGAIN: (S.OWED, ()),
+        Event.UNDO_AGAIN: (S.REVERSING, ()),
+        Event.SETTLED_DONE: (S.APPLIED, ()),
+        Event.SETTLED_UNDONE: (S.REVERSED, ()),
+    }
+    assert {event: step(S.HELD, event) for event in said} == said
 
 
 def test_an_owed_movement_that_is_rolled_back_owes_its_rollback() -> None:
