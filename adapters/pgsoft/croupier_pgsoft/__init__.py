@@ -1,0 +1,1 @@
+"""PG Soft as a provider of the Croupier hub."""
