@@ -1,6 +1,6 @@
-"""Certify the dialect with its peer, in each variant of the protocol; leave with what came of it.
+"""Certify the dialect with its peer, in each variant of the protocol, and leave with what came of it.
 
-python plugins/wallet_softswiss/certify_wallet_softswiss.py            # reports in build/certify
+Reports go to `build/certify`, or to the folder that is named on the command line.
 """
 
 from __future__ import annotations
