@@ -153,7 +153,7 @@ class ToyAdapter(Adapter):
         return Launched(url=response.body.decode()) if response.body else Launched()
 
     def replay(self, query: ReplayQuery, credentials: Credentials, now: datetime) -> Flow[Launched]:
-        body = f"{query.player} {query.round} {query.game} {query.language}".encode()
+        body = f"{query.player} {query.round} {query.game} {query.language} {query.transaction}".encode()
         response = yield HttpRequest("POST", "https://toy.example/replay", body=body)
         return Launched(html=response.body.decode())
 

@@ -354,7 +354,7 @@ async def test_a_round_is_shown_again_by_the_provider(desk: Any) -> None:
     ):
         assert answer.json["html"] == "https://play.example/replay"
         assert answer.json["session"] is None
-    assert desk.provider.sent_to("/replay") == [f"{alias} pr-1 book de".encode()] * 2
+    assert desk.provider.sent_to("/replay") == [f"{alias} pr-1 book de ref-0".encode()] * 2
 
 
 # --- free rounds

@@ -12,6 +12,8 @@ class Capability(Enum):
 
     AUTHENTICATE = "authenticate"
     """The provider exchanges a launch token for the player's facts."""
+    PLAYER_LOOKUP = "player_lookup"
+    """The provider asks for facts about a player whom it knows."""
     BALANCE = "balance"
     """The provider asks for the balance."""
     BET = "bet"

@@ -194,12 +194,21 @@ class FreeRoundsIssued:
 
 @frozen(kw_only=True)
 class ReplayQuery:
-    """Show one round again."""
+    """Show one round again.
+
+    Attributes:
+        player: The alias.
+        round: The provider's round id.
+        game: The provider's game code.
+        language: ISO 639-1, or with a region.
+        transaction: The provider's id of a movement of the round, for providers that want one beside it.
+    """
 
     player: str
     round: str
     game: str
     language: str = "en"
+    transaction: str | None = None
 
 
 @frozen(kw_only=True)

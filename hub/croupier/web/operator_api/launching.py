@@ -148,6 +148,7 @@ class Launching:
             round=seen.round.provider_round,
             game=launch_codes.get(code or "", code or ""),
             language=language,
+            transaction=next((movement.reference for movement in seen.round_movements), None),
         )
         flow = live.adapter.replay(query, live.credentials, self.parts.clock.now())
         launched = _complete(await self.parts.outbound(flow, live, operation="replay", trace=trace))
