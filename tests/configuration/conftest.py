@@ -20,6 +20,8 @@ from croupier.contract import (
     Capability,
     Dialect,
     DialectSpec,
+    EventEndpoint,
+    EventStream,
     FreeRoundsCredit,
     PackageError,
     Policies,
@@ -106,6 +108,9 @@ class Breakable:
     def configure_dialect(self, slug: str, settings: Mapping[str, Any]) -> Dialect:
         self._check(slug)
         return self.registry.configure_dialect(slug, settings)
+
+    def configure_sink(self, slug: str, settings: Mapping[str, Any]) -> EventEndpoint | EventStream:
+        return self.registry.configure_sink(slug, settings)
 
     def _check(self, slug: str) -> None:
         if slug in self.broken:

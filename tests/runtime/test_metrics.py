@@ -49,6 +49,10 @@ def test_every_metric_keeps_its_name_and_kind() -> None:
         "croupier_provider_call_seconds histogram",
         "croupier_provider_calls_total counter",
         "croupier_provider_calls_under_way gauge",
+        "croupier_sink_behind gauge",
+        "croupier_sink_events_total counter",
+        "croupier_sink_held gauge",
+        "croupier_sink_waiting gauge",
         "croupier_wallet_call_seconds histogram",
         "croupier_wallet_calls_total counter",
     }

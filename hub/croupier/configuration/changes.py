@@ -16,8 +16,8 @@ class Draft:
 
     Attributes:
         kind: What kind of thing.
-        body: The whole new body. Secrets (`secrets` of a connection, `wallet_secrets` of an operator) may be left
-            out as a whole or by name: those that are not named stay; one given as an empty list is removed. The
+        body: The whole new body. Secrets (`secrets` of a connection or sink, `wallet_secrets` of an operator) may be
+            left out as a whole or by name: those that are not named stay; one given as an empty list is removed. The
             `hash` of a key stays, too, where it is left out.
         id: Which one; `None` makes a new one (the id of a route follows from connection and code).
         version: The version that the change was made on; `None` for whatever is stored now.

@@ -20,8 +20,9 @@ from croupier.configuration.documents import (
     OperatorDocument,
     Role,
     RouteDocument,
+    SinkDocument,
 )
-from croupier.configuration.resolve import Entry, Packages, path_of, resolve_adapter, resolve_party
+from croupier.configuration.resolve import Entry, Packages, path_of, resolve_adapter, resolve_party, resolve_sink
 from croupier.contract import ConflictError, Currencies, NotFoundError, PackageError, SettingsError
 from croupier.wallet.ports import Ids
 
@@ -67,7 +68,7 @@ def new_id(scope: str, kind: Kind, body: Mapping[str, Any], ids: Ids) -> str:
             return route_id(str(body.get("connection", "")), str(body.get("code", "")))
         case Kind.GAME:
             return game_id(str(body.get("studio", "")), str(body.get("title", "")), "") or ids.new_id()
-        case Kind.CONNECTION | Kind.KEY:
+        case Kind.CONNECTION | Kind.KEY | Kind.SINK:
             return ids.new_id()
 
 
@@ -129,6 +130,8 @@ def check_put(around: Surroundings, id: str, document: Document, packages: Packa
             _check_key(around, id, document)
         case RouteDocument():
             _check_route(around, id, document)
+        case SinkDocument():
+            _check_sink(around, id, document, packages)
         case GameDocument():
             pass
 
@@ -217,6 +220,20 @@ def _check_route(around: Surroundings, id: str, document: RouteDocument) -> None
         raise SettingsError("the operator has no such connection", where=f"{where}.connection")
     if around.active(Kind.GAME, document.game) is None:
         raise SettingsError("the operator has no such game", where=f"{where}.game")
+
+
+def _check_sink(around: Surroundings, id: str, document: SinkDocument, packages: Packages) -> None:
+    where = path_of(Kind.SINK, id, document)
+    others = [entry for (kind, _), entry in around.own.items() if kind is Kind.SINK and entry.active]
+    _check_name(id, document.name, where, others)
+    before = _before(around, Kind.SINK, id)
+    if isinstance(before, SinkDocument) and before.sink != document.sink:
+        raise SettingsError(f"the sink stays {before.sink!r}", where=f"{where}.sink", hint="make a new one")
+    try:
+        resolve_sink(id, document, packages)
+    except PackageError:
+        if not isinstance(before, SinkDocument) or before.settings != document.settings:
+            raise
 
 
 def _before(around: Surroundings, kind: Kind, id: str) -> Document | None:

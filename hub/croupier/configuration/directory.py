@@ -20,8 +20,9 @@ from croupier.configuration.documents import (
     OperatorDocument,
     Role,
     RouteDocument,
+    SinkDocument,
 )
-from croupier.contract import Adapter, Credentials, Currencies, DeclineReason
+from croupier.contract import Adapter, Credentials, Currencies, DeclineReason, EventEndpoint, EventStream
 from croupier.wallet.parties import Connection, Operator, Route
 
 
@@ -99,6 +100,25 @@ class LiveRoute:
 
 
 @frozen(kw_only=True, eq=False)
+class LiveSink:
+    """An event sink that works.
+
+    Attributes:
+        id: Immutable.
+        operator: The operator's id.
+        sink: The sink with its settings.
+        credentials: Its secrets, every value that is valid now.
+        document: As it is configured.
+    """
+
+    id: str
+    operator: str
+    sink: EventEndpoint | EventStream
+    credentials: Credentials
+    document: SinkDocument
+
+
+@frozen(kw_only=True, eq=False)
 class LiveKey:
     """A bearer key.
 
@@ -153,6 +173,7 @@ class LiveOperator:
         games: The games that were not deleted, by id.
         routes: The routes that were not deleted, by id.
         played: What answers `Games.route`, by connection and code; deleted routes stay, with a refusal.
+        sinks: The event sinks that are enabled and work, by id.
     """
 
     id: str
@@ -168,6 +189,7 @@ class LiveOperator:
     games: Mapping[str, GameDocument] = field(factory=dict)
     routes: Mapping[str, LiveRoute] = field(factory=dict)
     played: Mapping[tuple[str, str], Route] = field(factory=dict)
+    sinks: Mapping[str, LiveSink] = field(factory=dict)
 
     def launchable(self) -> tuple[LiveRoute, ...]:
         """Every route that can be launched now, of one game the connection of the lowest priority number first."""
@@ -283,6 +305,10 @@ class Directory:
         """The route of a provider's game code (in wallet calls, or of the launch), by connection id."""
         live = self.operators.get(self._owners.get(connection, ""))
         return live.played.get((connection, code)) if live else None
+
+    def sinks(self) -> tuple[LiveSink, ...]:
+        """The event sinks that are to be fed, of every operator that was not deleted."""
+        return tuple(sink for live in self.operators.values() if not live.deleted for sink in live.sinks.values())
 
     def operator_by_key_hash(self, key_hash: str, now_ms: int) -> KeyHolder | None:
         """Who a bearer key speaks for.

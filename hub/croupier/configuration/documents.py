@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum, unique
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from attrs import Attribute, field, fields, frozen, validators
 from cattrs import Converter
@@ -35,6 +35,7 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 _CURRENCY: Final = re.compile(r"[A-Z0-9]{2,12}")
 _RTP: Final = re.compile(r"\d{1,3}(?:\.\d{1,4})?")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
+_EVENTS: Final = re.compile(r"\*|[a-z_]+(?:\.[a-z_]+)*(?:\.\*)?")
 
 
 @unique
@@ -46,6 +47,7 @@ class Kind(Enum):
     KEY = "key"
     GAME = "game"
     ROUTE = "route"
+    SINK = "sink"
 
     @property
     def plural(self) -> str:
@@ -116,6 +118,14 @@ def _cidrs(_instance: object, attribute: Attribute[Any], value: tuple[str, ...])
                 "expected a network like 192.0.2.0/24, without bits beyond its length",
                 where=f"{attribute.name}.{place}",
             ) from None
+
+
+def _event_kinds(_instance: object, attribute: Attribute[Any], value: tuple[str, ...]) -> None:
+    for place, kind in enumerate(value):
+        if not _EVENTS.fullmatch(kind):
+            raise SettingsError(
+                "expected a kind like movement.applied, movement.* or *", where=f"{attribute.name}.{place}"
+            )
 
 
 _URL_NAME = _matches(_NAME, "up to 63 small letters, digits, '-' and '_', neither of the signs at an end")
@@ -311,7 +321,43 @@ class RouteDocument:
         return self.wallet_code or self.code
 
 
-Document = OperatorDocument | ConnectionDocument | ApiKeyDocument | GameDocument | RouteDocument
+@frozen(kw_only=True)
+class SinkDocument:
+    """Where an operator's events go.
+
+    The sink's immutable id is what its place among the events is kept under; it survives a new name and a new address.
+
+    Attributes:
+        name: Its name; unique in its operator.
+        sink: The slug of the plugin's sink; never changes.
+        enabled: Whether it is fed. Its place is kept: once it is enabled again, it goes on from there.
+        settings: The sink's settings, structured by its own settings class.
+        secrets: The sink's secrets, by name up to two values, the current one first; encrypted in the ledger.
+        events: The kinds of events that it is sent: whole kinds, or beginnings with `.*`, or `*` for all.
+        start: Where a new sink begins: with what happens from `now` on, or with the operator's first event.
+    """
+
+    name: str = field(validator=_URL_NAME)
+    sink: str = field(validator=_filled)
+    enabled: bool = True
+    settings: Mapping[str, Any] = field(factory=dict)
+    secrets: Mapping[str, tuple[str, ...]] = field(factory=dict, repr=False, validator=_secret_values)
+    events: tuple[str, ...] = field(default=("movement.*", "round.*", "session.*", "grant.*"), validator=_event_kinds)
+    start: Literal["now", "beginning"] = "now"
+
+    @property
+    def credentials(self) -> Credentials:
+        """The secrets as a sink takes them."""
+        return Credentials(self.secrets)
+
+    def wants(self, kind: str) -> bool:
+        """Whether it is sent events of a kind."""
+        return any(
+            wanted in {"*", kind} or (wanted.endswith(".*") and kind.startswith(wanted[:-1])) for wanted in self.events
+        )
+
+
+Document = OperatorDocument | ConnectionDocument | ApiKeyDocument | GameDocument | RouteDocument | SinkDocument
 
 DOCUMENTS: Final[Mapping[Kind, type[Document]]] = {
     Kind.OPERATOR: OperatorDocument,
@@ -319,6 +365,7 @@ DOCUMENTS: Final[Mapping[Kind, type[Document]]] = {
     Kind.KEY: ApiKeyDocument,
     Kind.GAME: GameDocument,
     Kind.ROUTE: RouteDocument,
+    Kind.SINK: SinkDocument,
 }
 
 _INNER: Final[Mapping[str, type[Any]]] = {
@@ -327,7 +374,11 @@ _INNER: Final[Mapping[str, type[Any]]] = {
 }
 """The fields that are documents themselves."""
 
-SECRETS_FIELD: Final[Mapping[Kind, str]] = {Kind.OPERATOR: "wallet_secrets", Kind.CONNECTION: "secrets"}
+SECRETS_FIELD: Final[Mapping[Kind, str]] = {
+    Kind.OPERATOR: "wallet_secrets",
+    Kind.CONNECTION: "secrets",
+    Kind.SINK: "secrets",
+}
 """Where the secrets stand in the bodies that have any."""
 
 

@@ -16,6 +16,7 @@ from croupier.configuration.directory import (
     LiveConnection,
     LiveOperator,
     LiveRoute,
+    LiveSink,
     refused,
 )
 from croupier.configuration.documents import (
@@ -25,6 +26,7 @@ from croupier.configuration.documents import (
     Kind,
     OperatorDocument,
     RouteDocument,
+    SinkDocument,
 )
 from croupier.contract import (
     Adapter,
@@ -32,6 +34,8 @@ from croupier.contract import (
     Currencies,
     DeclineReason,
     Dialect,
+    EventEndpoint,
+    EventStream,
     Policies,
     SecretField,
     SettingsError,
@@ -54,6 +58,9 @@ class Packages(Protocol):
 
     def configure_dialect(self, slug: str, settings: Mapping[str, Any]) -> Dialect:
         """A dialect with an operator's settings; raises as `configure_adapter` does."""
+
+    def configure_sink(self, slug: str, settings: Mapping[str, Any]) -> EventEndpoint | EventStream:
+        """An event sink with its settings; raises as `configure_adapter` does."""
 
 
 @frozen(kw_only=True)
@@ -131,6 +138,22 @@ def resolve_adapter(
     return adapter, policies
 
 
+def resolve_sink(id: str, document: SinkDocument, packages: Packages) -> EventEndpoint | EventStream:
+    """An event sink with its settings.
+
+    Raises:
+        SettingsError: The sink's settings or secrets are wrong.
+        PackageError: The sink cannot be used.
+    """
+    where = path_of(Kind.SINK, id, document)
+    try:
+        sink = packages.configure_sink(document.sink, document.settings)
+    except SettingsError as error:
+        raise _moved(error, where) from None
+    _check_secrets(document.secrets, sink.spec.secrets, f"{where}.secrets")
+    return sink
+
+
 def resolve_operator(id: str, entries: Iterable[Entry], packages: Packages) -> tuple[LiveOperator, tuple[Fault, ...]]:
     """Everything of one operator, and what of it cannot be used."""
     of_kind: dict[Kind, list[Entry]] = {kind: [] for kind in Kind}
@@ -145,6 +168,8 @@ def resolve_operator(id: str, entries: Iterable[Entry], packages: Packages) -> t
     live, fault = _own(id, own, packages)
     faults.extend(fault)
     live, fault = _with_connections(live, of_kind[Kind.CONNECTION], packages)
+    faults.extend(fault)
+    live, fault = _with_sinks(live, of_kind[Kind.SINK], packages)
     faults.extend(fault)
     return _with_games(live, of_kind[Kind.GAME], of_kind[Kind.ROUTE]), tuple(faults)
 
@@ -222,6 +247,25 @@ def _connect(entry: Entry, owner: LiveOperator, packages: Packages) -> LiveConne
         proxies=document.proxies,
         document=document,
     )
+
+
+def _with_sinks(owner: LiveOperator, entries: list[Entry], packages: Packages) -> tuple[LiveOperator, list[Fault]]:
+    sinks: dict[str, LiveSink] = {}
+    faults = []
+    for entry in entries:
+        document = entry.document
+        if entry.error is not None or not entry.active or not isinstance(document, SinkDocument):
+            continue
+        try:
+            sink = resolve_sink(entry.id, document, packages)
+        except CroupierError as error:
+            faults.append(_fault(entry, error))
+            continue
+        if document.enabled:
+            sinks[entry.id] = LiveSink(
+                id=entry.id, operator=owner.id, sink=sink, credentials=document.credentials, document=document
+            )
+    return evolve(owner, sinks=sinks), faults
 
 
 def _with_games(owner: LiveOperator, games: list[Entry], routes: list[Entry]) -> LiveOperator:

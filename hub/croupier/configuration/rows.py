@@ -15,6 +15,7 @@ from croupier.configuration.documents import (
     Document,
     Kind,
     OperatorDocument,
+    SinkDocument,
     known_part,
     read_document,
     write_document,
@@ -102,7 +103,7 @@ def with_kept_values(kind: Kind, body: Mapping[str, Any], before: Document | Non
     """A new body with what it leaves out and is never shown: secrets that are not named, the hash of a key."""
     merged = dict(body)
     match before:
-        case OperatorDocument() | ConnectionDocument():
+        case OperatorDocument() | ConnectionDocument() | SinkDocument():
             kept = before.wallet_secrets if isinstance(before, OperatorDocument) else before.secrets
             given = merged.get(SECRETS_FIELD[kind], {})
             if isinstance(given, Mapping):

@@ -470,7 +470,7 @@ class ConfigurationRow:
 
     Attributes:
         operator: The operator that it belongs to.
-        kind: `operator`, `connection`, `key`, `game`, `route`.
+        kind: `operator`, `connection`, `key`, `game`, `route`, `sink`.
         name: Its immutable id within operator and kind.
         version: From 1, without gaps.
         body: JSON-ready values; secrets are encrypted before they come here.

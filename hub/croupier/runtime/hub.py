@@ -18,6 +18,7 @@ from croupier.ledger.port import Ledger, Owner
 from croupier.ledger.sqlite import SqliteLedger
 from croupier.net.client import HttpClient
 from croupier.net.driver import FlowLimits
+from croupier.net.hosts import refuses_host
 from croupier.net.outbound import OutboundDriver
 from croupier.net.wallet_client import WalletClient
 from croupier.registry import Registry
@@ -29,6 +30,8 @@ from croupier.runtime.loops import end
 from croupier.runtime.metrics import Metrics
 from croupier.runtime.settings import Settings
 from croupier.sessions.service import SessionService, SessionSettings
+from croupier.sinks.means import Means
+from croupier.sinks.pump import Pump
 from croupier.wallet.calendar import Calendar
 from croupier.wallet.channel import Channel
 from croupier.wallet.deliveries import Deliveries
@@ -63,6 +66,7 @@ class Hub:
         catalogue: Games.
         engine: The money path.
         deliveries: What is owed.
+        sinks: Feeds event sinks.
         gateway: The providers' entrance.
         metrics: Counts.
         outbound: Calls to providers.
@@ -84,6 +88,7 @@ class Hub:
     catalogue: CatalogueService
     engine: Engine
     deliveries: Deliveries
+    sinks: Pump
     gateway: Gateway
     metrics: Metrics
     outbound: OutboundDriver
@@ -94,6 +99,7 @@ class Hub:
     draining: bool = False
     _tasks: list[asyncio.Task[None]] = field(factory=list)
     _delivering: asyncio.Task[None] | None = None
+    _feeding: asyncio.Task[None] | None = None
     _changed: asyncio.Event = field(factory=asyncio.Event)
 
     def obstacles(self) -> Sequence[str]:
@@ -101,11 +107,12 @@ class Hub:
         return ("draining",) if self.draining else ()
 
     def begin(self) -> None:
-        """Start the workers: deliveries, configuration of other processes, gauges, the accelerator."""
+        """Start the workers: deliveries, event sinks, configuration of other processes, gauges, the accelerator."""
         self.acceleration.begin()
         self._delivering = self._work("deliveries", self.deliveries.run)
+        self._feeding = self._work("sinks", self.sinks.run)
         others = self._work("configuration", self._catch_up), self._work("gauges", self._gauges)
-        self._tasks += [self._delivering, *others]
+        self._tasks += [self._delivering, self._feeding, *others]
 
     def _work(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         return asyncio.create_task(self._for_ever(name, work))
@@ -144,13 +151,15 @@ class Hub:
         """Take no more work: neither requests nor what is owed."""
         self.draining = True
         self.deliveries.stop()
+        self.sinks.stop()
 
     async def close(self) -> None:
         """Stop the workers, finish what was begun, and close everything."""
         self.drain()
-        if self._delivering is not None:
+        ending = [task for task in (self._delivering, self._feeding) if task is not None]
+        if ending:
             # What would be cut off here stays claimed for the rest of its lease.
-            await asyncio.wait((self._delivering,), timeout=self.settings.limits.drain_seconds)
+            await asyncio.wait(ending, timeout=self.settings.limits.drain_seconds)
         await end(self._tasks)
         await self.engine.drain()
         await self.acceleration.close()
@@ -246,6 +255,20 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         calendar=Calendar(scale=settings.deliveries.scale),
         lease_ms=LEASE_MS,
     )
+    sinks = Pump(
+        Means(
+            ledger=ledger,
+            directory=lambda: configuration.directory,
+            send=client,
+            refuses_host=lambda host: refuses_host(guard, host),
+            clock=clock,
+            ids=ids,
+            owner=owner,
+            log=log,
+            metrics=metrics,
+            scale=settings.deliveries.scale,
+        )
+    )
     gateway = Gateway(
         directory=lambda: configuration.directory,
         engine=engine,
@@ -269,6 +292,7 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         catalogue=CatalogueService(configuration),
         engine=engine,
         deliveries=deliveries,
+        sinks=sinks,
         gateway=gateway,
         metrics=metrics,
         outbound=OutboundDriver(client, ledger, clock, ids, FlowLimits(total_seconds=settings.limits.request_seconds)),

@@ -98,7 +98,15 @@ class Metrics:
         )
         self._movements = Levels("croupier_ledger_movements", "Movements that are not settled, by state.", "state")
         self._deliveries = Levels("croupier_deliveries", "Work that is owed to operators, by state.", "state")
+        self._sink_events = Tally("croupier_sink_events", "Events that event sinks were sent.", ("sink", "outcome"))
+        self._sink_behind = Levels("croupier_sink_behind", "Newest event's position less the sink's.", "sink")
+        self._sink_waiting = Levels("croupier_sink_waiting", "Events that wait for another attempt.", "sink")
+        self._sink_held = Levels("croupier_sink_held", "Events that wait for a person.", "sink")
         collectors: tuple[Collector, ...] = (
+            self._sink_events,
+            self._sink_behind,
+            self._sink_waiting,
+            self._sink_held,
             self._provider_calls,
             self._provider_seconds,
             self._under_way,
@@ -143,6 +151,22 @@ class Metrics:
         """What is not settled, as `Ledger.count_states` tells it: `movement.<state>` and `delivery.<state>`."""
         for prefix, gauge in (("movement.", self._movements), ("delivery.", self._deliveries)):
             gauge.now = {name.removeprefix(prefix): count for name, count in counts.items() if name.startswith(prefix)}
+
+    def sink_events(self, *, sink: str, outcome: str, count: int) -> None:
+        """So many events were tried at an event sink; `outcome` is `taken` or `refused`."""
+        for _ in range(count):
+            self._sink_events.add((sink, outcome))
+
+    def sink_stands(self, *, sink: str, behind: int, waiting: int, held: int) -> None:
+        """How far a sink that this process feeds is behind, and how many of its events wait."""
+        self._sink_behind.now[sink] = behind
+        self._sink_waiting.now[sink] = waiting
+        self._sink_held.now[sink] = held
+
+    def sink_left(self, *, sink: str) -> None:
+        """This process feeds a sink no more."""
+        for levels in (self._sink_behind, self._sink_waiting, self._sink_held):
+            levels.now.pop(sink, None)
 
     def watch(self, acceleration: Acceleration) -> None:
         """Show what is kept at hand and what was refused by a rate, counted where it happens."""
