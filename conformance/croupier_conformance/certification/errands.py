@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from croupier.contract import (
     Adapter,
@@ -113,11 +113,13 @@ class World:
         bench: The rule's.
         adapter: The adapter.
         peer: The provider, with what it remembers.
+        issued: What the provider calls the free rounds that were given before.
     """
 
     bench: AdapterBench
     adapter: Adapter
     peer: Peer
+    issued: str = GRANT
     alias: str = field(init=False)
 
     @alias.default
@@ -161,7 +163,9 @@ class Errand:
         """A world in which everything was asked that must come before."""
         world = World.of(bench)
         if self.after is not None and self.after in bench.subject.spec.capabilities:
-            drive(ERRANDS[self.after].flow(world, bench.credentials), world.serve)
+            before = drive(ERRANDS[self.after].flow(world, bench.credentials), world.serve)
+            if isinstance(before.value, FreeRoundsIssued):
+                return evolve(world, issued=before.value.reference)
         return world
 
     def run(self, world: World, answer: Answer | None = None, credentials: Credentials | None = None) -> Run:
@@ -331,7 +335,7 @@ def _errands() -> dict[Capability, Errand]:
         ),
         Errand(
             capability=c.FREE_ROUNDS_CANCEL,
-            flow=lambda w, keys: w.adapter.cancel_free_rounds(GRANT, w.alias, keys, w.bench.now),
+            flow=lambda w, keys: w.adapter.cancel_free_rounds(w.issued, w.alias, keys, w.bench.now),
             wrong=_nothing,
             after=c.FREE_ROUNDS_ISSUE,
         ),

@@ -38,7 +38,7 @@ from croupier_conformance.certification.asks import asks
 from croupier_conformance.certification.bench import AdapterBench
 from croupier_conformance.certification.play_back import Player, Resulting
 from croupier_conformance.certification.results import TRANSACTION, balance, result_of
-from croupier_conformance.certification.sayings import Saying, heard, sayings
+from croupier_conformance.certification.sayings import GRANT, Saying, heard, sayings
 from croupier_conformance.certification.subject import AdapterSubject, load_adapter
 from croupier_conformance.certification.transcript import Direction, Transcript
 
@@ -63,12 +63,14 @@ def recorded(subject: AdapterSubject) -> Iterator[Transcript]:
         yield _inbound(subject, saying, "refused", request, poor)
         yield _inbound(subject, saying, "unknown", request, _all(Unknown(cause=UnknownCause.NO_ANSWER)))
         yield _inbound(subject, saying, "unproven", _unproven(bench, request), poor)
+    issued = GRANT
     for ask in asks(bench):
         empty = _empty(f"{ask.name}".replace(" ", "-"), ask.name, Direction.OUTBOUND)
         player = Player.of(subject, empty)
-        story = player.outbound(
-            ask.flow, ask.arguments, lambda request: peer.serve(request, bench.credentials, bench.now)
-        )
+        arguments = {**ask.arguments, "grant": issued} if ask.flow == "cancel_free_rounds" else ask.arguments
+        story = player.outbound(ask.flow, arguments, lambda request: peer.serve(request, bench.credentials, bench.now))
+        if ask.flow == "issue_free_rounds" and "value" in story:
+            issued = story["value"]["reference"]
         yield evolve(empty, story=story)
 
 
