@@ -106,7 +106,7 @@ def _candidates(bench: AdapterBench) -> Iterator[Ask]:
         person=PERSON,
     )
     log = LogQuery(since=bench.now - timedelta(hours=1), until=bench.now)
-    replay = ReplayQuery(player=ALIAS, round=ROUND, game=game, transaction="bet-1")
+    replay = ReplayQuery(player=ALIAS, round=ROUND, game=game)
     one: tuple[tuple[str, Capability, str, Mapping[str, Any]], ...] = (
         ("launch", Capability.LAUNCH, "launch", {"query": play}),
         ("launch for play money", Capability.LAUNCH_DEMO, "launch", {"query": demo}),
