@@ -1,0 +1,1 @@
+"""JDB as a provider of the Croupier hub."""
