@@ -242,6 +242,7 @@ class DialectSpec:
             other path might take.
         wins_name_a_bet: Whether a win has to name a bet: the hub then names one of the round where the provider
             named none.
+        balance_needs_session: Whether a wallet may refuse to tell a balance after the session's end.
     """
 
     slug: str
@@ -255,6 +256,7 @@ class DialectSpec:
     late_original: LateOriginal = LateOriginal.DECLINE
     proves_operation: bool = True
     wins_name_a_bet: bool = False
+    balance_needs_session: bool = False
 
 
 class Dialect(ABC):

@@ -170,6 +170,7 @@ SPEC: Final = DialectSpec(
     create=Hub88WalletDialect,
     proves_operation=False,
     wins_name_a_bet=True,
+    balance_needs_session=True,
 )
 
 

@@ -192,9 +192,7 @@ class Hub88WalletPeer(WalletPeer):
         token = self._token(fields)
         if operation == "balance":
             fields.optional_text("game_code")
-            # It is told after the session's end, too.
-            if self._tokens.get(token) != account.player:
-                raise _Refusal(INVALID_TOKEN)
+            self._check_token(account, token)
             return {}
         if operation != "rollback" and fields.text("currency") != account.currency.code:
             raise _Refusal(WRONG_CURRENCY)
@@ -209,6 +207,12 @@ class Hub88WalletPeer(WalletPeer):
         if not isinstance(token, str):
             raise MalformedRequestError("expected a text", where="token")
         return token
+
+    def _check_token(self, account: _Account, token: str) -> None:
+        if self._tokens.get(token) != account.player:
+            raise _Refusal(INVALID_TOKEN)
+        if token in self._ended:
+            raise _Refusal(TOKEN_EXPIRED)
 
     def _transact(self, operation: str, account: _Account, fields: Fields, token: str) -> None:
         row = self._row(operation, account, fields)
@@ -251,10 +255,7 @@ class Hub88WalletPeer(WalletPeer):
 
     def _move(self, account: _Account, fields: Fields, row: _Row, token: str) -> None:
         if row.operation == "bet":
-            if self._tokens.get(token) != account.player:
-                raise _Refusal(INVALID_TOKEN)
-            if token in self._ended:
-                raise _Refusal(TOKEN_EXPIRED)
+            self._check_token(account, token)
             if account.balance < row.amount:
                 raise _Refusal(NOT_ENOUGH_MONEY)
             row.moved = -row.amount

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from croupier.contract import Credentials, Currency
+from croupier.contract import Credentials, Currency, MalformedRequestError
 from croupier_conformance.certification.rule import Tier
 from croupier_conformance.certification.run import Outcome
 from croupier_conformance.certification.run_wallet import certify_wallet, check_ready, policy_of
@@ -78,9 +78,17 @@ class _PaysAgainAfterARollback(Hub88WalletPeer):
             super()._repeat(known, row)
 
 
+class _FailsAfterTheSession(Hub88WalletPeer):
+    def _check_token(self, account: Any, token: str) -> None:
+        if token in self._ended:
+            raise MalformedRequestError("no such session any more")
+        super()._check_token(account, token)
+
+
 @pytest.mark.parametrize(
     ("peer", "breaks"),
     [
+        (_FailsAfterTheSession, {"balance-is-told"}),
         (_BelievesEverybody, {"forged-signature-is-refused", "tampered-body-is-refused"}),
         (_AnswersUnknownRollbacksAsDone, {"rollback-of-unknown-moves-nothing", "late-bet-moves-nothing"}),
         (_PaysAgainAfterARollback, {"repeat-after-the-rollback-moves-nothing"}),

@@ -113,14 +113,15 @@ def test_a_spent_win_is_taken_back_or_left(shortfall: str, status: str, left: in
     assert balance(peer) == left
 
 
-def test_an_ended_session_stops_bets_alone() -> None:
+def test_an_ended_session_stops_bets_and_balances_alone() -> None:
     peer = peer_with()
     move(peer, "bet", "t-1", 100_000)
     peer.end_session("s-1")
     assert move(peer, "bet", "t-2", 1_000)["status"] == "RS_ERROR_TOKEN_EXPIRED"
     assert move(peer, "win", "t-3", 1_000, reference_transaction_uuid="t-1")["status"] == "RS_OK"
     assert move(peer, "rollback", "t-4", reference_transaction_uuid="t-1")["status"] == "RS_OK"
-    assert ask(peer, "/user/balance", token="s-1", game_code=None)["balance"] == 1_001_000
+    assert balance(peer) == 1_001
+    assert ask(peer, "/user/balance", token="s-1", game_code=None)["status"] == "RS_ERROR_TOKEN_EXPIRED"
     assert ask(peer, "/user/balance", token="s-9", game_code=None)["status"] == "RS_ERROR_INVALID_TOKEN"
 
 

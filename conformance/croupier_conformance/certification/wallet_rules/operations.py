@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from croupier.contract import Currency, DeclineReason, Money, WalletAuthenticate, WalletBalance, WalletMove
+from croupier.contract import (
+    Currency,
+    DeclineReason,
+    Money,
+    WalletApplied,
+    WalletAuthenticate,
+    WalletBalance,
+    WalletMove,
+    WalletRefused,
+)
 from croupier_conformance.certification.rule import Tier
-from croupier_conformance.certification.wallet_story import Story, wallet_rule
+from croupier_conformance.certification.wallet_story import Story, told, wallet_rule
 
+SESSION_IS_OVER = (DeclineReason.SESSION_EXPIRED, DeclineReason.SESSION_UNKNOWN)
 NOT_ENOUGH = (DeclineReason.INSUFFICIENT_FUNDS, DeclineReason.BET_LIMIT, DeclineReason.LOSS_LIMIT)
 
 
@@ -27,7 +37,15 @@ def balance_is_told(story: Story) -> None:
     for number in range(2):
         player = story.player(number)
         story.must_hold(story.balance(player), "asking for the balance", player)
-    story.balance(story.player_of_an_ended_session())
+    ended = story.player_of_an_ended_session()
+    if not story.subject.dialect.spec.balance_needs_session:
+        story.balance(ended)
+        return
+    title = "the balance after the session's end"
+    reply = story.ask(WalletBalance(player=ended), title)
+    is_refused = isinstance(reply, WalletRefused) and reply.reason in SESSION_IS_OVER
+    if not (is_refused or isinstance(reply, WalletApplied)):
+        story.broken(f"{title}: expected it, or a refusal for the session's sake, but it {told(reply)}")
 
 
 @wallet_rule(
