@@ -114,7 +114,7 @@ class Caller:
         named = {
             "t": _data(told).text("operator_session"),
             "psid": query.round,
-            "sid": query.round,
+            "sid": query.transaction or query.round,
             "gid": query.game,
             "lang": _language(query.language),
             "type": "operator",

@@ -236,13 +236,16 @@ def test_free_games_need_a_value() -> None:
         next(pair()[0].issue_free_rounds(evolve(GRANT, bet=None), KEYS, NOW, "nonce"))
 
 
-def test_a_round_is_shown_by_a_page_whose_key_is_asked_for() -> None:
+@pytest.mark.parametrize(("spin", "shown_spin"), [("1001", "1001"), (None, "1000")])
+def test_a_round_is_shown_by_a_page_whose_key_is_asked_for(spin: str | None, shown_spin: str) -> None:
     adapter, peer = pair()
-    launched = carried(adapter.replay(ReplayQuery(player="p-1", round="1000", game="126"), KEYS, NOW), peer)
+    query = ReplayQuery(player="p-1", round="1000", game="126", transaction=spin)
+    launched = carried(adapter.replay(query, KEYS, NOW), peer)
     parts = urlsplit(launched.url or "")
     assert (parts.netloc, parts.path) == ("public.pgsoft.example", "/history/redirect.html")
     shown = dict(parse_qsl(parts.query))
-    assert (shown["t"], shown["psid"], shown["type"]) == ("peer-operator-session", "1000", "operator")
+    assert (shown["t"], shown["psid"], shown["sid"]) == ("peer-operator-session", "1000", shown_spin)
+    assert shown["type"] == "operator"
 
 
 def test_a_player_is_kicked() -> None:
