@@ -72,6 +72,8 @@ class _Known:
     state: _State
     order: int
     reason: DeclineReason | None = None
+    pays: str | None = None
+    """Of a win that names its bet on the wire: that bet."""
 
 
 @define
@@ -152,7 +154,8 @@ class Oracle:
         if refusal is None:
             minor = int(move.amount.scaleb(self.scale))
             self._rounds.setdefault(play.round, False)
-            self._known[move.id] = _Known(move.kind, play.round, minor, _State.STANDS, len(self._known))
+            pays = move.target if names_bet and not is_bet else None
+            self._known[move.id] = _Known(move.kind, play.round, minor, _State.STANDS, len(self._known), pays=pays)
             return Expected(verdicts=_DONE, change=-minor if is_bet else minor, why="nothing speaks against it")
         if isinstance(refusal, Expected):
             return refusal
@@ -202,6 +205,8 @@ class Oracle:
             return DeclineReason.ROUND_LIMIT
         if with_bet:
             return None
+        if names_bet and policy.wins_per_bet is not None and self._wins_of(move) >= policy.wins_per_bet:
+            return DeclineReason.TARGET_SETTLED
         bets = self._bets_of(play, move, names_bet=names_bet)
         states = {bet.state for bet in bets}
         if _State.STANDS in states:
@@ -223,6 +228,9 @@ class Oracle:
         of_round = [known for known in self._known.values() if known.round == play.round]
         return [known for known in of_round if known.kind is MovementKind.BET and known.state is not _State.NEVER]
 
+    def _wins_of(self, move: PeerMove) -> int:
+        return sum(known.state is _State.STANDS and known.pays == move.target for known in self._known.values())
+
     def _standing(self, round: str, kind: MovementKind) -> int:
         found = (known for known in self._known.values() if known.round == round and known.kind is kind)
         return sum(known.state is _State.STANDS for known in found)
@@ -237,7 +245,7 @@ class Oracle:
         known = self._known.get(target)
         if known is None or known.state is _State.NEVER:
             return self._of_unknown(play, move, key, policy)
-        refusal = self._undo_refusal(known, policy)
+        refusal = self._undo_refusal(target, known, policy)
         if refusal is not None:
             return _declined(policy, refusal)
         if known.state is _State.UNDONE:
@@ -271,7 +279,7 @@ class Oracle:
             return Expected(verdicts=_DONE, change=0, why="it was undone before", repeat=True)
         return Expected(verdicts=_OVER, change=0, why="repeat_rollback = decline", repeat=True)
 
-    def _undo_refusal(self, known: _Known, policy: Policy) -> DeclineReason | None:
+    def _undo_refusal(self, target: str, known: _Known, policy: Policy) -> DeclineReason | None:
         if known.kind is not MovementKind.BET:
             return None if policy.rollback_of_win else DeclineReason.OPERATION_NOT_ALLOWED
         paid = any(
@@ -279,6 +287,7 @@ class Oracle:
             and other.round == known.round
             and other.state is _State.STANDS
             and other.order > known.order
+            and other.pays in {None, target}
             for other in self._known.values()
         )
         refuses = policy.rollback_after_win is RollbackAfterWin.REFUSE
@@ -299,7 +308,7 @@ class Oracle:
 
 
 def _copy(known: _Known) -> _Known:
-    return _Known(known.kind, known.round, known.minor, known.state, known.order, known.reason)
+    return _Known(known.kind, known.round, known.minor, known.state, known.order, known.reason, known.pays)
 
 
 def _declined(policy: Policy, reason: DeclineReason) -> Expected:

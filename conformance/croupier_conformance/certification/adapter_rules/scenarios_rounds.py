@@ -48,6 +48,8 @@ UNDOES: Final = (frozenset({Capability.BET}), frozenset({Capability.ROLLBACK_BET
 UNDOES_PAID: Final = (*WINS, frozenset({Capability.ROLLBACK_BET}))
 
 _OVER: Final = (Verdict.DONE, Verdict.REFUSED)
+_SEVERAL: Final = 3
+"""Wins of a round that pays more than once."""
 
 
 def _policy(stage: Stage, told: Told) -> Policy:
@@ -270,8 +272,9 @@ async def _zero_win(stage: Stage) -> None:
 def several_wins(bench: AdapterBench) -> None:
     """Rounds pay more than once: features, jackpots, cash-outs. Equal amounts do not make wins equal.
 
-    The rule plays one bet and three wins. It is usually broken by an adapter that keys wins by their round or their
-    bet, so that the second win passes for a repeat of the first.
+    The rule plays one bet and three wins; three bets and a win of each, where the policy gives a bet one win alone. It
+    is usually broken by an adapter that keys wins by their round or their bet, so that the second win passes for a
+    repeat of the first.
     """
     tell_story(bench, _several_wins)
 
@@ -279,13 +282,18 @@ def several_wins(bench: AdapterBench) -> None:
 async def _several_wins(stage: Stage) -> None:
     seat, round_id = await stage.sit(), stage.new_round()
     placed = bet(seat, round_id, stage.new_id(), 100)
-    limit = _policy(stage, await stage.done(placed, "a bet")).wins_per_round
-    if limit is not None and limit < 3:
+    policy = _policy(stage, await stage.done(placed, "a bet"))
+    if policy.wins_per_round is not None and policy.wins_per_round < _SEVERAL:
         raise RuleNotApplicableError("the policy allows fewer wins in a round")
-    right = -100
-    for minor in (50, 50, 300):
+    bets, one_each = [placed], policy.wins_per_bet is not None and policy.wins_per_bet < _SEVERAL
+    while one_each and len(bets) < _SEVERAL:
+        bets.append(bet(seat, round_id, stage.new_id(), 100))
+        await stage.done(bets[-1], "a bet")
+    right = -100 * len(bets)
+    for place, minor in enumerate((50, 50, 300)):
         right += minor
-        told = await stage.done(win(seat, round_id, stage.new_id(), minor, placed.moves[0].id), "one more win")
+        of = bets[place % len(bets)].moves[0].id
+        told = await stage.done(win(seat, round_id, stage.new_id(), minor, of), "one more win")
         stage.expect_change(right, told, "every win is paid")
         stage.note(told, "one more win")
 
