@@ -1,0 +1,1 @@
+"""Play'n GO as a provider of the Croupier hub."""
