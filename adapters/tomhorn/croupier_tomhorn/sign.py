@@ -1,0 +1,117 @@
+"""The proof: an HMAC over the values of a message, one behind the other in the method's own order.
+
+Facts: `reference/protocols/tomhorn.md`, section "Signature (both directions)". The order of the campaigns' calls and of
+`GetModuleSettings` is from the provider's help centre.
+
+The text that is signed does not show where one value ends and the next begins. So every value is read strictly, and
+nothing is read that is not signed: `fgbBetAmount` is none of the signed values, and means nothing to the hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from croupier.contract.errors import AmountError, AuthenticationError, MalformedRequestError
+from croupier.contract.money import WireAmount
+from croupier.contract.secrets import Credentials, hmac_hex, require_proof
+from croupier_tomhorn.codes import DEPOSIT, GET_BALANCE, ROLLBACK, WITHDRAW
+from croupier_tomhorn.settings import SECRET
+
+SIGN: Final = "sign"
+REPORT_SIGN: Final = "Sign"
+"""The field of the proof in calls of the report service."""
+AMOUNT: Final = "amount"
+
+_MOVE: Final = "partnerID name amount currency reference sessionID gameRoundID gameModule"
+_ORDERS: Final = {
+    GET_BALANCE: "partnerID name currency sessionID gameModule type",
+    WITHDRAW: f"{_MOVE} fgbCampaignCode",
+    DEPOSIT: f"{_MOVE} type fgbCampaignCode isRoundEnd",
+    ROLLBACK: "partnerID name reference sessionID",
+    "CreateIdentity": "partnerID name currency",
+    "CreateSession": "partnerID name",
+    "CloseSession": "partnerID sessionID",
+    "GetModuleInfo": "partnerID sessionID module",
+    "GetPlayMoneyModuleInfo": "partnerID module currency",
+    "GetModuleSettings": "partnerID gameModuleKey currency",
+    "GetGameLaunchToken": "partnerID name currency",
+    "GetGameModules": "partnerID channel",
+    "CreateCampaign": "partnerID campaignName module currency gamesPerPlayer timeFrom timeTo",
+    "AssignPlayerToCampaign": "partnerID players campaignCode currency",
+    "CancelCampaign": "partnerID campaignCode",
+    "GetCampaigns": "partnerID name type",
+    "GetCustomerCampaigns": "partnerID type",
+    "GetGameRoundDetails": "PlayerName RoundId",
+}
+ORDERS: Final[Mapping[str, tuple[str, ...]]] = {method: tuple(names.split()) for method, names in _ORDERS.items()}
+"""The signed values of each method, in order."""
+
+
+def signed_text(method: str, fields: Mapping[str, Any]) -> str:
+    """What is signed: nothing for what is absent, null or empty, `0` for a zero, an amount with exactly two decimals.
+
+    Raises:
+        MalformedRequestError: A value is no text, whole number or truth value, or an amount has more decimals.
+
+    Example:
+        >>> signed_text("RollbackTransaction", {"partnerID": "P", "name": "n", "reference": 7, "sessionID": 0})
+        'Pn70'
+    """
+    parts = []
+    for name in ORDERS[method]:
+        value = fields.get(name)
+        if name == AMOUNT and value is not None:
+            parts.append(amount_text(value))
+        elif type(value) is str:
+            parts.append(value)
+        elif type(value) is int:
+            parts.append(str(value))
+        elif type(value) is bool:
+            parts.append("True" if value else "False")
+        elif value is not None:
+            raise MalformedRequestError("expected a text or a whole number", where=name)
+    return "".join(parts)
+
+
+def amount_text(value: Any) -> str:
+    """An amount with exactly two decimals.
+
+    Raises:
+        AmountError: It is no decimal number, or has more decimals.
+
+    Example:
+        >>> amount_text("3.4"), amount_text(12)
+        ('3.40', '12.00')
+    """
+    amount = WireAmount.of(value).value
+    text = f"{amount:.2f}"
+    if Decimal(text) != amount:
+        raise AmountError("an amount has at most two decimals", where=AMOUNT)
+    return text
+
+
+def sign(text: str, secret: str) -> str:
+    """Upper-case hex HMAC-SHA256 of a text.
+
+    Example:
+        >>> sign("Partner01Player01EUR29649VSlotBM0", "1234567890")[:16]
+        'E081B8929A0E37EF'
+    """
+    return hmac_hex(secret, text.encode("utf-8", "surrogateescape")).upper()
+
+
+def prove(method: str, fields: Mapping[str, Any], credentials: Credentials, where: str = SIGN) -> None:
+    """Accept fields that were signed with any of the connection's secrets; hex is compared without case.
+
+    Raises:
+        AuthenticationError: The proof is missing or wrong, or the connection has no secret.
+        MalformedRequestError: What should be signed cannot be.
+    """
+    given = fields.get(where)
+    if type(given) is not str or not given.isascii():
+        raise AuthenticationError("the proof of origin is missing", where=where)
+    text = signed_text(method, fields)
+    candidates = tuple([sign(text, secret) for secret in credentials.every(SECRET) if secret])
+    require_proof(candidates, given.upper(), where=where)
