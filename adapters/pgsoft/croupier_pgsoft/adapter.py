@@ -11,28 +11,17 @@ from typing import Final
 
 from attrs import evolve
 
-from croupier.contract.adapter import Adapter, AdapterSpec, Proof, Route, Verified
+from croupier.contract.adapter import AdapterSpec, Proof, Route, Verified
 from croupier.contract.calls import Calls
 from croupier.contract.capabilities import Capability
 from croupier.contract.errors import CroupierError
-from croupier.contract.flows import (
-    Flow,
-    FreeRoundsIssued,
-    FreeRoundsQuery,
-    GameListing,
-    Launched,
-    LaunchQuery,
-    LogPage,
-    LogQuery,
-    ReplayQuery,
-)
 from croupier.contract.forms import read_form
 from croupier.contract.http import HttpRequest, HttpResponse
 from croupier.contract.outcomes import Result
 from croupier.contract.redaction import safe_form
 from croupier.contract.secrets import Credentials, SecretField
 from croupier_pgsoft import codes, mapping, wire
-from croupier_pgsoft.outbound import Caller
+from croupier_pgsoft.outbound import Outbound
 from croupier_pgsoft.settings import SALT, SECRET, PgsoftSettings, check
 
 _ROUTES: Final = (
@@ -54,7 +43,7 @@ _SAFE_FIELDS: Final = frozenset(
 )
 
 
-class PgsoftAdapter(Adapter):
+class PgsoftAdapter(Outbound):
     """The protocol with one connection's settings.
 
     Args:
@@ -94,26 +83,6 @@ class PgsoftAdapter(Adapter):
 
     def redact(self, request: HttpRequest) -> HttpRequest:
         return HttpRequest(request.method, request.path, body=safe_form(request.body, _SAFE_FIELDS))
-
-    def launch(self, query: LaunchQuery, credentials: Credentials, now: datetime, nonce: str) -> Flow[Launched]:
-        return Caller(self.settings, credentials, now).launch(query, nonce)
-
-    def game_list(self, credentials: Credentials, now: datetime) -> Flow[tuple[GameListing, ...]]:
-        return Caller(self.settings, credentials, now).games()
-
-    def issue_free_rounds(
-        self, query: FreeRoundsQuery, credentials: Credentials, now: datetime, nonce: str
-    ) -> Flow[FreeRoundsIssued]:
-        return Caller(self.settings, credentials, now).free_games(query)
-
-    def replay(self, query: ReplayQuery, credentials: Credentials, now: datetime) -> Flow[Launched]:
-        return Caller(self.settings, credentials, now).replay(query)
-
-    def transaction_log(self, query: LogQuery, credentials: Credentials, now: datetime) -> Flow[LogPage]:
-        return Caller(self.settings, credentials, now).history(query)
-
-    def end_session(self, player: str, credentials: Credentials, now: datetime) -> Flow[None]:
-        return Caller(self.settings, credentials, now).kick(player)
 
 
 SPEC: Final = AdapterSpec(

@@ -12,17 +12,8 @@ from typing import Final
 
 from attrs import evolve
 
-from croupier.contract import policy
+from croupier.contract import errors, policy
 from croupier.contract.codes import WireCode, by_error, by_reason
-from croupier.contract.errors import (
-    AuthenticationError,
-    ConflictError,
-    CroupierError,
-    DeclinedError,
-    FixRequestError,
-    ForbiddenError,
-    MalformedRequestError,
-)
 from croupier.contract.money import WireCurrency
 from croupier.contract.outcomes import DeclineReason
 from croupier_pgsoft.settings import PgsoftSettings
@@ -58,7 +49,6 @@ class Code(WireCode):
     MAINTENANCE = 1400, "Under maintenance"
     MISSING = 3001, "Value cannot be null"
     NO_PLAYER = 3004, "Player does not exist"
-    NO_WALLET = 3005, "Player wallet does not exist"
     NO_BET = 3021, "Bet does not exist"
     BET_EXISTS = 3032, "Bet already exists"
     BET_FAILED = 3033, "Bet failed"
@@ -68,14 +58,14 @@ class Code(WireCode):
     NO_MONEY = 3202, "Not enough balance"
 
 
-_VERIFY: Final = by_reason(
+_PLAYER: Final = by_reason(
     {
-        Code.INVALID_TOKEN: "session_unknown",
         Code.SESSION_EXPIRED: "session_expired",
-        Code.INVALID_PLAYER: "player_unknown player_blocked",
+        Code.INVALID_PLAYER: "player_blocked",
         Code.MAINTENANCE: "maintenance operator_disabled",
     }
 )
+_VERIFY: Final = _PLAYER | by_reason({Code.INVALID_TOKEN: "session_unknown", Code.INVALID_PLAYER: "player_unknown"})
 _KNOWN: Final = by_reason(
     {
         Code.NO_PLAYER: "player_unknown",
@@ -83,14 +73,11 @@ _KNOWN: Final = by_reason(
         Code.BET_EXISTS: "conflict duplicate",
     }
 )
-_SPIN: Final = _KNOWN | by_reason(
+_SPIN: Final = (_KNOWN | _PLAYER) | by_reason(
     {
         Code.NO_MONEY: "insufficient_funds",
         Code.INVALID_SESSION: "session_unknown",
-        Code.SESSION_EXPIRED: "session_expired",
-        Code.INVALID_PLAYER: "player_blocked",
         Code.INVALID_REQUEST: "amount_invalid",
-        Code.MAINTENANCE: "maintenance operator_disabled",
     }
 )
 # A credit is final only where no later attempt could ever be right: all else is owed, and an error would make it void.
@@ -108,12 +95,12 @@ _TABLES: Final[Mapping[str, tuple[Mapping[DeclineReason, Code], Code]]] = {
     ADJUSTMENT: (_CREDIT | by_reason({Code.NO_MONEY: "insufficient_funds"}), Code.AGAIN),
     BET_DETAIL: ({}, Code.FAILED),
 }
-_ERRORS: Final[Mapping[type[CroupierError], Code]] = {
-    AuthenticationError: Code.INVALID_OPERATOR,
-    ForbiddenError: Code.AGAIN,
-    ConflictError: Code.BET_EXISTS,
-    FixRequestError: Code.INVALID_REQUEST,
-    DeclinedError: Code.FAILED,
+_ERRORS: Final[Mapping[type[errors.CroupierError], Code]] = {
+    errors.AuthenticationError: Code.INVALID_OPERATOR,
+    errors.ForbiddenError: Code.AGAIN,
+    errors.ConflictError: Code.BET_EXISTS,
+    errors.FixRequestError: Code.INVALID_REQUEST,
+    errors.DeclinedError: Code.FAILED,
 }
 ABSENT: Final = "the field is missing"
 """How the contract's reader words that a field was not sent."""
@@ -132,11 +119,10 @@ def decline_code(operation: str, reason: DeclineReason) -> Code:
     return table.get(reason, otherwise)
 
 
-def error_code(error: CroupierError) -> Code:
+def error_code(error: errors.CroupierError) -> Code:
     """The code of what failed before there was a call. What is not the request's own fault is to be sent again."""
-    if isinstance(error, MalformedRequestError) and error.message in _MALFORMED:
-        return _MALFORMED[error.message]
-    return by_error(_ERRORS, error, Code.AGAIN)
+    known = _MALFORMED.get(error.message) if isinstance(error, errors.MalformedRequestError) else None
+    return known or by_error(_ERRORS, error, Code.AGAIN)
 
 
 def policies(settings: PgsoftSettings) -> policy.Policies:

@@ -10,22 +10,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from croupier.contract.calls import (
-    Authenticate,
-    BalanceQuery,
-    Calls,
-    Funding,
-    Movement,
-    MovementKey,
-    MovementKind,
-    Notice,
-    Play,
-    RoundFacts,
-)
+from croupier.contract import calls
+from croupier.contract.calls import Calls, Movement, MovementKey, MovementKind, Play, RoundFacts
 from croupier.contract.errors import MalformedRequestError, UnsupportedOperationError
 from croupier.contract.fields import Fields
 from croupier.contract.http import HttpResponse
-from croupier.contract.money import MAJOR, Balance, WireAmount
+from croupier.contract.money import MAJOR, WireAmount
 from croupier.contract.outcomes import Applied, AuthenticateResult, Declined, Result, balance_of, outcome_of
 from croupier.contract.strict_json import write_json
 from croupier.contract.times import epoch_ms
@@ -40,9 +30,7 @@ ADJUSTMENTS: Final = "adjustment"
 """The namespace of `adjustment_transaction_id`."""
 
 SPIN_TYPE: Final = "106"
-BONUS_TO_CASH: Final = "400"
-FREE_GAME_TO_CASH: Final = "403"
-_CONVERSIONS: Final = frozenset({BONUS_TO_CASH, FREE_GAME_TO_CASH})
+_CONVERSIONS: Final = frozenset({"400", "403"})  # of a bonus game's money to cash, of a free game's
 _NOT_CASH: Final = frozenset({"B", "G"})
 _WALLETS: Final = _NOT_CASH | {"C"}
 
@@ -69,12 +57,12 @@ def parse(path: str, fields: Mapping[str, str], settings: PgsoftSettings) -> Cal
 def _verify_session(form: Fields, _settings: PgsoftSettings) -> Calls:
     token = form.text("operator_player_session", _MAX_SESSION)
     game, address = form.optional_text("game_id"), form.optional_text("ip")
-    return Calls((Authenticate(operation=codes.VERIFY, token=token, game=game, address=address),))
+    return Calls((calls.Authenticate(operation=codes.VERIFY, token=token, game=game, address=address),))
 
 
 def _get(form: Fields, _settings: PgsoftSettings) -> Calls:
     player, session, game = form.text("player_name"), _session(form), form.optional_text("game_id")
-    return Calls((BalanceQuery(operation=codes.BALANCE, player=player, session=session, game=game),))
+    return Calls((calls.BalanceQuery(operation=codes.BALANCE, player=player, session=session, game=game),))
 
 
 def _transfer(form: Fields, settings: PgsoftSettings) -> Calls:
@@ -105,7 +93,8 @@ def _transfer(form: Fields, settings: PgsoftSettings) -> Calls:
         resend=_flag(form, "is_validate_bet") is True or _flag(form, "is_adjustment") is True,
     )
     _moment(form, "updated_time")
-    return Calls((play,), _echo(form.values["updated_time"], real))
+    echo = {"updated_time": form.values["updated_time"]}
+    return Calls((play,), echo if real is None else {**echo, "real_transfer_amount": real})
 
 
 def _spin(
@@ -148,7 +137,7 @@ def _of_free_game(
         keys=keys,
         amount=payout if converts is (pays == "conversion") else _NOTHING,
         stake=stake if stake.value else None,
-        funding=Funding.OPERATOR,
+        funding=calls.Funding.OPERATOR,
         facts=RoundFacts(payout=payout, details=details),
     )
     return codes.CONVERSION if converts else codes.FREE_SPIN, movement
@@ -173,12 +162,12 @@ def _adjustment(form: Fields, settings: PgsoftSettings) -> Calls:
         currency=currency,
         provider_time=_moment(form, "adjustment_time"),
     )
-    return Calls((play,), _echo(form.values["adjustment_time"], None))
+    return Calls((play,), {"updated_time": form.values["adjustment_time"], "amount": form.values["transfer_amount"]})
 
 
 def _bet_detail(form: Fields, _settings: PgsoftSettings) -> Calls:
     reference = form.optional_text("updated_time") or ""
-    return Calls((Notice(operation=codes.BET_DETAIL, subject="bet_detail", reference=reference),))
+    return Calls((calls.Notice(operation=codes.BET_DETAIL, subject="bet_detail", reference=reference),))
 
 
 def _type_of(transaction: str, bet: str, parent: str) -> str | None:
@@ -239,10 +228,6 @@ def _grant(form: Fields, settings: PgsoftSettings) -> str | None:
     return form.optional_text(settings.grant_field) or form.optional_text("bonus_name")
 
 
-def _echo(time: str, real: str | None) -> dict[str, str]:
-    return {"updated_time": time} if real is None else {"updated_time": time, "real_transfer_amount": real}
-
-
 _READERS: Final[Mapping[str, Callable[[Fields, PgsoftSettings], Calls]]] = {
     wire.VERIFY_SESSION: _verify_session,
     wire.GET: _get,
@@ -252,16 +237,15 @@ _READERS: Final[Mapping[str, Callable[[Fields, PgsoftSettings], Calls]]] = {
 }
 
 
+_REFUSALS: Final = {
+    code: HttpResponse.json(write_json({"data": None, "error": {"code": str(int(code)), "message": code.text}}))
+    for code in codes.Code
+}
+
+
 def refusal(code: codes.Code) -> HttpResponse:
     """The answer of an error code."""
     return _REFUSALS[code]
-
-
-def _refusal(code: codes.Code) -> HttpResponse:
-    return HttpResponse.json(write_json({"data": None, "error": {"code": str(int(code)), "message": code.text}}))
-
-
-_REFUSALS: Final = {code: _refusal(code) for code in codes.Code}
 
 
 def render(asked: Calls, results: Sequence[Result], now: datetime) -> HttpResponse:
@@ -272,45 +256,27 @@ def render(asked: Calls, results: Sequence[Result], now: datetime) -> HttpRespon
         return refusal(codes.decline_code(call.operation, outcome.reason))
     if not isinstance(outcome, Applied):
         return refusal(codes.Code.AGAIN)
-    if isinstance(call, Notice):
+    if isinstance(call, calls.Notice):
         return _success({"is_success": True})
     balance = balance_of(results)
-    if isinstance(call, Authenticate):
+    if isinstance(call, calls.Authenticate):
         return _player(results[0])
     if balance is None:
         return refusal(codes.Code.AGAIN)  # a balance is never invented
-    if isinstance(call, Play):
-        adjusts = call.operation == codes.ADJUSTMENT
-        return _success(_adjusted(call, asked, balance) if adjusts else _moved(asked, balance))
-    return _success({**_shown(balance), "updated_time": epoch_ms(now)})
+    shown = balance.display(digits=2)
+    if call.operation == codes.ADJUSTMENT:
+        amount = Decimal(asked.echo["amount"])
+        told: dict[str, Any] = {"adjust_amount": amount, "balance_before": shown - amount, "balance_after": shown}
+    else:
+        told = {"currency_code": balance.code, "balance_amount": shown}
+    told["updated_time"] = int(asked.echo["updated_time"]) if isinstance(call, Play) else epoch_ms(now)
+    if "real_transfer_amount" in asked.echo:
+        told["real_transfer_amount"] = Decimal(asked.echo["real_transfer_amount"])
+    return _success(told)
 
 
 def _success(data: Mapping[str, Any]) -> HttpResponse:
     return HttpResponse.json(write_json({"data": data, "error": None}))
-
-
-def _shown(balance: Balance) -> dict[str, Any]:
-    return {"currency_code": balance.code, "balance_amount": balance.display(digits=2)}
-
-
-def _moved(asked: Calls, balance: Balance) -> dict[str, Any]:
-    data = {**_shown(balance), "updated_time": int(asked.echo["updated_time"])}
-    real = asked.echo.get("real_transfer_amount")
-    if real is not None:
-        data["real_transfer_amount"] = Decimal(real)
-    return data
-
-
-def _adjusted(call: Play, asked: Calls, balance: Balance) -> dict[str, Any]:
-    amount = call.movements[0].amount
-    assert isinstance(amount, WireAmount)  # noqa: S101 # an adjustment always names its amount
-    after = balance.display(digits=2)
-    return {
-        "adjust_amount": amount.value,
-        "balance_before": after - amount.value,
-        "balance_after": after,
-        "updated_time": int(asked.echo["updated_time"]),
-    }
 
 
 def _player(result: Result) -> HttpResponse:

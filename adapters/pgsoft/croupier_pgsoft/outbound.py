@@ -8,24 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
+from croupier.contract import flows
+from croupier.contract.adapter import Adapter
 from croupier.contract.calls import MovementKey, MovementKind
 from croupier.contract.errors import FixRequestError, MalformedRequestError, ProviderRefusedError, UpstreamError
 from croupier.contract.fields import Told, refuse_status, told_by
-from croupier.contract.flows import (
-    Flow,
-    FreeRoundsIssued,
-    FreeRoundsQuery,
-    GameListing,
-    Launched,
-    LaunchQuery,
-    LogEntry,
-    LogPage,
-    LogQuery,
-    ReplayQuery,
-)
+from croupier.contract.flows import Flow, FreeRoundsIssued, Launched
 from croupier.contract.http import Effect, HttpResponse
 from croupier.contract.money import minor_to_text
 from croupier.contract.secrets import Credentials
@@ -47,103 +38,103 @@ _MOST_SESSION: Final = 200
 Form = Iterable[tuple[str, str]]
 
 
-class Caller:
-    """The provider's interfaces, as one connection asks them.
+class Outbound(Adapter):
+    """The flows of the adapter.
 
     Every flow raises `ProviderRefusedError` for a definite refusal, and `UpstreamError` for an answer that cannot be
     used.
 
-    Args:
+    Attributes:
         settings: The connection's settings.
-        credentials: Its secrets.
-        now: The time (UTC).
     """
 
-    def __init__(self, settings: PgsoftSettings, credentials: Credentials, now: datetime) -> None:
-        self._settings = settings
-        self._credentials = credentials
-        self._now = now
+    settings: PgsoftSettings
 
-    def launch(self, query: LaunchQuery, nonce: str) -> Flow[Launched]:
-        """Start a game by the page that the provider returns, or by an address."""
+    def launch(self, query: flows.LaunchQuery, credentials: Credentials, now: datetime, nonce: str) -> Flow[Launched]:
         path, arguments = f"/{query.game}/index.html", _launch_arguments(query)
-        if self._settings.launch == "direct":
-            named = {**arguments, "ot": self._settings.operator_token}
-            return Launched(url=f"{self._settings.game_url.rstrip('/')}{path}?{urlencode(named)}")
+        if self.settings.launch == "direct":
+            named = {**arguments, "ot": self.settings.operator_token}
+            return Launched(url=f"{self.settings.game_url.rstrip('/')}{path}?{urlencode(named)}")
         fields = {
-            "operator_token": self._settings.operator_token,
+            "operator_token": self.settings.operator_token,
             "path": path,
             "extra_args": urlencode(arguments),
             "url_type": "game-entry",
             "client_ip": query.address or "",
         }
         sent = [(name, value) for name, value in fields.items() if value]
-        url = self._settings.api_url.rstrip("/") + wire.LAUNCHER
-        response = yield wire.call(
-            url, sent, self._settings, self._credentials, self._now, effect=Effect.IDEMPOTENT, mark=nonce
-        )
+        url = self.settings.api_url.rstrip("/") + wire.LAUNCHER
+        # A page may be asked for again: it opens nothing by itself.
+        response = yield wire.call(url, sent, self.settings, credentials, now, effect=Effect.IDEMPOTENT, mark=nonce)
         return Launched(html=_page(response))
 
-    def games(self) -> Flow[tuple[GameListing, ...]]:
-        """The games that can be played."""
-        fields = {"currency": self._settings.list_currency, "language": self._settings.list_language, "status": "1"}
-        told = yield from self._ask(wire.GAMES, fields.items(), Effect.READ)
+    def game_list(self, credentials: Credentials, now: datetime) -> Flow[tuple[flows.GameListing, ...]]:
+        fields = {"currency": self.settings.list_currency, "language": self.settings.list_language, "status": "1"}
+        told = yield from self._ask(wire.GAMES, fields.items(), credentials, now)
         return tuple([_listing(game) for game in told.objects("data") if game.values.get("status", 1) == _ACTIVE])
 
-    def free_games(self, query: FreeRoundsQuery) -> Flow[FreeRoundsIssued]:
-        """Give free games; the grant is their name and the id by which a repeat is known."""
+    def issue_free_rounds(
+        self, query: flows.FreeRoundsQuery, credentials: Credentials, now: datetime, nonce: str
+    ) -> Flow[FreeRoundsIssued]:
         if query.bet is None:
             raise FixRequestError("the value of one round is needed", where="bet")
         fields = {
             "free_game_name": query.grant,
-            "transaction_id": query.grant,
+            "transaction_id": query.grant,  # what makes a repeat give nothing more
             "player_name": query.player,
             "currency": query.currency,
             "bet_amount": minor_to_text(query.bet, query.scale.scale),
             "game_count": str(query.rounds),
             "expired_date": str(epoch_ms(query.valid_until)),
-            **self._settings.free_game_fields,
+            **self.settings.free_game_fields,
         }
-        games = [("game_ids", game) for game in query.games]
-        yield from self._ask(wire.FREE_GAMES, [*fields.items(), *games], Effect.IDEMPOTENT, needed=False)
+        sent = [*fields.items(), *[("game_ids", game) for game in query.games]]
+        yield from self._ask(wire.FREE_GAMES, sent, credentials, now, effect=Effect.IDEMPOTENT, needed=False)
         return FreeRoundsIssued(reference=query.grant)
 
-    def replay(self, query: ReplayQuery) -> Flow[Launched]:
-        """The page that shows a round; the key to it is asked for first."""
-        told = yield from self._ask(wire.LOGIN, (), Effect.READ)
+    def replay(self, query: flows.ReplayQuery, credentials: Credentials, now: datetime) -> Flow[Launched]:
+        told = yield from self._ask(wire.LOGIN, (), credentials, now)
+        data = told.values["data"]
         named = {
-            "t": _data(told).text("operator_session"),
+            "t": Told(data if isinstance(data, dict) else {}, "data").text("operator_session"),
             "psid": query.round,
             "sid": query.transaction or query.round,
             "gid": query.game,
             "lang": _language(query.language),
             "type": "operator",
         }
-        return Launched(url=f"{self._settings.history_url.rstrip('/')}{wire.ROUND_PAGE}?{urlencode(named)}")
+        return Launched(url=f"{self.settings.history_url.rstrip('/')}{wire.ROUND_PAGE}?{urlencode(named)}")
 
-    def kick(self, player: str) -> Flow[None]:
-        """End a player's games."""
-        yield from self._ask(wire.KICK, [("player_name", player)], Effect.IDEMPOTENT)
+    def end_session(self, player: str, credentials: Credentials, now: datetime) -> Flow[None]:
+        yield from self._ask(wire.KICK, [("player_name", player)], credentials, now, effect=Effect.IDEMPOTENT)
 
-    def history(self, query: LogQuery) -> Flow[LogPage]:
-        """A page of the log: a row a spin, behind a row version. It is written three to five minutes late."""
+    def transaction_log(self, query: flows.LogQuery, credentials: Credentials, now: datetime) -> Flow[flows.LogPage]:
         version = query.cursor if query.cursor is not None else str(max(epoch_ms(query.since), 1))
         if not (version.isascii() and version.isdigit()):
             raise MalformedRequestError("expected a row version", where="cursor")
-        base = self._settings.feed_url or self._settings.api_url
-        fields = {"count": str(self._settings.page_size), "bet_type": REAL, "row_version": version}
-        told = yield from self._ask(wire.HISTORY, fields.items(), Effect.READ, base=base)
+        fields = {"count": str(self.settings.page_size), "bet_type": REAL, "row_version": version}
+        told = yield from self._ask(wire.HISTORY, fields.items(), credentials, now, base=self.settings.feed_url)
         rows = told.objects("data")
         reached = max([_version(row) for row in rows], default=int(version))
-        full = len(rows) >= self._settings.page_size
+        full = len(rows) >= self.settings.page_size
         goes_on = full and int(version) < reached < epoch_ms(query.until)
-        return LogPage(entries=tuple([_entry(row) for row in rows]), cursor=str(reached) if goes_on else None)
+        return flows.LogPage(entries=tuple([_entry(row) for row in rows]), cursor=str(reached) if goes_on else None)
 
-    def _ask(self, path: str, fields: Form, effect: Effect, *, base: str = "", needed: bool = True) -> Flow[Told]:
+    def _ask(
+        self,
+        path: str,
+        fields: Form,
+        keys: Credentials,
+        now: datetime,
+        *,
+        effect: Effect = Effect.READ,
+        base: str = "",
+        needed: bool = True,
+    ) -> Flow[Told]:
         """Ask with the account's name and secret, and accept nothing but a success; with data, where it is needed."""
-        proof = [("operator_token", self._settings.operator_token), (SECRET, self._credentials.current(SECRET))]
-        url = (base or self._settings.api_url).rstrip("/") + path
-        response = yield wire.call(url, [*proof, *fields], self._settings, self._credentials, self._now, effect=effect)
+        proof = [("operator_token", self.settings.operator_token), (SECRET, keys.current(SECRET))]
+        url = (base or self.settings.api_url).rstrip("/") + path
+        response = yield wire.call(url, [*proof, *fields], self.settings, keys, now, effect=effect)
         refuse_status(response, path)
         return _told(response, path, needed=needed)
 
@@ -161,13 +152,6 @@ def _told(response: HttpResponse, where: str, *, needed: bool = True) -> Told:
     return told
 
 
-def _data(told: Told) -> Told:
-    data = told.values["data"]
-    if not isinstance(data, dict):
-        raise UpstreamError("expected an object", where="data")
-    return Told(data, "data")
-
-
 def _page(response: HttpResponse) -> str:
     """The page of a launch. A refusal is JSON, also with status 200."""
     refuse_status(response, wire.LAUNCHER)
@@ -182,7 +166,7 @@ def _page(response: HttpResponse) -> str:
     return text
 
 
-def _launch_arguments(query: LaunchQuery) -> dict[str, str]:
+def _launch_arguments(query: flows.LaunchQuery) -> dict[str, str]:
     if len(query.token) > _MOST_SESSION:
         raise FixRequestError("a session has at most 200 characters", where="token")
     arguments = {
@@ -199,11 +183,11 @@ def _language(language: str) -> str:
     return language.partition("-")[0].lower()
 
 
-def _listing(game: Told) -> GameListing:
+def _listing(game: Told) -> flows.GameListing:
     code = game.code("gameId")
     slug = game.word("gameCode")
     name = game.word("gameName") or slug or code
-    return GameListing(code=code, name=name, category=game.word("category"), features=(slug,) if slug else ())
+    return flows.GameListing(code=code, name=name, category=game.word("category"), features=(slug,) if slug else ())
 
 
 def _version(row: Told) -> int:
@@ -213,7 +197,7 @@ def _version(row: Told) -> int:
     return int(version)
 
 
-def _entry(row: Told) -> LogEntry:
+def _entry(row: Told) -> flows.LogEntry:
     currency = row.word("currency")
     bet, win = row.amount("betAmount", currency=currency), row.amount("winAmount", currency=currency)
     if row.values.get("transactionType", _CASH) != _CASH:
@@ -222,7 +206,7 @@ def _entry(row: Told) -> LogEntry:
         kind, amount = MovementKind.WIN, win
     else:
         kind, amount = MovementKind.BET_AND_WIN if win.value else MovementKind.BET, bet
-    return LogEntry(
+    return flows.LogEntry(
         round=row.word("parentBetId"),
         player=row.word("playerName") or "",
         game=row.word("gameId"),
@@ -232,9 +216,5 @@ def _entry(row: Told) -> LogEntry:
         bet=bet,
         win=win,
         state=row.word("handsStatus"),
-        at=_time(row.values.get("betEndTime")) or _time(row.values.get("betTime")),
+        at=read_moment(row.word("betEndTime")) or read_moment(row.word("betTime")),
     )
-
-
-def _time(value: Any) -> datetime | None:
-    return read_moment(str(value)) if type(value) is int or isinstance(value, str) else None

@@ -19,14 +19,7 @@ SECRET: Final = "secret_key"  # noqa: S105 # the name of the secret, not its val
 SALT: Final = "salt"
 """The name of the secret that signs header fields: another one than `secret_key`."""
 
-_ADJUSTMENTS: Final = frozenset(
-    {
-        MovementKind.ADJUSTMENT,
-        MovementKind.PROMO_WIN,
-        MovementKind.TOURNAMENT_WIN,
-        MovementKind.JACKPOT_WIN,
-    }
-)
+_ADJUSTMENTS: Final = frozenset(map(MovementKind, "adjustment promo_win tournament_win jackpot_win".split()))
 _ONE: Final = Decimal(1)
 
 
@@ -91,15 +84,10 @@ def check(settings: PgsoftSettings) -> PgsoftSettings:
     """
     if not settings.operator_token.isprintable() or not settings.operator_token:
         raise SettingsError("the provider must have named the account", where="operator_token")
-    addresses = {
-        "api_url": True,
-        "feed_url": False,
-        "game_url": settings.launch == "direct",
-        "history_url": False,
-    }
-    for name, needed in addresses.items():
+    needed = {"api_url", "game_url"} if settings.launch == "direct" else {"api_url"}
+    for name in ("api_url", "feed_url", "game_url", "history_url"):
         value = getattr(settings, name)
-        if (needed or value) and (not is_address(value) or set(value) & set("?#")):
+        if (name in needed or value) and (not is_address(value) or set(value) & set("?#")):
             raise SettingsError("expected an http or https address", where=name)
     if settings.hash_host and not is_host(settings.hash_host):
         raise SettingsError("expected a host name", where="hash_host")

@@ -47,14 +47,7 @@ def prove(fields: Mapping[str, str], settings: PgsoftSettings, credentials: Cred
 def prove_hash(
     request: HttpRequest, host: str, settings: PgsoftSettings, credentials: Credentials, now: datetime
 ) -> None:
-    """Accept a request whose header fields were signed over its body with one of the salts, today or next to it.
-
-    Args:
-        request: The request.
-        host: The host that it was sent to.
-        settings: The connection's.
-        credentials: Its secrets.
-        now: The time (UTC).
+    """Accept a request to a host whose header fields were signed over its body with a salt, today or next to it.
 
     Raises:
         AuthenticationError: A field is missing or wrong, the day is another, or the connection has no salt.
@@ -97,23 +90,13 @@ def call(
 ) -> HttpRequest:
     """A call to the provider: a form, traced by an id that follows from what is asked, and signed where that is set.
 
-    Args:
-        url: The method's address.
-        fields: The form's, in order.
-        settings: The connection's.
-        credentials: Its secrets.
-        now: The time (UTC).
-        effect: What a repeat would do.
-        mark: What else tells two calls of one moment apart.
+    `mark` is what else tells two calls of one moment apart.
     """
     body = urlencode(list(fields)).encode("ascii")
     headers = FORM_HEADERS
     if settings.send_hash:
         headers = signed_headers(settings, urlsplit(url).netloc, body, now, credentials.current(SALT))
-    return HttpRequest("POST", f"{url}?trace_id={_trace(url, body, now, mark)}", headers, body, effect)
-
-
-def _trace(url: str, body: bytes, now: datetime, mark: str) -> str:
-    """A GUID of a call; nothing of the body can be read from it."""
+    # The trace is a GUID that follows from the call; nothing of the body can be read from it.
     sign = digest_hex(f"{url}|{now.isoformat()}|{mark}|{digest_hex(body)}", "md5")
-    return f"{sign[:8]}-{sign[8:12]}-{sign[12:16]}-{sign[16:20]}-{sign[20:]}"
+    trace = f"{sign[:8]}-{sign[8:12]}-{sign[12:16]}-{sign[16:20]}-{sign[20:]}"
+    return HttpRequest("POST", f"{url}?trace_id={trace}", headers, body, effect)
