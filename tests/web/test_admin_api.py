@@ -89,6 +89,21 @@ async def test_secrets_are_counted_and_never_shown(desk: Any) -> None:
     assert b"test-key-of-the-toy-provider" not in everything
 
 
+async def test_a_secret_may_have_lines_and_nothing_else_may(desk: Any) -> None:
+    """A key in PEM has."""
+    operator, connection = desk.operators["acme"], desk.connections["acme"]
+    one = f"/admin/v1/operators/{operator}/connections/{connection}"
+    body = (await desk.admin("GET", one)).json["body"]
+    pem = "-----BEGIN TEST KEY-----\r\nnone\n-----END TEST KEY-----\n"
+    kept = await desk.admin("PUT", one, {"body": {**body, "secrets": {"key": [pem]}}, "why": "t"})
+    assert (kept.status, kept.json["secrets"]) == (200, {"key": 1})
+    live = desk.configuration.directory.connection_by_name("acme", body["name"])
+    assert live.credentials.every("key") == (pem,)
+    for wrong in ({**body, "secrets": {"key": ["a\x00b"]}}, {**body, "name": "a\nb"}):
+        refused = await desk.admin("PUT", one, {"body": wrong, "why": "t"})
+        assert (refused.status, refused.code) == (400, "malformed")
+
+
 async def test_a_key_is_shown_once_and_works(desk: Any) -> None:
     keys = f"/admin/v1/operators/{desk.operators['acme']}/keys"
     made = await desk.admin("POST", keys, {"label": "second", "role": "operator", "why": "rotation"})

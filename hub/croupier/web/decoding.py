@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 _PLACE: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<where>[^`]*)`)?$", re.DOTALL)
 _MISSING: Final = re.compile(r"^Object missing required field `(?P<name>\w+)`$")
+_SECRETS: Final = frozenset({"secrets", "wallet_secrets"})
+_LINE_BREAKS: Final = str.maketrans("", "", "\r\n")
 
 
 def read_body(kind: type[T], body: bytes) -> T:
@@ -80,12 +82,15 @@ def _convert(kind: type[T], value: Mapping[str, Any], root: str, *, strict: bool
         raise MalformedRequestError(what[:200], where=f"{root}{where}") from None
 
 
-def _check(value: Any, kind: Any, where: str) -> None:
-    """Refuse fields that the class does not have, and text that no store or log should meet."""
+def _check(value: Any, kind: Any, where: str, *, lines: bool = False) -> None:
+    """Refuse fields that the class does not have, and text that no store or log should meet.
+
+    Only a secret may have several `lines`: a key in PEM has.
+    """
     kind = _plain(kind, value)
     match value:
         case str():
-            _check_text(value, where)
+            _check_text(value.translate(_LINE_BREAKS) if lines else value, where)
         case Mapping():
             fields = _hints(kind) if attrs.has(kind) else None
             for name, item in value.items():
@@ -95,10 +100,11 @@ def _check(value: Any, kind: Any, where: str) -> None:
                     raise MalformedRequestError(
                         "there is no such field", where=f"{where}.{name[:64]}", hint=f"known: {known or 'none'}"
                     )
-                _check(item, fields[name] if fields is not None else _item(kind), f"{where}.{name[:64]}")
+                inner = fields[name] if fields is not None else _item(kind)
+                _check(item, inner, f"{where}.{name[:64]}", lines=lines or name in _SECRETS)
         case list():
             for index, item in enumerate(value):
-                _check(item, _item(kind), f"{where}[{index}]")
+                _check(item, _item(kind), f"{where}[{index}]", lines=lines)
         case _:
             pass
 
