@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from functools import partial
 
 import aiohttp
@@ -18,7 +19,12 @@ from demo_plan import BUDGET_MS, HOST, Plan
 from demo_sabotage import Answer, Message, defect_of_the_hop
 
 TIMEOUT = BUDGET_MS / 1000
-PASSED_ON = ("content-type", "accept", "webhook-id", "webhook-timestamp", "webhook-signature")
+OF_THE_HOP = {"host", "connection", "content-length", "transfer-encoding", "keep-alive"}
+
+
+def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
+    """All that is not of one connection alone."""
+    return {name: value for name, value in headers.items() if name.lower() not in OF_THE_HOP}
 
 
 class Hop:
@@ -33,22 +39,21 @@ class Hop:
 
     async def forward(self, message: Message) -> Answer | None:
         """One request to the wallet over a real socket."""
-        url = f"{self.plan.url('wallet')}/{message.operation}"
+        url = f"{self.plan.url('wallet')}/{message.path}"
         try:
             async with self.http.post(url, data=message.body, headers=message.headers) as got:
-                return Answer(got.status, await got.read())
+                return Answer(got.status, await got.read(), passed_on(got.headers))
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None
 
     async def carry(self, request: web.Request) -> web.Response:
-        headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-        message = Message(request.match_info["operation"], headers, await request.read())
+        message = Message(request.match_info["path"], passed_on(request.headers), await request.read())
         answer = await self.chaos.carry(partial(self.deliver, message))
         if answer is None:
             if request.transport is not None:
                 request.transport.abort()  # the hub sees its connection break, and knows nothing
             return web.Response(status=502)
-        return web.Response(status=answer.status, body=answer.body, content_type="application/json")
+        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
     async def state(self, _request: web.Request) -> web.Response:
         struck = {fault.value: count for fault, count in self.chaos.struck.items()}
@@ -62,7 +67,7 @@ class Hop:
         app = web.Application()
         app.router.add_get("/-/state", self.state)
         app.router.add_post("/-/quiet", self.quiet)
-        app.router.add_post("/{operation}", self.carry)
+        app.router.add_post("/{path:.*}", self.carry)
         timeout = aiohttp.ClientTimeout(total=10)
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as self.http:

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 
+from croupier_conformance.certification.subject import AdapterSubject
 from demo_plan import (
     BUDGET_MS,
     CALENDAR_SCALE,
@@ -92,11 +93,15 @@ async def configure(admin: Api, plan: Plan) -> str:
     made = await admin.ask("POST", "/admin/v1/operators", {"why": why, "body": _operator(plan)})
     below = f"/admin/v1/operators/{made['id']}"
     for provider in plan.providers:
-        connection = await admin.ask("POST", f"{below}/connections", {"why": why, "body": _connection(provider)})
-        for code, title in provider.games.items():
+        subject = provider.subject()
+        body = _connection(provider, subject)
+        connection = await admin.ask("POST", f"{below}/connections", {"why": why, "body": body})
+        for code, title in subject.games.items():
             game = {"title": title, "studio": provider.title, "category": "slots"}
-            stored = await admin.ask("PUT", f"{below}/games/{_slug(title)}", {"why": why, "body": game})
+            name = _slug(provider, title)
+            stored = await admin.ask("PUT", f"{below}/games/{name}", {"why": why, "body": game})
             route = {"connection": connection["id"], "game": stored["id"], "code": code}
+            route["wallet_code"] = subject.played_as(code)
             await admin.ask("POST", f"{below}/routes", {"why": why, "body": route})
     key = await admin.ask("POST", f"{below}/keys", {"why": why, "label": "demo", "role": "operator"})
     return str(key["key"])
@@ -105,36 +110,36 @@ async def configure(admin: Api, plan: Plan) -> str:
 def _operator(plan: Plan) -> dict[str, Any]:
     return {
         "name": OPERATOR,
-        "dialect": "native",
+        "dialect": plan.dialect,
         "wallet": {"url": plan.url("hop")},
-        "wallet_secrets": {"signing_secret": [plan.wallet_secret]},
+        "wallet_secrets": {name: [value] for name, value in plan.wallet_secrets.items()},
         "wallet_policy": {
-            "retry_safe": True,  # the example operator is: its tests prove it
+            "retry_safe": True,  # the certification of each of these wallets proves it
             "tombstones": True,
             "timeout_ms": BUDGET_MS,
         },
     }
 
 
-def _connection(provider: Provider) -> dict[str, Any]:
+def _connection(provider: Provider, subject: AdapterSubject) -> dict[str, Any]:
     return {
         "name": provider.name,
         "adapter": provider.name,
-        "settings": dict(provider.settings),
-        "secrets": {name: [value] for name, value in provider.secrets.items()},
+        "settings": dict(subject.settings_raw),
+        "secrets": {name: [value] for name, value in subject.secrets.items()},
         "policy": {"provider_timeout_ms": PROVIDER_TIMEOUT_MS, "timeout_margin_ms": MARGIN_MS},
     }
 
 
-def _slug(title: str) -> str:
-    return title.lower().replace(" ", "-")
+def _slug(provider: Provider, title: str) -> str:
+    return f"{provider.name}--{title.lower().replace(' ', '-')}"
 
 
-async def launch(operator: Api, provider: Provider, player: str, place: int) -> str:
-    """Launch one of the provider's games for a player; the address that the player's browser would open."""
-    titles = list(provider.games.values())
+async def launch(operator: Api, provider: Provider, player: str, place: int) -> Mapping[str, Any]:
+    """Launch one of the provider's games for a player; the address, page or parameters that the browser would open."""
+    titles = list(provider.subject().games.values())
     body: Mapping[str, Any] = {
-        "game": _slug(titles[place % len(titles)]),
+        "game": _slug(provider, titles[place % len(titles)]),
         "player": player,
         "currency": CURRENCY,
         "connection": provider.name,
@@ -142,6 +147,7 @@ async def launch(operator: Api, provider: Provider, player: str, place: int) -> 
         "address": "192.0.2.10",
         "return_url": "https://casino.example/lobby",
         "display_name": player,
+        "operator_session": f"session-of-{player}",
     }
     answer = await operator.ask("POST", "/v1/launches", body)
-    return str(answer["url"])
+    return {name: answer[name] for name in ("url", "html", "parameters")}

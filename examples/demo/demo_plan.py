@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from attrs import asdict, field, frozen
+
+from croupier_conformance.certification.subject import AdapterSubject, load_adapter
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 HOST: Final = "127.0.0.1"
 OPERATOR: Final = "acme"
+NATIVE: Final = "native"
+"""The hub's own wallet protocol."""
+
 CURRENCY: Final = "EUR"
 OPENING_BALANCE: Final = 100_000
 """Every player's money at the start, in minor units."""
@@ -31,34 +34,34 @@ MARGIN_MS: Final = 250
 BUDGET_MS: Final = PROVIDER_TIMEOUT_MS - MARGIN_MS
 """What is left to the operator."""
 
+PORTS: Final = ("providers", "operators", "admin", "wallet", "hop")
+"""What listens besides the providers: the hub three times, the operator's wallet, the bad network before it."""
+
 SABOTAGES: Final = ("no-dedupe", "no-tombstone", "lost-win", "double-rollback-id")
 
 
 @frozen(kw_only=True)
 class Provider:
-    """One provider and the connection to it.
+    """One provider and the connection to it. Whatever adapter is installed can play: the rest is what its author wrote
+    for the certification, its peer, settings, test secrets and games.
 
     Attributes:
         name: The connection's name and the adapter's slug.
         title: For people.
-        peer: Where the simulated provider is found: module, class, and the class of its settings.
         port: Where it listens.
-        settings: The adapter's settings.
-        secrets: The connection's secrets.
-        games: Its codes of the games that are played, with their titles.
     """
 
     name: str
     title: str
-    peer: tuple[str, str, str]
     port: int
-    settings: Mapping[str, Any]
-    secrets: Mapping[str, str]
-    games: Mapping[str, str]
 
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
+
+    def subject(self) -> AdapterSubject:
+        """The adapter with its peer, settings and games."""
+        return load_adapter(self.name).at(self.url)
 
 
 @frozen(kw_only=True)
@@ -73,7 +76,8 @@ class Plan:
         sabotage: The planted defect, or nothing.
         ports: By name: `providers`, `operators`, `admin` of the hub; `wallet` of the operator; `hop` of the bad
             network between the hub and the operator.
-        wallet_secret: What the hub signs its requests to the operator with.
+        dialect: The protocol that the wallet speaks.
+        wallet_secrets: What the hub signs its requests to the operator with.
         providers: The providers.
     """
 
@@ -83,7 +87,8 @@ class Plan:
     players: int
     sabotage: str | None
     ports: Mapping[str, int]
-    wallet_secret: str = field(repr=False)
+    dialect: str
+    wallet_secrets: Mapping[str, str] = field(repr=False)
     providers: Sequence[Provider] = ()
 
     def url(self, name: str) -> str:
@@ -107,50 +112,11 @@ class Plan:
     @classmethod
     def read(cls, file: str) -> Plan:
         values = json.loads(Path(file).read_text("utf-8"))
-        providers = [Provider(**{**each, "peer": tuple(each["peer"])}) for each in values.pop("providers")]
+        providers = [Provider(**each) for each in values.pop("providers")]
         return cls(**values, providers=tuple(providers))
 
 
-def make_plan(folder: Path, *, seed: int, rounds: int, players: int, sabotage: str | None) -> Plan:
-    names = ("providers", "operators", "admin", "wallet", "hop", "softswiss", "pragmatic")
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
-    return Plan(
-        folder=str(folder),
-        seed=seed,
-        rounds=rounds,
-        players=players,
-        sabotage=sabotage,
-        ports=ports,
-        wallet_secret="whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
-        providers=(_softswiss(ports["softswiss"]), _pragmatic(ports["pragmatic"])),
-    )
-
-
-def _softswiss(port: int) -> Provider:
-    return Provider(
-        name="softswiss",
-        title="SOFTSWISS",
-        peer=("croupier_softswiss", "SoftswissPeer", "SoftswissSettings"),
-        port=port,
-        settings={"api_url": f"http://{HOST}:{port}/api", "casino_id": "demo"},
-        secrets={"auth_token": secrets.token_hex(24)},
-        games={"acceptance:test": "Acceptance Test", "acceptance:fruits": "Acceptance Fruits"},
-    )
-
-
-def _pragmatic(port: int) -> Provider:
-    return Provider(
-        name="pragmatic",
-        title="Pragmatic Play",
-        peer=("croupier_pragmatic", "PragmaticPeer", "PragmaticSettings"),
-        port=port,
-        settings={"secure_login": "demo", "api_url": f"http://{HOST}:{port}", "frb_credit_on": "result"},
-        secrets={"secret_key": secrets.token_hex(16)},
-        games={"vs20doghouse": "The Dog House", "vs5aztecgems": "Aztec Gems"},
-    )
-
-
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

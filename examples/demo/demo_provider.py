@@ -1,14 +1,13 @@
-"""One provider as a process: serves its own API to the hub, and plays rounds against the hub over a bad network.
+"""The providers as a process: each serves its own API to the hub, and plays rounds against the hub over a bad network.
 
-    python demo_provider.py PLAN NAME
+    python demo_provider.py PLAN
 
-Below `/-/` the demonstration tells it what to do.
+Below `/-/` the demonstration tells them what to do.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import sys
 import time
 from datetime import UTC, datetime
@@ -20,11 +19,10 @@ import uvloop
 from aiohttp import web
 from yarl import URL
 
-from croupier.contract import Credentials, Headers, HttpRequest, HttpResponse, Peer
-from croupier.registry import structure
+from croupier.contract import Headers, HttpRequest, HttpResponse, Launched
 from croupier_conformance.chaos import Chaos, Fault
 from croupier_conformance.drivers import ProviderDriver, Seat
-from demo_plan import HOST, PROVIDER_TIMEOUT_MS, Plan
+from demo_plan import HOST, PROVIDER_TIMEOUT_MS, Plan, Provider
 
 TIMEOUT = PROVIDER_TIMEOUT_MS / 1000
 ENCORES = 10
@@ -33,15 +31,13 @@ ENCORES = 10
 class ProviderProcess:
     """A peer, its driver, and the sockets between them and the hub."""
 
-    http: aiohttp.ClientSession
-
-    def __init__(self, plan: Plan, name: str) -> None:
-        self.provider = plan.provider(name)
-        package, peer, settings = self.provider.peer
-        make: Any = getattr(importlib.import_module(f"{package}.peer"), peer)
-        kind: Any = getattr(importlib.import_module(f"{package}.settings"), settings)
-        self.peer: Peer = make(structure(self.provider.settings, kind, where="settings"))
-        self.credentials = Credentials({key: (value,) for key, value in self.provider.secrets.items()})
+    def __init__(self, plan: Plan, provider: Provider, http: aiohttp.ClientSession) -> None:
+        self.provider = provider
+        self.http = http
+        subject = provider.subject()
+        self.peer = subject.peer()
+        self.credentials = subject.credentials
+        name = provider.name
         self.chaos = Chaos(f"{plan.seed}/{name}/network", timeout_seconds=TIMEOUT)
         self.driver = ProviderDriver(
             name=name, peer=self.peer, credentials=self.credentials, send=self.send, seed=f"{plan.seed}/{name}"
@@ -85,7 +81,9 @@ class ProviderProcess:
 
     async def sit_down(self, request: web.Request) -> web.Response:
         players = await request.json()
-        self.seats += await asyncio.gather(*[self.driver.sit_down(label, url) for label, url in players])
+        self.seats += await asyncio.gather(
+            *[self.driver.sit_down(label, Launched(**launch)) for label, launch in players]
+        )
         return web.json_response({"seats": len(self.seats)})
 
     async def play(self, request: web.Request) -> web.Response:
@@ -127,7 +125,7 @@ class ProviderProcess:
         rows = [[entry.transaction, entry.player, entry.kind, entry.amount] for entry in self.driver.book.values()]
         return web.json_response({"entries": rows, "seconds": sorted(self.seconds)})
 
-    async def run(self) -> None:
+    async def listen(self) -> None:
         app = web.Application()
         app.router.add_post("/-/seats", self.sit_down)
         app.router.add_post("/-/play", self.play)
@@ -135,14 +133,18 @@ class ProviderProcess:
         app.router.add_post("/-/quiet", self.quiet)
         app.router.add_get("/-/book", self.book)
         app.router.add_route("*", "/{path:.*}", self.serve)
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT * 4)
-        connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as self.http:
-            runner = web.AppRunner(app, access_log=None)
-            await runner.setup()
-            await web.TCPSite(runner, HOST, self.provider.port).start()
-            await asyncio.Event().wait()
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, HOST, self.provider.port).start()
+
+
+async def main(plan: Plan) -> None:
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT * 4)
+    async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as http:
+        for provider in plan.providers:
+            await ProviderProcess(plan, provider, http).listen()
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(ProviderProcess(Plan.read(sys.argv[1]), sys.argv[2]).run())
+    uvloop.run(main(Plan.read(sys.argv[1])))

@@ -18,7 +18,7 @@ import demo_show as show
 from croupier_conformance.books import Comparison
 from demo_books import Sources, read_and_compare, unfinished
 from demo_hub import Api, ApiError, configure, launch, write_settings
-from demo_plan import OPENING_BALANCE, ROOT, Plan, Provider
+from demo_plan import NATIVE, OPENING_BALANCE, ROOT, Plan
 from demo_processes import DiedError, Processes, until
 from demo_sabotage import BOOKS
 
@@ -65,34 +65,41 @@ class Demo:
         await asyncio.gather(
             self.processes.start("operator", wallet, [plan.ports["wallet"]]),
             self.processes.start("network", [str(HERE / "demo_hop.py"), str(plan.file)], [plan.ports["hop"]]),
-            *[self._start_provider(provider) for provider in plan.providers],
+            self.processes.start(
+                "providers", [str(HERE / "demo_provider.py"), str(plan.file)], [each.port for each in plan.providers]
+            ),
         )
+        self.providers = {each.name: Api(self.http, each.url) for each in plan.providers}
         self.keys["admin"] = (await self.processes.run("create-key", key)).strip()
         ports = [plan.ports[name] for name in ("providers", "operators", "admin")]
         await self.processes.start("hub", ["-m", "croupier", "serve", settings], ports)
         self.keys["operator"] = await configure(Api(self.http, plan.url("admin"), self.keys["admin"]), plan)
 
     def _wallet_command(self) -> list[str]:
+        if self.plan.dialect != NATIVE:
+            return [str(HERE / "demo_wallet.py"), str(self.plan.file)]
         options = ["--port", str(self.plan.ports["wallet"]), "--database", f"{self.plan.folder}/operator.sqlite"]
-        options += ["--secret", self.plan.wallet_secret, "--admin", "--initial-balance", str(OPENING_BALANCE)]
+        options += [
+            "--secret",
+            self.plan.wallet_secrets["signing_secret"],
+            "--admin",
+            "--initial-balance",
+            str(OPENING_BALANCE),
+        ]
         defect = self.plan.sabotage
         if defect is not None and defect in BOOKS:
             return [str(HERE / "demo_sabotage.py"), defect, *options]
         return [str(ROOT / "examples/operator/operator_wallet.py"), *options]
 
-    async def _start_provider(self, provider: Provider) -> None:
-        command = [str(HERE / "demo_provider.py"), str(self.plan.file), provider.name]
-        await self.processes.start(provider.name, command, [provider.port])
-        self.providers[provider.name] = Api(self.http, provider.url)
-
     async def launch_all(self) -> None:
         """Every player opens an account at the operator and launches a game."""
         for provider in self.plan.providers:
             players = [f"{provider.name}-player-{place + 1}" for place in range(self.plan.players)]
-            await asyncio.gather(*[self.wallet.ask("POST", "/players", {"player": player}) for player in players])
+            opened = [{"player": player, "session": f"session-of-{player}"} for player in players]
+            await asyncio.gather(*[self.wallet.ask("POST", "/players", each) for each in opened])
             launches = [launch(self.operator_api, provider, player, place) for place, player in enumerate(players)]
-            urls = await asyncio.gather(*launches)
-            await self.providers[provider.name].ask("POST", "/-/seats", list(zip(players, urls, strict=True)))
+            given = await asyncio.gather(*launches)
+            await self.providers[provider.name].ask("POST", "/-/seats", list(zip(players, given, strict=True)))
 
     async def play_and_drain(self) -> None:
         """Play, drain, and compare the books."""
@@ -173,8 +180,7 @@ class Demo:
         states = await self.states()
         books = {name: await provider.ask("GET", "/-/book") for name, provider in self.providers.items()}
         seconds = {name: book["seconds"] for name, book in books.items()}
-        names = {provider.name: provider.title for provider in self.plan.providers}
-        struck = {f"from {names[name]}": state["struck"] for name, state in states.items()}
+        struck = {name: state["struck"] for name, state in states.items()}
         struck["to operator"] = (await self.hop.ask("GET", "/-/state"))["struck"]
         self.console.print()
         self.console.print(show.rounds_table(self.plan, states, seconds))

@@ -61,11 +61,14 @@ BOOKS: Mapping[str, type[operator_wallet.Book]] = {
 }
 
 
+JSON: Mapping[str, str] = {"Content-Type": "application/json"}
+
+
 @frozen
 class Message:
     """A request on its way to the wallet."""
 
-    operation: str
+    path: str
     headers: Mapping[str, str]
     body: bytes
 
@@ -76,6 +79,7 @@ class Answer:
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = JSON
 
 
 Forward = Callable[[Message], Awaitable[Answer | None]]
@@ -91,7 +95,7 @@ class LosesWins:
 
     async def __call__(self, message: Message) -> Answer | None:
         asked = json.loads(message.body)
-        if message.operation != "win" or asked["amount"] == 0:
+        if message.path != "win" or asked["amount"] == 0:
             return await self._forward(message)
         transaction = asked["transaction"]
         if transaction not in self._seen:
@@ -116,7 +120,7 @@ class RenamesRollbacks:
         self._sent: Counter[str] = Counter()
 
     async def __call__(self, message: Message) -> Answer | None:
-        if message.operation != "rollback":
+        if message.path != "rollback":
             return await self._forward(message)
         transaction = json.loads(message.body)["transaction"]
         self._sent[transaction] += 1
@@ -146,7 +150,7 @@ def defect_of_the_hop(plan: Plan, forward: Forward) -> Forward:
         case "lost-win":
             return LosesWins(forward)
         case "double-rollback-id":
-            return RenamesRollbacks(forward, plan.wallet_secret)
+            return RenamesRollbacks(forward, plan.wallet_secrets["signing_secret"])
         case _:
             return forward
 

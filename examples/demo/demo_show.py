@@ -6,27 +6,32 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from croupier_conformance.books import Comparison, Side, Totals
 from croupier_conformance.chaos import Fault
+from demo_dialects import DIALECTS
 from demo_plan import BUDGET_MS, CALENDAR_SCALE, CURRENCY, PROVIDER_TIMEOUT_MS, Plan
 
 SHOWN_DIFFERENCES: Final = 10
 NOTHING: Final = Totals(bets=0, staked=0, wins=0, paid=0)
+PERCENTILES: Final = (50, 99, 100)
 ALWAYS_SHOWN: Final = ("rounds", "bets", "wins", "rollbacks", "refused", "unanswered")
 COUNTED: Final[Mapping[str, str]] = {
     "rounds": "rounds",
-    "bets": "bets accepted",
-    "wins": "wins accepted",
-    "rollbacks": "rollbacks accepted",
-    "refused": "bets refused",
-    "unanswered": "bets without an answer",
-    "unpaid": "wins refused",
-    "not undone": "rollbacks refused",
+    "bets": "bets",
+    "wins": "wins",
+    "rollbacks": "undone",
+    "refused": "refused",
+    "unanswered": "no answer",
+    "unpaid": "unpaid",
+    "not undone": "not undone",
 }
+"""What a driver counts: bets, wins and rollbacks that were accepted; bets that were refused, or had no answer; wins and
+rollbacks that were refused."""
 
 
 def progress_bar(console: Console) -> Progress:
@@ -42,7 +47,10 @@ def progress_bar(console: Console) -> Progress:
 
 def introduction(plan: Plan) -> str:
     lines = [
-        f"One hub, one operator, {len(plan.providers)} providers with {plan.players} players each.",
+        f"One hub, {len(plan.providers)} providers with {plan.players} players each: "
+        + ", ".join(provider.title for provider in plan.providers)
+        + ".",
+        f"One operator, whose wallet speaks {DIALECTS[plan.dialect].title} protocol.",
         f"{plan.rounds} rounds, seed {plan.seed}." + (f" Planted defect: {plan.sabotage}." if plan.sabotage else ""),
         f"Calendars are scaled down: every wait of owed work is divided by {CALENDAR_SCALE}.",
         f"Providers wait {PROVIDER_TIMEOUT_MS} ms for the hub, which leaves {BUDGET_MS} ms to the operator.",
@@ -51,27 +59,28 @@ def introduction(plan: Plan) -> str:
 
 
 def rounds_table(plan: Plan, states: Mapping[str, Any], seconds: Mapping[str, Sequence[float]]) -> Table:
-    """What was played, and how fast it was answered: a column for each provider."""
-    tallies = [Counter(states[provider.name]["tally"]) for provider in plan.providers]
-    waits = [seconds[provider.name] for provider in plan.providers]
-    tallies.append(sum(tallies, Counter()))
-    waits.append(sorted(value for part in waits for value in part))
-    table = _table("What the providers played", [*[provider.title for provider in plan.providers], "together"])
-    for name, meaning in COUNTED.items():
-        if name in ALWAYS_SHOWN or tallies[-1][name]:
-            table.add_row(meaning, *[f"{tally[name]:,}" for tally in tallies])
-    table.add_section()
-    for share in (50, 95, 99, 100):
-        name = f"answered, p{share}, ms" if share < 100 else "longest answer, ms"
-        table.add_row(name, *[_percentile(values, share) for values in waits])
+    """What was played, and how fast it was answered: a row for each provider."""
+    tallies = {provider.name: Counter(states[provider.name]["tally"]) for provider in plan.providers}
+    waits = {provider.name: seconds[provider.name] for provider in plan.providers}
+    tallies["together"] = sum(tallies.values(), Counter())
+    waits["together"] = sorted(value for part in waits.values() for value in part)
+    shown = [name for name in COUNTED if name in ALWAYS_SHOWN or tallies["together"][name]]
+    table = _table("What the providers played, and ms until the answer", [COUNTED[name] for name in shown])
+    for share in PERCENTILES:
+        table.add_column(f"p{share}" if share < 100 else "most", justify="right")
+    for name, tally in tallies.items():
+        if name == "together":
+            table.add_section()
+        counts = [f"{tally[counted]:,}" for counted in shown]
+        table.add_row(name, *counts, *[_percentile(waits[name], share) for share in PERCENTILES])
     return table
 
 
 def faults_table(struck: Mapping[str, Mapping[str, int]]) -> Table:
-    """How often each fault struck: a column for each hop."""
-    table = _table("Faults that struck", list(struck))
-    for fault in Fault:
-        table.add_row(fault.value, *[f"{counts.get(fault.value, 0):,}" for counts in struck.values()])
+    """How often each fault struck: a row for each hop."""
+    table = _table("Faults that struck", [fault.value for fault in Fault])
+    for hop, counts in struck.items():
+        table.add_row(hop, *[f"{counts.get(fault.value, 0):,}" for fault in Fault])
     return table
 
 
@@ -81,17 +90,15 @@ def never_struck(struck: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 
 def books_table(plan: Plan, found: Comparison) -> Table:
-    """The three books side by side: what stands in each."""
-    table = _table(f"Three books, in {CURRENCY}", [side.value for side in Side])
+    """What stands in the three books: one row where they add up to the same, else a row for each of them."""
+    table = _table(f"Three books, in {CURRENCY}", ["book", "bets", "staked", "wins", "paid", "players won"])
     for provider in plan.providers:
-        books = [found.totals.get((provider.name, side), NOTHING) for side in Side]
-        table.add_row(f"[bold]{provider.title}")
-        table.add_row("  bets", *[f"{book.bets:,}" for book in books])
-        table.add_row("  staked", *[_money(book.staked) for book in books])
-        table.add_row("  wins", *[f"{book.wins:,}" for book in books])
-        table.add_row("  paid", *[_money(book.paid) for book in books])
-        table.add_row("  players won", *[_money(book.net) for book in books])
-        table.add_section()
+        books = {side.value: found.totals.get((provider.name, side), NOTHING) for side in Side}
+        if len(set(books.values())) == 1:
+            books = {"all three": next(iter(books.values()))}
+        for name, book in books.items():
+            sums = [f"{book.bets:,}", _money(book.staked), f"{book.wins:,}", _money(book.paid), _money(book.net)]
+            table.add_row(provider.name, name, *sums)
     return table
 
 
@@ -116,10 +123,18 @@ def addresses(plan: Plan, keys: Mapping[str, str]) -> str:
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
-    table.add_column("", min_width=22)
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+    )
+    table.add_column("", no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right", min_width=12)
+        table.add_column(column, justify="right")
     return table
 
 

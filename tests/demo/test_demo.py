@@ -13,9 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from croupier_conformance.chaos import Fault
+
 ROOT = Path(__file__).resolve().parents[2]
+PROVIDERS = sorted(folder.parent.name for folder in (ROOT / "adapters").glob("*/pyproject.toml"))
 SECONDS = 150
 """Far more than a run takes; a machine may be busy."""
+
+
+FEW = ("--providers", "softswiss", "pragmatic", "--players", "12")
 
 
 def command(*options: str) -> list[str]:
@@ -37,22 +43,23 @@ def run(*options: str) -> tuple[int, list[str]]:
     return process.returncode, lines
 
 
-def test_three_books_agree_though_messages_are_lost_repeated_and_late() -> None:
-    status, lines = run()
+@pytest.mark.parametrize("dialect", ["native", "softswiss", "hub88"])
+def test_three_books_of_every_provider_agree_though_messages_are_lost_repeated_and_late(dialect: str) -> None:
+    status, lines = run("--players", "3", "--dialect", dialect)
     printed = "\n".join(lines)
     assert (status, lines[-1]) == (0, "three books: difference 0"), printed
     assert "divided by 100" in printed
-    faults = ["duplicated", "reordered", "request dropped", "reply dropped", "answered late", "delivered late"]
-    for fault in faults:
-        row = next(line for line in lines if f"│ {fault} " in line)
-        counts = [int(cell.strip().replace(",", "")) for cell in row.split("│")[2:5]]
-        assert len(counts) == 3, row
+    faults = lines[next(place for place, line in enumerate(lines) if line.startswith("Faults that struck")) :]
+    for hop in (*PROVIDERS, "to operator"):
+        row = next(line for line in faults if line.startswith(hop))
+        counts = [int(cell.replace(",", "")) for cell in row.removeprefix(hop).split()]
+        assert len(counts) == len(Fault), row
         assert min(counts) > 0, row
 
 
 @pytest.mark.parametrize("defect", ["no-dedupe", "no-tombstone", "lost-win", "double-rollback-id"])
 def test_a_planted_defect_ends_in_a_difference(defect: str) -> None:
-    status, lines = run("--sabotage", defect)
+    status, lines = run(*FEW, "--sabotage", defect)
     words, _, difference = lines[-1].rpartition(" ")
     assert (status, words) == (1, "three books: difference"), "\n".join(lines)
     assert int(difference) > 0
@@ -60,7 +67,7 @@ def test_a_planted_defect_ends_in_a_difference(defect: str) -> None:
 
 
 def test_three_books_agree_though_the_hub_is_killed() -> None:
-    status, lines = run("--crash")
+    status, lines = run(*FEW, "--crash")
     printed = "\n".join(lines)
     assert (status, lines[-1]) == (0, "three books: difference 0"), printed
     assert len([line for line in lines if line.startswith("kill -9 of the hub")]) == 4, printed
@@ -68,7 +75,7 @@ def test_three_books_agree_though_the_hub_is_killed() -> None:
 
 def test_what_is_left_running_can_be_reached_and_ends_with_a_signal(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    options = command("--rounds", "20", "--keep", "--folder", str(folder))
+    options = command(*FEW, "--rounds", "20", "--keep", "--folder", str(folder))
     with (tmp_path / "printed").open("w+") as printed:
         process = subprocess.Popen(options, stdout=printed, stderr=printed, start_new_session=True)
         try:

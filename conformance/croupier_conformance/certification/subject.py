@@ -42,7 +42,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from croupier.contract import Adapter, AdapterSpec, Capability, Credentials, Peer, SettingsError
 from croupier.registry import Registry, structure
@@ -107,6 +107,14 @@ class AdapterSubject:
     def played_as(self, code: str) -> str:
         """A game's code in wallet calls."""
         return self.wallet_codes.get(code, code)
+
+    def at(self, url: str) -> AdapterSubject:
+        """The same where the provider's `host` is at another address: `https://` and the host give way to it.
+
+        Whoever serves the peer over a socket asks for this (the demonstration does).
+        """
+        raw = {name: _moved(value, f"https://{self.host}", url) for name, value in self.settings_raw.items()}
+        return evolve(self, settings_raw=raw, settings=structure(raw, self.spec.settings, where="settings"))
 
     @property
     def credentials(self) -> Credentials:
@@ -179,6 +187,18 @@ def read_subject(spec: AdapterSpec, *, version: str, package: str, folder: Trave
         transcripts=folder / str(transcripts) if transcripts else None,
         peer=peer,
     )
+
+
+def _moved(value: Any, here: str, there: str) -> Any:
+    match value:
+        case str():
+            return value.replace(here, there)
+        case Mapping():
+            return {key: _moved(item, here, there) for key, item in value.items()}
+        case list():
+            return [_moved(item, here, there) for item in value]
+        case _:
+            return value
 
 
 def _document(folder: Traversable | Path) -> dict[str, Any]:
