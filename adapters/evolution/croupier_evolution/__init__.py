@@ -1,0 +1,1 @@
+"""Evolution as a provider of the Croupier hub."""
