@@ -64,6 +64,8 @@ class Story(Enum):
     """The rollback arrives, and only then the bet."""
     WIN_UNDONE = "win undone"
     """The win is accepted, and then rolled back, where the protocol has that."""
+    STAKED = "staked"
+    """A stake is moved into the game, and what is left of it comes back, where the protocol has that."""
     TOO_MUCH = "too much"
     """A bet that the player cannot pay."""
 
@@ -75,6 +77,7 @@ STORIES: Final[Mapping[Story, int]] = {
     Story.CANCELLED_IN_FLIGHT: 4,
     Story.CANCELLED_BEFORE: 3,
     Story.WIN_UNDONE: 4,
+    Story.STAKED: 10,
     Story.TOO_MUCH: 2,
 }
 """How often each story is told, by weight."""
@@ -205,6 +208,7 @@ class ProviderDriver:
             Story.CANCELLED_IN_FLIGHT: self._cancelled_in_flight,
             Story.CANCELLED_BEFORE: self._cancelled_before,
             Story.WIN_UNDONE: self._win_undone,
+            Story.STAKED: self._staked,
             Story.TOO_MUCH: self._too_much,
         }
         await tellers[story](seat, round_id)
@@ -220,6 +224,8 @@ class ProviderDriver:
                 return Capability.ROLLBACK_BET in can
             case Story.WIN_UNDONE:
                 return Capability.ROLLBACK_WIN in can
+            case Story.STAKED:
+                return Capability.STAKE_TRANSFER in can
             case _:
                 return True
 
@@ -247,13 +253,18 @@ class ProviderDriver:
             moves = (_move(MovementKind.BET, bet, self._habits.scale), _move(MovementKind.WIN, win, self._habits.scale))
         play = PeerPlay(player=seat.player, round=round_id, moves=moves, closes_round=not self.peer.closes_by_call)
         answer = await self._ask(seat, play)
-        if answer.verdict is Verdict.DONE:
+        stands = answer.verdict is Verdict.DONE
+        if not stands:
+            self._not_accepted(answer)
+        if answer.verdict is Verdict.RETRY and self.peer.bet_on_silence is OnSilence.CANCELS:
+            if self.peer.nets:
+                # What was settled by its own message may stand: then the provider keeps the round.
+                stands = not await self._undo(seat, round_id, bet, undoes=MovementKind.BET_AND_WIN)
+            else:
+                await self._undo(seat, round_id, bet, win)
+        if stands:
             self._book(seat, "bet", bet)
             self._book(seat, "win", win)
-            return
-        self._not_accepted(answer)
-        if answer.verdict is Verdict.RETRY and self.peer.bet_on_silence is OnSilence.CANCELS:
-            await self._undo(seat, round_id, *((bet,) if self.peer.nets else (bet, win)))
 
     async def _cancelled(self, seat: Seat, round_id: str) -> None:
         bet = self._bet(seat)
@@ -282,6 +293,19 @@ class ProviderDriver:
         if self.peer.closes_by_call or Capability.CLOSE_ROUND in self.peer.capabilities:
             await self._close(seat, round_id)
 
+    async def _staked(self, seat: Seat, round_id: str) -> None:
+        stake = self._bet(seat)
+        move = _move(MovementKind.TRANSFER_OUT, stake, self._habits.scale)
+        answer = await self._ask(seat, PeerPlay(player=seat.player, round=round_id, moves=(move,)))
+        if answer.verdict is Verdict.DONE:
+            self._book(seat, "bet", stake)
+            left = self._win(seat, stake)
+            await self._pay(seat, round_id, left, target=stake, closes=False, kind=MovementKind.TRANSFER_IN)
+            return
+        self._not_accepted(answer)
+        if answer.verdict is Verdict.RETRY and self.peer.bet_on_silence is OnSilence.CANCELS:
+            await self._undo(seat, round_id, stake, undoes=MovementKind.TRANSFER_OUT)
+
     async def _too_much(self, seat: Seat, round_id: str) -> None:
         await self._place(seat, round_id, Bet(id=_new_id(seat.dice), amount=self._habits.too_much))
 
@@ -298,8 +322,17 @@ class ProviderDriver:
             await self._undo(seat, round_id, bet)
         return False
 
-    async def _pay(self, seat: Seat, round_id: str, win: Bet, *, target: Bet, closes: bool) -> bool:
-        move = evolve(_move(MovementKind.WIN, win, self._habits.scale), target=target.id)
+    async def _pay(
+        self,
+        seat: Seat,
+        round_id: str,
+        win: Bet,
+        *,
+        target: Bet,
+        closes: bool,
+        kind: MovementKind = MovementKind.WIN,
+    ) -> bool:
+        move = evolve(_move(kind, win, self._habits.scale), target=target.id)
         play = PeerPlay(player=seat.player, round=round_id, moves=(move,), closes_round=closes)
         answer = await self._until_definite(seat, play)
         if answer.verdict is Verdict.DONE:
@@ -308,8 +341,8 @@ class ProviderDriver:
         self.tally["unpaid"] += 1
         return False
 
-    async def _undo(self, seat: Seat, round_id: str, *undone: Bet) -> None:
-        """Roll back until it is answered; what the provider holds then is gone from its book."""
+    async def _undo(self, seat: Seat, round_id: str, *undone: Bet, undoes: MovementKind | None = None) -> bool:
+        """Roll back until it is answered; what the provider held is gone from its book then, unless it was refused."""
         by_target = self.peer.rollback_key_is_target
         moves = tuple(
             PeerMove(
@@ -317,16 +350,19 @@ class ProviderDriver:
                 id=item.id if by_target else _new_id(seat.dice),
                 amount=minor_to_decimal(item.amount, self._habits.scale),
                 target=item.id,
+                undoes=undoes,
             )
             for item in undone
         )
         answer = await self._until_definite(seat, PeerPlay(player=seat.player, round=round_id, moves=moves))
         if answer.verdict is not Verdict.DONE:
-            self.tally["not undone"] += len(undone)
-            return
+            if undoes is not MovementKind.BET_AND_WIN:
+                self.tally["not undone"] += len(undone)
+            return False
         self.tally["rollbacks"] += len(undone)
         for item in undone:
             self.book.pop(item.id, None)
+        return True
 
     async def _close(self, seat: Seat, round_id: str) -> None:
         await self._until_definite(seat, PeerCloseRound(player=seat.player, round=round_id))

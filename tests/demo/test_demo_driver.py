@@ -152,6 +152,49 @@ async def test_a_bet_and_its_win_under_one_id_both_stand_in_the_book() -> None:
     assert rows[0].amount == Decimal(both[2]) * 100
 
 
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_bet_with_its_win_that_cannot_be_cancelled_stands_in_the_book(cancelled: bool) -> None:
+    def respond(message: Message) -> Verdict | None:
+        if kind_of(message) == "bet_and_win":
+            return None
+        return Verdict.REFUSED if kind_of(message) == "rollback" and not cancelled else Verdict.DONE
+
+    table = Table(Story.COMBINED, respond)
+    table.driver.peer.nets = True
+    await table.play()
+    (both,), (undone,) = table.moves("bet_and_win"), table.moves("rollback")
+    assert undone[3] == both[1]
+    kinds = [row.kind for row in table.driver.book.values()]
+    assert kinds == ([] if cancelled else ["bet", "win"])
+    assert table.driver.tally["not undone"] == 0
+
+
+async def test_a_stake_goes_out_and_what_is_left_comes_back() -> None:
+    table = Table(Story.STAKED, always(Verdict.DONE))
+    assert not table.driver.can_tell(Story.STAKED)
+    table.driver.peer.capabilities |= {Capability.STAKE_TRANSFER}
+    await table.play()
+    (out,), (back,) = table.moves("transfer_out"), table.moves("transfer_in")
+    assert back[3] == out[1]
+    assert {row.transaction: row.kind for row in table.driver.book.values()} == {out[1]: "bet", back[1]: "win"}
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_a_stake_without_an_answer_is_taken_back(refused: bool) -> None:
+    def respond(message: Message) -> Verdict | None:
+        if kind_of(message) == "transfer_out":
+            return None
+        return Verdict.REFUSED if kind_of(message) == "rollback" and refused else Verdict.DONE
+
+    table = Table(Story.STAKED, respond)
+    table.driver.peer.capabilities |= {Capability.STAKE_TRANSFER}
+    await table.play()
+    (out,), (undone,) = table.moves("transfer_out"), table.moves("rollback")
+    assert undone[3] == out[1]
+    assert table.driver.book == {}
+    assert table.driver.tally["not undone"] == (1 if refused else 0)
+
+
 async def test_a_provider_without_rollbacks_tells_no_story_of_them() -> None:
     table = Table(Story.CANCELLED, always(Verdict.DONE))
     table.driver.peer.capabilities -= {Capability.ROLLBACK_BET, Capability.ROLLBACK_WIN}

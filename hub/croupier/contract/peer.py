@@ -52,6 +52,7 @@ class PeerMove:
         amount: Major units, exact.
         target: Of a rollback: the id of what is undone. Of a win: the id of its bet.
         win_amount: The payout of a `BET_AND_WIN`.
+        undoes: Of a rollback: what it undoes, for protocols with several; `None` for a bet or win that came alone.
     """
 
     kind: MovementKind
@@ -59,6 +60,7 @@ class PeerMove:
     amount: Decimal = Decimal(0)
     target: str | None = None
     win_amount: Decimal | None = None
+    undoes: MovementKind | None = None
 
 
 @frozen(kw_only=True)
