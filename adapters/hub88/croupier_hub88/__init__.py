@@ -1,0 +1,1 @@
+"""Hub88 as a provider of the Croupier hub."""

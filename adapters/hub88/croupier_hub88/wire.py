@@ -1,0 +1,173 @@
+"""The wire: JSON, and in both directions a signature over the exact bytes of the body.
+
+`X-Hub88-Signature` is the base64 of RSA-SHA256 (PKCS#1 v1.5). Each side has a key pair of its own.
+
+Source: `reference/protocols/hub88.md`, sections "Transport & encoding", "Auth (EXACT)" and "Amounts".
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from croupier.contract import (
+    AuthenticationError,
+    Effect,
+    Headers,
+    HttpRequest,
+    HttpResponse,
+    MalformedRequestError,
+    SettingsError,
+    Told,
+    Unit,
+    UpstreamError,
+    read_json,
+    write_json,
+)
+
+SIGNATURE: Final = "X-Hub88-Signature"
+
+UNIT: Final = Unit(-5)
+"""Amounts are whole numbers of a hundred-thousandth, in every currency: 3.56 is 356000."""
+
+FEWEST_BITS: Final = 2048
+"""A shorter RSA key proves nothing."""
+
+_PADDING: Final = PKCS1v15()
+_HASH: Final = SHA256()
+_MOST_KEYS: Final = 16
+KeyT = TypeVar("KeyT")
+
+_BEGIN: Final = "-----BEGIN "
+_END: Final = "KEY-----"
+
+
+class Keys:
+    """Keys by their text. Parsing a key costs more than using it, so what was parsed is kept, for the text alone."""
+
+    def __init__(self) -> None:
+        self._public: dict[str, RSAPublicKey | None] = {}
+        self._private: dict[str, RSAPrivateKey] = {}
+
+    def public(self, pem: str) -> RSAPublicKey | None:
+        """A public key, or `None` if the text is none that can prove anything."""
+        try:
+            return self._public[pem]
+        except KeyError:
+            return _keep(self._public, pem, _read_public(pem))
+
+    def private(self, pem: str, where: str) -> RSAPrivateKey:
+        """A private key.
+
+        Raises:
+            SettingsError: The text is none, or too short a one; `where` is the secret's path.
+        """
+        key = self._private.get(pem)
+        return _keep(self._private, pem, _read_private(pem, where)) if key is None else key
+
+
+def sign(key: RSAPrivateKey, body: bytes) -> str:
+    """The proof of a body."""
+    return b64encode(key.sign(body, _PADDING, _HASH)).decode("ascii")
+
+
+def signed(key: RSAPrivateKey, url: str, body: Mapping[str, Any], effect: Effect) -> HttpRequest:
+    """A request with its proof, in either direction."""
+    raw = write_json(body)
+    headers = Headers((("Content-Type", "application/json"), (SIGNATURE, sign(key, raw))))
+    return HttpRequest("POST", url, headers, raw, effect)
+
+
+def prove(keys: Keys, pems: tuple[str, ...], request: HttpRequest) -> None:
+    """Check a request's proof against every valid public key.
+
+    Raises:
+        AuthenticationError: There is no proof, more than one or a wrong one, or no key to check it with.
+    """
+    proof = _proof(request)
+    for pem in pems:
+        key = keys.public(pem)
+        if key is not None:
+            try:
+                key.verify(proof, request.body, _PADDING, _HASH)
+            except InvalidSignature:
+                continue
+            return
+    raise AuthenticationError("the signature is wrong, or there is no key that could have made it", where=SIGNATURE)
+
+
+def told_list(response: HttpResponse, where: str) -> tuple[Told, ...]:
+    """The objects of an answer that is a list.
+
+    Raises:
+        UpstreamError: It is none.
+    """
+    try:
+        rows = read_json(response.body)
+    except MalformedRequestError as error:
+        raise UpstreamError(f"the answer cannot be read: {error.message}", where=where) from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise UpstreamError("expected a list of objects", where=where)
+    return tuple([Told(row, f"{where}[{place}]") for place, row in enumerate(rows)])
+
+
+def _proof(request: HttpRequest) -> bytes:
+    given = request.headers.all(SIGNATURE)
+    if len(given) != 1:
+        raise AuthenticationError("one signature is expected", where=SIGNATURE)
+    try:
+        text = given[0].encode("ascii")
+        proof = b64decode(text, validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        raise AuthenticationError("the signature is no base64", where=SIGNATURE) from None
+    # Base64 has spare bits at its end: one signature has one spelling.
+    if b64encode(proof) != text:
+        raise AuthenticationError("the signature is no base64", where=SIGNATURE)
+    return proof
+
+
+def _keep(kept: dict[str, KeyT], pem: str, key: KeyT) -> KeyT:
+    if len(kept) >= _MOST_KEYS:
+        kept.clear()
+    kept[pem] = key
+    return key
+
+
+def _read_public(pem: str) -> RSAPublicKey | None:
+    if not _is_one_block(pem):
+        return None
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, RSAPublicKey) and key.key_size >= FEWEST_BITS else None
+
+
+def _read_private(pem: str, where: str) -> RSAPrivateKey:
+    try:
+        # To prove the primes takes a tenth of a second, in which the hub does nothing else. A key that contradicts
+        # itself is found by the first call that it signs: the provider refuses it.
+        key = (
+            load_pem_private_key(pem.encode(), password=None, unsafe_skip_rsa_key_validation=True)
+            if _is_one_block(pem)
+            else None
+        )
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, RSAPrivateKey) or key.key_size < FEWEST_BITS:
+        raise SettingsError(f"expected an RSA key of at least {FEWEST_BITS} bits in PEM, without password", where=where)
+    return key
+
+
+def _is_one_block(pem: str) -> bool:
+    """Whether there is nothing before and behind the key: parsers pass over what is there."""
+    text = pem.strip()
+    return text.startswith(_BEGIN) and text.endswith(_END) and text.count(_BEGIN) == 1
