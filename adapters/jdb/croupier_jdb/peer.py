@@ -40,6 +40,7 @@ from croupier_jdb.settings import JdbSettings
 
 GET_BALANCE: Final = 6
 CANCEL_BET_N_SETTLE: Final = 4
+CANCEL_BET: Final = 11
 CANCEL_WITHDRAW: Final = 15
 FREE_SPIN_HISTORY: Final = 17
 
@@ -47,12 +48,17 @@ _ACTIONS: Final[Mapping[MovementKind, int]] = {
     MovementKind.BET_AND_WIN: 8,
     MovementKind.BET: 9,
     MovementKind.WIN: 10,
-    MovementKind.ROLLBACK: 11,
+    MovementKind.ROLLBACK: CANCEL_BET,
     MovementKind.PROMO_WIN: 12,
     MovementKind.TRANSFER_OUT: 13,
     MovementKind.TRANSFER_IN: 14,
     MovementKind.BONUS_WIN: 16,
 }
+_CANCELS: Final[Mapping[MovementKind | None, int]] = {
+    MovementKind.BET_AND_WIN: CANCEL_BET_N_SETTLE,
+    MovementKind.TRANSFER_OUT: CANCEL_WITHDRAW,
+}
+_COMPLETE: Final = frozenset({MovementKind.WIN, MovementKind.BET_AND_WIN})
 _STAKES: Final = frozenset({8, 9, 13})
 _WITH_TEXT: Final = frozenset({9, 10, 11})
 _WITH_NUMBER: Final = frozenset({6, 8, 12, 16})
@@ -67,7 +73,8 @@ _LARGEST: Final = 2**63
 class JdbPeer(ServedApi, Peer):
     """A simulated JDB. Its requests are pure; it keeps launches, events of free spins and, by `record`, the log.
 
-    A rollback is that of a prepaid bet (11); `cancel_whole` and `cancel_stake` are those of the other pay modes.
+    A rollback says what it undoes: a bet that came with its win (4), a stake that was transferred out (15), or else a
+    prepaid bet (11).
 
     Args:
         settings: The settings of the connection that it plays the other side of.
@@ -75,6 +82,7 @@ class JdbPeer(ServedApi, Peer):
 
     capabilities = CAPABILITIES
     bet_on_silence = OnSilence.CANCELS
+    nets = True
 
     def __init__(self, settings: JdbSettings) -> None:
         super().__init__(settings)
@@ -84,23 +92,11 @@ class JdbPeer(ServedApi, Peer):
             case PeerBalance(player=player):
                 return _sealed(GET_BALANCE, _who(player), credentials, now)
             case PeerPlay(moves=(move,)) if move.kind in _ACTIONS:
-                return _sealed(_ACTIONS[move.kind], _movement(action, move, now), credentials, now)
+                return _sealed(_action(move), _movement(action, move, now), credentials, now)
             case PeerPlay():
                 raise UnsupportedOperationError("a request carries one transfer", where="moves")
             case PeerAuthenticate() | PeerCloseRound():
                 raise UnsupportedOperationError("the protocol has no such request", where=type(action).__name__)
-
-    def cancel_whole(self, play: PeerPlay, credentials: Credentials, now: datetime) -> HttpRequest:
-        """The cancellation (4) of a bet that came with its win (8)."""
-        (move,) = play.moves
-        fields = {"transferId": number(move.id), "historyId": play.round, **_who(play.player), **_game(play.player)}
-        return _sealed(CANCEL_BET_N_SETTLE, fields, credentials, now)
-
-    def cancel_stake(self, play: PeerPlay, id: str, credentials: Credentials, now: datetime) -> HttpRequest:
-        """The cancellation (15), under an id of its own, of a stake that was transferred out (13)."""
-        (move,) = play.moves
-        fields = {"transferId": number(id), "amount": move.amount, "refTransferId": number(move.id)}
-        return _sealed(CANCEL_WITHDRAW, {**fields, **_who(play.player), **_game(play.player)}, credentials, now)
 
     def free_spin_played(self, play: PeerPlay, credentials: Credentials, now: datetime) -> HttpRequest:
         """The history (17) of one free spin: a bet and a win that move nothing."""
@@ -117,9 +113,7 @@ class JdbPeer(ServedApi, Peer):
         return _sealed(FREE_SPIN_HISTORY, {**fields, **_who(play.player), **_game(play.player)}, credentials, now)
 
     def answer(self, action: PeerAction, response: HttpResponse) -> PeerAnswer:
-        return self.understood(
-            _ACTIONS[action.moves[0].kind] if isinstance(action, PeerPlay) else GET_BALANCE, response
-        )
+        return self.understood(_action(action.moves[0]) if isinstance(action, PeerPlay) else GET_BALANCE, response)
 
     def understood(self, action: int, response: HttpResponse) -> PeerAnswer:
         """An answer to an action as JDB understands it: what is not formatted rightly is no answer."""
@@ -149,6 +143,10 @@ _CANCELLED: Final[Mapping[str, Verdict]] = {"6101": Verdict.REFUSED, "9017": Ver
 """What answers a cancellation of 8, other than by "cancelled": the record is recovered, or asked for again."""
 
 
+def _action(move: PeerMove) -> int:
+    return _CANCELS.get(move.undoes, CANCEL_BET) if move.kind is MovementKind.ROLLBACK else _ACTIONS[move.kind]
+
+
 def number(id: str) -> int | str:
     """An id on the wire. JDB's are whole numbers; whoever drives the peer may have ids of another kind."""
     whole = id.isascii() and id.isdigit() and len(id) <= 19 and str(int(id)) == id
@@ -170,8 +168,8 @@ def _game(player: PeerPlayer) -> dict[str, Any]:
 
 
 def _movement(play: PeerPlay, move: PeerMove, now: datetime) -> dict[str, Any]:
-    if play.closes_round and move.kind is not MovementKind.WIN:
-        raise UnsupportedOperationError("only a settlement ends a round by a flag", where=move.kind.value)
+    if play.closes_round and move.kind not in _COMPLETE:
+        raise UnsupportedOperationError("only a settlement ends a round", where=move.kind.value)
     if (play.grant is not None) is not (move.kind is MovementKind.BONUS_WIN):
         raise UnsupportedOperationError("an event belongs to its payout alone", where=move.kind.value)
     fields = {"transferId": number(move.id), **_who(play.player)}
@@ -194,6 +192,13 @@ def _movement(play: PeerPlay, move: PeerMove, now: datetime) -> dict[str, Any]:
         case MovementKind.TRANSFER_IN:
             more = {"amount": move.amount, "refTransferIds": _reference(move), "totalBet": 0, "totalWin": 0}
             return {**fields, **more, **_game(play.player)}
+        case MovementKind.ROLLBACK if move.undoes is MovementKind.BET_AND_WIN:
+            # It has the id of what it cancels, and none of its own.
+            (id_,) = _reference(move)
+            return {**fields, "transferId": id_, "historyId": play.round, **_game(play.player)}
+        case MovementKind.ROLLBACK if move.undoes is MovementKind.TRANSFER_OUT:
+            (id_,) = _reference(move)
+            return {**fields, "amount": move.amount, "refTransferId": id_, **_game(play.player)}
         case _:
             return _prepaid(play, move, fields, dates)
 

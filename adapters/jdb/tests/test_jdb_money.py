@@ -25,7 +25,7 @@ from croupier_conformance.certification.subject import load_adapter
 from croupier_jdb import cipher
 from croupier_jdb.peer import JdbPeer
 
-BET_AND_SETTLE, CANCEL, CANCEL_STAKE = 8, 4, 15
+BET_AND_SETTLE = 8
 
 
 def told(tmp_path: Path, story: Callable[[Stage], Awaitable[None]], **policy: object) -> None:
@@ -51,13 +51,16 @@ async def answered(stage: Stage, action: int, request: HttpRequest) -> tuple[Ver
 
 
 async def cancelled(stage: Stage, whole: PeerPlay) -> tuple[Verdict, str]:
-    request = peer_of(stage).cancel_whole(whole, stage.bench.credentials, stage.hub.clock.now())
-    return await answered(stage, CANCEL, request)
+    (undone,) = undo(stage.peer, whole).moves
+    answer = (await stage.tell(evolve(whole, moves=(evolve(undone, undoes=MovementKind.BET_AND_WIN),)))).answer
+    return answer.verdict, answer.code
 
 
 async def stake_cancelled(stage: Stage, out: PeerPlay, id: str) -> tuple[Verdict, str]:
-    request = peer_of(stage).cancel_stake(out, id, stage.bench.credentials, stage.hub.clock.now())
-    return await answered(stage, CANCEL_STAKE, request)
+    (undone,) = undo(stage.peer, out).moves
+    undone = evolve(undone, id=id, undoes=MovementKind.TRANSFER_OUT)
+    answer = (await stage.tell(evolve(out, moves=(undone,)))).answer
+    return answer.verdict, answer.code
 
 
 def sealed(stage: Stage, action: int, **fields: object) -> HttpRequest:
