@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from click.testing import CliRunner, Result
 
 from croupier.cli import croupier, main
@@ -188,6 +188,46 @@ async def test_connections_games_and_routes_are_put_listed_and_deleted(site: Sit
     assert listed[1].split()[0] == made["id"]
     await site.tell("routes", "delete", "acme", made["id"], "--why", "old")
     assert await site.json("routes", "list", "acme") == {"items": []}
+
+
+async def test_a_sink_is_put_and_what_waits_for_it_is_tried_again_or_dropped(site: Site) -> None:
+    owner = await operator(site)
+    body = {
+        "name": "events",
+        "sink": "webhook",
+        "settings": {"url": "https://operator.example/events"},
+        "secrets": {"signing_secret": [WALLET_SECRET]},
+    }
+    wrong = await site.error("sinks", "put", "acme", "-", "--why", "new", stdin={**body, "settings": {"url": "x"}})
+    assert isinstance(wrong, FixConfigurationError)
+    assert wrong.where == "sinks.events.settings.url"
+    made = await site.json("sinks", "put", "acme", "-", "--why", "new", stdin=body)
+    assert made["secrets"] == {"signing_secret": 1}
+    assert [live.id for live in site.hub.configuration.directory.sinks()] == [made["id"]]
+    assert "fed by nobody" in await site.tell("sinks", "standing", "acme", "events")
+    ledger, hub = site.hub.ledger, site.hub
+    row = await ledger.claim_sink(hub.owner, owner, made["id"], now=hub.clock.now_ms(), lease_ms=9_000, start=9)
+    assert row is not None
+    lanes = [{"lane": "alice", "positions": [3, 5], "attempts": 10, "held": True, "detail": "it answered 400"}]
+    await ledger.store_sink(evolve(row, state={"lanes": lanes, "stopped": "it answered 410"}, version=2))
+    told = await site.tell("sinks", "standing", "acme", "events")
+    assert "stopped: it answered 410" in told
+    assert told.splitlines()[-1].split() == ["3", "2", "held", "10", "-", "it", "answered", "400"]
+    assert isinstance(
+        await site.error("sinks", "drop", "acme", "events", "--position", "5", "--why", "no"), NotFoundError
+    )
+    assert (await site.run("sinks", "drop", "acme", "events", "--why", "no")).exit_code == 2
+    after = await site.json("sinks", "drop", "acme", "events", "--position", "3", "--why", "told by mail")
+    assert [(one["position"], one["held"]) for one in after["waiting"]] == [(5, False)]
+    again = await site.json("sinks", "redrive", "acme", "events", "--why", "it is back")
+    assert again["stopped"] is None
+    said = [each.event for each in await ledger.events_after(owner, 0, 100) if each.event.kind.startswith("sink.")]
+    assert [(event.kind, event.body["why"]) for event in said] == [
+        ("sink.dropped", "told by mail"),
+        ("sink.redriven", "it is back"),
+    ]
+    await site.tell("sinks", "delete", "acme", "events", "--why", "old")
+    assert site.hub.configuration.directory.sinks() == ()
 
 
 async def test_a_key_is_printed_once_and_listed_without_itself(site: Site) -> None:

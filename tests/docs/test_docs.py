@@ -389,7 +389,7 @@ def test_the_settings_with_every_key_in_the_code_are_right(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("page", ["operating.md", "operators.md"])
 def test_the_documents_that_are_shown_can_be_stored(page: str) -> None:
-    kinds = {"operator": Kind.OPERATOR, "connection": Kind.CONNECTION, "game": Kind.GAME}
+    kinds = {"operator": Kind.OPERATOR, "connection": Kind.CONNECTION, "game": Kind.GAME, "sink": Kind.SINK}
     found = re.findall(r"^cat > (\w+)\.json <<'END'\n(.*?)^END$", text_of(page), re.MULTILINE | re.DOTALL)
     for name, body in found:
         read_document(kinds[name], json.loads(body), where=name)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
+import msgspec
 import pytest
 from attrs import define, field
 
@@ -43,6 +44,7 @@ from croupier.sinks.endpoint import AWAY_AFTER
 from croupier.sinks.feeder import LEASE_MS, Feeder
 from croupier.sinks.lanes import MOST_WAITING, Progress
 from croupier.sinks.means import Means
+from croupier.web.operator_api.events import TOLD, MovementFacts
 
 OPERATOR, SINK = "casino", "s1"
 PLAYERS = ("alice", "bob", "carol")
@@ -515,3 +517,28 @@ async def test_whatever_fails_every_event_arrives_and_each_players_first_arrival
         arrived = [place for place in firsts if owners[place] == player]
         assert all(one < other for one, other in pairwise(arrived)), player
     assert await world.lanes() == {}
+
+
+async def test_what_is_told_is_what_the_document_of_the_api_says(world: World, rows: Any) -> None:
+    world.sink = kept = Kept()
+    moved = {"player": "alice", "amount": 150, "currency": "EUR", "kind": "bet", "direction": "debit"}
+    moved |= {"connection": "c1", "round": "r1", "game": "g1", "target": "m0", "reason": "other"}
+    played = {"player": "alice", "connection": "c1", "game": "g1", "currency": "EUR", "demo": False}
+    events = (
+        Event(kind="movement.declined", subject="m1", at=1, body=moved),
+        Event(kind="movement.late", subject="m1", at=2),
+        Event(kind="round.closed", subject="r1", at=3),
+        Event(kind="session.ended", subject="s1", at=4, body=played),
+    )
+    await world.ledger.commit(
+        Change(operator=OPERATOR, movements=(rows.movement("m1"),), rounds=(rows.round("r1"),), events=events)
+    )
+    await world.feed(world.feeder())
+    described = {told.name: told.body for told in TOLD}
+    for event in kept.events:
+        body = described[event.kind.partition(".")[0]]
+        read = msgspec.json.decode(event.message(), type=body)
+        assert {field.name for field in attrs.fields(type(read.data))} >= event.data.keys()
+    assert len(kept.events) == len(events)
+    full = {field.name for field in attrs.fields(MovementFacts)}
+    assert kept.events[0].data.keys() == full

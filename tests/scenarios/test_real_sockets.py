@@ -24,6 +24,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 from attrs import evolve, frozen
+from standardwebhooks import Webhook
 
 from croupier.contract import (
     Capability,
@@ -44,6 +45,7 @@ from croupier_conformance.simulated_hub import SimulatedProvider
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 PATIENCE = 30.0
+EVENTS_SECRET = "whsec_" + base64.b64encode(bytes(range(30))).decode()  # a test key
 CROUPIER = str(Path(sys.executable).with_name("croupier"))
 
 SETTINGS = """\
@@ -113,6 +115,31 @@ def peer_server(provider: SimulatedProvider) -> Iterator[int]:
         thread.start()
         try:
             yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def webhook_server() -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """The operator's receiver of events; gives its port, and what it verified so far."""
+    got: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # the library's name
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            got.append(Webhook(EVENTS_SECRET).verify(body, dict(self.headers.items())))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer((HOST, 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1], got
         finally:
             server.shutdown()
             thread.join()
@@ -283,7 +310,9 @@ def test_a_hub_in_earnest_plays_drains_and_leaves_with_zero(stage: Any, tmp_path
         hub = stack.enter_context(hub_process(settings, environ))
         for entrance in hub.urls.values():
             assert text(f"{entrance}/readyz") == (200, "ready\n")
+        port, events = stack.enter_context(webhook_server())
         key = configure(hub.urls["admin"], admin_key, wallet, secret, providers)
+        _send_events(hub.urls["admin"], admin_key, port)
         ask(f"{wallet}/players", "POST", {"player": player, "balance": 10_000})
 
         seats = []
@@ -299,16 +328,48 @@ def test_a_hub_in_earnest_plays_drains_and_leaves_with_zero(stage: Any, tmp_path
         told = ask(f"{hub.urls['operators']}/v1/transactions", key=key)["transactions"]
         assert [(row["kind"], row["state"]) for row in told] == [("bet", "applied"), ("win", "applied")] * 2
 
+        _check_events(events, player)
         _hang_up(hub, operator, seats[0], wallet, key)
         _check_metrics(hub)
         _drain(hub, operator, seats[1], wallet)
         log = hub.log.read_text()
-        for canary in (*stage.secrets, player, admin_key, key, *(seat.player for _, seat in seats)):
+        for canary in (*stage.secrets, EVENTS_SECRET, player, admin_key, key, *(seat.player for _, seat in seats)):
             assert canary not in log
         assert [line["event"] for line in hub.lines() if line["event"] in {"serving", "draining"}] == [
             "serving",
             "draining",
         ]
+
+
+def _send_events(admin: str, key: str, port: int) -> None:
+    """Configure a sink while the hub runs."""
+    operators = ask(f"{admin}/admin/v1/operators", key=key)["items"]
+    sink = {
+        "name": "events",
+        "sink": "webhook",
+        "settings": {"url": f"http://{HOST}:{port}/events"},
+        "secrets": {"signing_secret": [EVENTS_SECRET]},
+        "start": "beginning",
+    }
+    ask(f"{admin}/admin/v1/operators/{operators[0]['id']}/sinks", "POST", {"why": "a test", "body": sink}, key)
+
+
+def _check_events(events: list[dict[str, Any]], player: str) -> None:
+    """What was played arrives, signed, in order, in the operator's own words."""
+
+    def applied() -> list[dict[str, Any]]:
+        return [event["data"] for event in events if event["type"] == "movement.applied"]
+
+    until(lambda: len(applied()) == 4, "the events arrive")
+    told = applied()
+    assert [(data["kind"], data["amount"]["amount"], data["amount"]["currency"]) for data in told] == [
+        ("bet", 100, "EUR"),
+        ("win", 250, "EUR"),
+    ] * 2
+    assert {data["player"] for data in told} == {player}
+    assert [data["connection"] for data in told] == ["softswiss", "softswiss", "pragmatic", "pragmatic"]
+    positions = [event["data"]["position"] for event in events]
+    assert positions == sorted(set(positions))
 
 
 def _moved(wallet: str) -> list[int]:

@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "keys": ("croupier.cli.admin_things:keys", "Bearer keys of an operator, or of administrators (hub)."),
     "games": ("croupier.cli.admin_things:games", "Games of an operator."),
     "routes": ("croupier.cli.admin_things:routes", "Games as connections serve them."),
+    "sinks": ("croupier.cli.admin_sinks:sinks", "Event sinks of an operator, and events that wait for them."),
     "policy": ("croupier.cli.admin_things:policy", "How a connection's provider behaves and wants to be answered."),
     "import-games": ("croupier.cli.admin_things:import_games", "Take over a provider's list of games."),
     "deliveries": ("croupier.cli.admin_running:deliveries", "Work that is owed to operators, and held work."),

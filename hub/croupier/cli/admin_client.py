@@ -124,15 +124,15 @@ class Admin:
             return operator
         return self._named(operator, "/operators", "operator")
 
-    def connection_id(self, operator: str, connection: str) -> str:
-        """The id of a connection, given by name or id; `operator` is an id.
+    def id_by_name(self, operator: str, plural: str, thing: str) -> str:
+        """The id of a thing that has a name (`connections`, `sinks`), given by name or id; `operator` is an id.
 
         Raises:
             NotFoundError: There is none of this name.
         """
-        if _UUID.fullmatch(connection):
-            return connection
-        return self._named(connection, f"/operators/{operator}/connections", "connection")
+        if _UUID.fullmatch(thing):
+            return thing
+        return self._named(thing, f"/operators/{operator}/{plural}", plural.removesuffix("s"))
 
     def _named(self, name: str, path: str, word: str) -> str:
         for one in self.ask("GET", path)["items"]:

@@ -18,12 +18,16 @@ _VERSION: Final = click.option(
     type=click.IntRange(min=0),
     help="The version that the change was made on: refused if there is a newer.",
 )
+NAMED: Final = frozenset({"connections", "sinks"})
+"""What may be given by its name."""
+
 _ONE: Final[Mapping[str, str]] = {
     _OPERATORS: "an operator", "connections": "a connection", "keys": "a key", "games": "a game", "routes": "a route",
+    "sinks": "an event sink",
 }  # fmt: skip
 
 
-def _place(hub: Admin, plural: str, operator: str, thing: str | None = None) -> str:
+def place_of(hub: Admin, plural: str, operator: str, thing: str | None = None) -> str:
     """The path of a thing, or of all things of a kind."""
     if plural == _OPERATORS:
         return f"/{_OPERATORS}/{hub.operator_id(operator)}"
@@ -31,7 +35,7 @@ def _place(hub: Admin, plural: str, operator: str, thing: str | None = None) -> 
     path = f"/{_OPERATORS}/{owner}/{plural}"
     if thing is None:
         return path
-    which = hub.connection_id(owner, thing) if plural == "connections" else thing
+    which = hub.id_by_name(owner, plural, thing) if plural in NAMED else thing
     return f"{path}/{quote(which, safe='')}"
 
 
@@ -56,7 +60,7 @@ def _group(plural: str) -> click.Group:
     def delete(
         hub: Admin, operator: str, why: str, version: int | None, *, as_json: bool, thing: str | None = None
     ) -> None:
-        place = _place(hub, plural, operator, thing)
+        place = place_of(hub, plural, operator, thing)
         _tell(hub.ask("DELETE", place, why=why, version=version), as_json=as_json)
 
     disable = " Disable it first." if plural in {_OPERATORS, "connections"} else ""
@@ -69,6 +73,7 @@ _THING: Final = {
     "keys": click.argument("thing", metavar="KEY"),
     "games": click.argument("thing", metavar="GAME"),
     "routes": click.argument("thing", metavar="ROUTE"),
+    "sinks": click.argument("thing", metavar="SINK"),
 }
 
 
@@ -78,7 +83,7 @@ def _add_reading(group: click.Group, plural: str, arguments: Any) -> None:
     @calls_the_hub
     @as_json
     def list_all(hub: Admin, *, as_json: bool, operator: str | None = None) -> None:
-        place = f"/{_OPERATORS}" if operator is None else _place(hub, plural, operator)
+        place = f"/{_OPERATORS}" if operator is None else place_of(hub, plural, operator)
         answer = hub.ask("GET", place)
         if as_json:
             print_json(answer)
@@ -92,7 +97,7 @@ def _add_reading(group: click.Group, plural: str, arguments: Any) -> None:
     @as_json
     @click.option("--body", "body_only", is_flag=True, help="The body alone: what put takes. Secrets are not in it.")
     def show(hub: Admin, operator: str, *, as_json: bool, body_only: bool, thing: str | None = None) -> None:
-        answer = hub.ask("GET", _place(hub, plural, operator, thing))
+        answer = hub.ask("GET", place_of(hub, plural, operator, thing))
         if body_only:
             print_json(answer["body"])
         else:
@@ -103,7 +108,7 @@ def _add_reading(group: click.Group, plural: str, arguments: Any) -> None:
     @calls_the_hub
     @as_json
     def history(hub: Admin, operator: str, *, as_json: bool, thing: str | None = None) -> None:
-        answer = hub.ask("GET", f"{_place(hub, plural, operator, thing)}/history")
+        answer = hub.ask("GET", f"{place_of(hub, plural, operator, thing)}/history")
         if as_json:
             print_json(answer)
             return
@@ -132,9 +137,9 @@ def _add_putting(group: click.Group, plural: str) -> None:
         which: str | None = None,
     ) -> None:
         if operator is None:
-            place = f"/{_OPERATORS}" if which is None else _place(hub, plural, which)
+            place = f"/{_OPERATORS}" if which is None else place_of(hub, plural, which)
         else:
-            place = _place(hub, plural, operator, which)
+            place = place_of(hub, plural, operator, which)
         method = "POST" if which is None else "PUT"
         _tell(hub.put(method, place, why=why, name="body", document=document.read(), version=version), as_json=as_json)
 
@@ -152,6 +157,7 @@ connections = _group("connections")
 keys = _group("keys")
 games = _group("games")
 routes = _group("routes")
+sinks = _group("sinks")
 
 
 @keys.command("create")
@@ -166,7 +172,7 @@ def create(hub: Admin, operator: str, label: str, not_after: str | None, why: st
 
     OPERATOR may be hub: then it is an administrator's. Of an operator two keys may be valid at once.
     """
-    place = _place(hub, "keys", operator)
+    place = place_of(hub, "keys", operator)
     role = "admin" if place == f"/{_OPERATORS}/{HUB}/keys" else "operator"
     answer = hub.change("POST", place, why, label=label, role=role, not_after=not_after)
     if as_json:
@@ -187,7 +193,7 @@ def policy() -> None:
 @as_json
 def show_policy(hub: Admin, operator: str, connection: str, *, as_json: bool) -> None:
     """Show every knob as it is in force; * marks what the connection overrides."""
-    answer = hub.ask("GET", f"{_place(hub, 'connections', operator, connection)}/policy")
+    answer = hub.ask("GET", f"{place_of(hub, 'connections', operator, connection)}/policy")
     if as_json:
         print_json(answer)
         return
@@ -212,7 +218,7 @@ def put_policy(
     hub: Admin, operator: str, connection: str, *, document: BinaryIO, why: str, version: int | None, as_json: bool
 ) -> None:
     """Replace a connection's overrides by a JSON object in the file DOCUMENT (- reads the standard input)."""
-    place = f"{_place(hub, 'connections', operator, connection)}/policy"
+    place = f"{place_of(hub, 'connections', operator, connection)}/policy"
     answer = hub.put("PUT", place, why=why, name="policy", document=document.read(), version=version)
     print_json(answer if as_json else answer["overrides"])
 
@@ -225,7 +231,7 @@ def put_policy(
 @as_json
 def import_games(hub: Admin, operator: str, connection: str, why: str, *, as_json: bool) -> None:
     """Ask a provider for its games and take over those that are new. What is stored already is not touched."""
-    answer = hub.change("POST", f"{_place(hub, 'connections', operator, connection)}/games/import", why)
+    answer = hub.change("POST", f"{place_of(hub, 'connections', operator, connection)}/games/import", why)
     if as_json:
         print_json(answer)
         return

@@ -30,6 +30,21 @@ _ALWAYS: Final = (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 502, 503)
 
 
 @frozen(kw_only=True)
+class Told:
+    """A message that the hub sends to the caller of an API, on its own account.
+
+    Attributes:
+        name: Its name in the document.
+        summary: When it is sent.
+        body: The class that describes it. It may grow: a receiver passes over what it does not know.
+    """
+
+    name: str
+    summary: str
+    body: type[Any]
+
+
+@frozen(kw_only=True)
 class ApiDescription:
     """What an API says of itself.
 
@@ -38,12 +53,14 @@ class ApiDescription:
         title: Its title.
         summary: What it is for.
         prefix: What its documents' paths begin with (`/admin`), or empty.
+        told: What the hub sends by itself.
     """
 
     name: str
     title: str
     summary: str
     prefix: str
+    told: tuple[Told, ...] = ()
 
 
 def documents(description: ApiDescription, table: RouteTable) -> Mapping[str, Document]:
@@ -83,18 +100,23 @@ def openapi(description: ApiDescription, table: RouteTable) -> dict[str, Any]:
     """The OpenAPI 3.1 document of a table."""
     kinds = {kind for endpoint in table.endpoints for kind in (endpoint.body, endpoint.answer) if kind is not Nothing}
     queries = {endpoint.query for endpoint in table.endpoints if endpoint.query is not Nothing}
-    named = sorted({*kinds, *queries, ProblemAnswer}, key=lambda kind: kind.__name__)
+    sent = [told.body for told in description.told]
+    named = sorted({*kinds, *queries, *sent, ProblemAnswer}, key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(named, ref_template=_REF)
     _describe(components, _attrs_classes(named))
+    for name in _attrs_classes(sent).keys() - _attrs_classes([*kinds, *queries]).keys():
+        components[name].pop("additionalProperties")
     paths: dict[str, Any] = {}
     for endpoint in table.endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, components)
     for query in queries:
         components.pop(query.__name__)
+    webhooks = {told.name: {"post": _webhook(told)} for told in description.told}
     return {
         "openapi": "3.1.0",
         "info": {"title": description.title, "version": __version__, "summary": description.summary},
         "paths": paths,
+        **({"webhooks": webhooks} if webhooks else {}),
         "components": {
             "schemas": dict(sorted(components.items())),
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A key of the hub."}},
@@ -141,6 +163,32 @@ def _operation(endpoint: AnyEndpoint, components: Mapping[str, Any]) -> dict[str
         reference = {"$ref": _REF.format(name=endpoint.body.__name__)}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
     return operation
+
+
+def _webhook(told: Told) -> dict[str, Any]:
+    """A message as Standard Webhooks sends it; `Amount` and the like are shared with the answers of the API."""
+    headers = (
+        ("webhook-id", "The same for every attempt to deliver this message."),
+        ("webhook-timestamp", "When this attempt was made, in seconds since 1970."),
+        ("webhook-signature", "`v1,` and a signature in base64, for each valid secret, parted by spaces."),
+    )
+    reference = {"$ref": _REF.format(name=told.body.__name__)}
+    return {
+        "operationId": f"events.{told.name}",
+        "summary": told.summary,
+        "tags": ["events"],
+        "security": [],
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": words}
+            for name, words in headers
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": reference}}},
+        "responses": {
+            "2XX": {"description": "Taken: it is not sent again."},
+            "410": {"description": "No events are wanted any more."},
+            "default": {"description": "Not taken: it is sent again."},
+        },
+    }
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The admin API: configuration with its history, packages, owed and held work, events and exchanges.
+"""The admin API: configuration with its history, packages, owed and held work, event sinks, events and exchanges.
 
 Every change names who (the key) and why (asked for in each request).
 """

@@ -1,4 +1,4 @@
-"""Operators, connections, keys, games, routes and policies: read, changed, taken out of force, and their history."""
+"""Operators, connections, keys, games, routes, sinks and policies: read, changed, taken out of force, with history."""
 
 from __future__ import annotations
 

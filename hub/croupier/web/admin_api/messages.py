@@ -186,6 +186,7 @@ class PluginReport:
         state: What was done with it.
         reason: Why it is not used, or what is to be done about it.
         dialects: The wallet dialects it brings.
+        sinks: The event sinks it brings.
     """
 
     name: str
@@ -194,6 +195,7 @@ class PluginReport:
     state: State
     reason: str | None
     dialects: tuple[str, ...]
+    sinks: tuple[str, ...]
 
 
 @frozen(kw_only=True)
@@ -349,6 +351,76 @@ class ResolveBody:
     """
 
     applied: bool
+    why: Why
+
+
+@frozen(kw_only=True)
+class WaitingEvents:
+    """Events of one player, or of none, that wait for a sink.
+
+    Attributes:
+        position: The first one: it alone is tried.
+        count: How many wait, the first among them.
+        attempts: How often the first was refused.
+        held: Whether it waits for a person.
+        due_at: When it is tried next, if it is not held.
+        since: When it was refused first; `null` if it was not tried yet.
+        detail: What the last attempt met.
+    """
+
+    position: int
+    count: int
+    attempts: int
+    held: bool
+    due_at: datetime
+    since: datetime | None
+    detail: str
+
+
+@frozen(kw_only=True)
+class SinkStanding:
+    """How an event sink stands.
+
+    Attributes:
+        position: Every event up to here was taken or waits.
+        newest: The operator's newest event.
+        feeding: The process that feeds it now.
+        stopped: Why nothing is sent any more: a person has to try again.
+        trouble: What writing to a stream meets since it fails.
+        waiting: What waits, the oldest first.
+    """
+
+    position: int
+    newest: int
+    feeding: str | None
+    stopped: str | None
+    trouble: str | None
+    waiting: tuple[WaitingEvents, ...]
+
+
+@frozen(kw_only=True)
+class SinkRedriveBody:
+    """Try again what waits for a sink, from the beginning of its calendar.
+
+    Attributes:
+        why: Why.
+        position: The event that is to be tried again; without it everything, and a sink that was stopped goes on.
+    """
+
+    why: Why
+    position: Annotated[int, Meta(ge=1)] | None = None
+
+
+@frozen(kw_only=True)
+class SinkDropBody:
+    """Never deliver one event to a sink; what waits behind it is tried at once.
+
+    Attributes:
+        position: The event: the first of those that wait for its player.
+        why: Why.
+    """
+
+    position: Annotated[int, Meta(ge=1)]
     why: Why
 
 

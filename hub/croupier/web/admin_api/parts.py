@@ -12,6 +12,7 @@ from croupier.configuration.service import Configuration
 from croupier.ledger.port import Ledger
 from croupier.ledger.records import DeliveryRow
 from croupier.registry.reports import AdapterReport, PluginReport
+from croupier.sinks.desk import SinkDesk
 from croupier.wallet.ports import Clock
 from croupier.web.api import Ask, Nothing
 from croupier.web.ports import Outbound
@@ -66,6 +67,7 @@ class AdminParts:
         configuration: What is configured.
         registry: What is installed.
         held: Held work.
+        sinks: Event sinks and what waits for them.
         ledger: The record.
         catalogue: Games.
         clock: Time.
@@ -75,6 +77,7 @@ class AdminParts:
     configuration: Configuration
     registry: Registry
     held: HeldWork
+    sinks: SinkDesk
     ledger: Ledger
     catalogue: CatalogueService
     clock: Clock

@@ -61,6 +61,7 @@ class Running:
                     state=report.state,
                     reason=report.reason,
                     dialects=report.dialects,
+                    sinks=report.sinks,
                 )
                 for report in self.parts.registry.plugins()
             ),

@@ -10,6 +10,7 @@ from croupier.configuration.documents import Kind, Role
 from croupier.configuration.service import Configuration, key_hash
 from croupier.contract import AuthenticationError, ForbiddenError, HttpRequest, same_secret
 from croupier.ledger.port import Ledger
+from croupier.sinks.desk import SinkDesk
 from croupier.wallet.ports import Clock, Ids
 from croupier.web.admin_api.configuring import PolicyHandlers, Things
 from croupier.web.admin_api.importing import Importing
@@ -33,11 +34,15 @@ from croupier.web.admin_api.messages import (
     PutBody,
     RedriveBody,
     ResolveBody,
+    SinkDropBody,
+    SinkRedriveBody,
+    SinkStanding,
     StoredThing,
     StoredThings,
 )
 from croupier.web.admin_api.parts import Administrator, AdminParts, HeldWork, Registry
 from croupier.web.admin_api.running import Running
+from croupier.web.admin_api.sinking import Sinking
 from croupier.web.api import AnyEndpoint, JsonApi, Nothing, RouteTable, bearer_of, endpoint
 from croupier.web.apps import Probes
 from croupier.web.openapi import ApiDescription, documents
@@ -46,7 +51,7 @@ from croupier.web.ports import ApiMetrics, Log, Outbound
 DESCRIPTION: Final = ApiDescription(
     name="admin",
     title="Croupier admin API",
-    summary="Configuration with its history, packages, owed and held work, events and exchanges.",
+    summary="Configuration with its history, packages, owed and held work, event sinks, events and exchanges.",
     prefix="/admin",
 )
 
@@ -59,9 +64,9 @@ BOOTSTRAP: Final = "bootstrap"
 def admin_table(parts: AdminParts) -> RouteTable:
     """Every endpoint of the admin API."""
     lines = _operators(parts)
-    for kind in (Kind.CONNECTION, Kind.GAME, Kind.ROUTE, Kind.KEY):
+    for kind in (Kind.CONNECTION, Kind.GAME, Kind.ROUTE, Kind.KEY, Kind.SINK):
         lines += _things(parts, kind)
-    return RouteTable([*lines, *_policies(parts), *_importing(parts), *_running(parts)])
+    return RouteTable([*lines, *_policies(parts), *_importing(parts), *_sinking(parts), *_running(parts)])
 
 
 def _operators(parts: AdminParts) -> list[AnyEndpoint]:
@@ -126,6 +131,18 @@ def _importing(parts: AdminParts) -> list[AnyEndpoint]:
         endpoint("POST", f"{_OPERATOR}/connections/{{id}}/games/import", "games.import",
                  "Ask a provider for its games, and take over those that are new.", handler=Importing(parts).games,
                  query=Nothing, body=ImportBody, answer=ImportAnswer, tag="games"),
+    ]  # fmt: skip
+
+
+def _sinking(parts: AdminParts) -> list[AnyEndpoint]:
+    sinking, path = Sinking(parts), f"{_OPERATOR}/sinks/{{id}}"
+    return [
+        endpoint("GET", f"{path}/standing", "sinks.standing", "Read how far a sink has come, and what waits for it.",
+                 handler=sinking.standing, query=Nothing, body=Nothing, answer=SinkStanding, tag="sinks"),
+        endpoint("POST", f"{path}/redrive", "sinks.redrive", "Try again what waits for a sink.",
+                 handler=sinking.redrive, query=Nothing, body=SinkRedriveBody, answer=SinkStanding, tag="sinks"),
+        endpoint("POST", f"{path}/drop", "sinks.drop", "Never deliver one event to a sink.",
+                 handler=sinking.drop, query=Nothing, body=SinkDropBody, answer=SinkStanding, tag="sinks"),
     ]  # fmt: skip
 
 
@@ -209,6 +226,7 @@ def make_admin_app(
         configuration=configuration,
         registry=registry,
         held=held,
+        sinks=SinkDesk(ledger, clock),
         ledger=ledger,
         catalogue=CatalogueService(configuration),
         clock=clock,

@@ -15,6 +15,7 @@ from croupier.wallet.ports import Clock, Ids
 from croupier.web.api import Document, JsonApi, Nothing, RouteTable, bearer_of, endpoint
 from croupier.web.apps import Probes
 from croupier.web.openapi import ApiDescription, documents, shown
+from croupier.web.operator_api.events import TOLD
 from croupier.web.operator_api.free_rounds import FreeRoundsHandlers
 from croupier.web.operator_api.history import History
 from croupier.web.operator_api.launching import Launching
@@ -49,6 +50,7 @@ DESCRIPTION: Final = ApiDescription(
     title="Croupier operator API",
     summary="Games, launches, sessions, rounds, transactions and free rounds of one operator.",
     prefix="",
+    told=TOLD,
 )
 
 
