@@ -1,0 +1,1 @@
+"""Events into a stream of a Redis or Valkey server."""
