@@ -9,33 +9,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from croupier.contract import (
-    Adapter,
-    AdapterSpec,
-    Calls,
-    Capability,
-    Credentials,
-    CroupierError,
-    Flow,
-    FreeRoundsIssued,
-    FreeRoundsQuery,
-    GameListing,
-    HttpRequest,
-    HttpResponse,
-    Launched,
-    LaunchQuery,
-    Proof,
-    Result,
-    Route,
-    SecretField,
-    Verified,
-)
+from croupier.contract import flows
+from croupier.contract.adapter import Adapter, AdapterSpec, Proof, Route, Verified
+from croupier.contract.calls import Calls
+from croupier.contract.capabilities import Capability
+from croupier.contract.errors import CroupierError
+from croupier.contract.flows import Flow, FreeRoundsIssued, FreeRoundsQuery, Launched, LaunchQuery
+from croupier.contract.http import HttpRequest, HttpResponse
+from croupier.contract.outcomes import Result
+from croupier.contract.secrets import Credentials, SecretField
 from croupier_playngo import mapping, outbound, wire
 from croupier_playngo.codes import POLICIES, error_code
 from croupier_playngo.settings import ACCESS_TOKEN, API_PASSWORD, PlayngoSettings, check
-
-_ANY_METHOD: Final = "error"
-"""The root element of an answer to an address that is no method's."""
 
 
 class PlayngoAdapter(Adapter):
@@ -68,7 +53,7 @@ class PlayngoAdapter(Adapter):
         return mapping.render(calls, results, self.settings)
 
     def render_error(self, request: HttpRequest, error: CroupierError) -> HttpResponse:
-        return wire.answer(mapping.method_of(request.path) or _ANY_METHOD, error_code(error))
+        return wire.answer(mapping.method_of(request.path) or "error", error_code(error))
 
     def redact(self, request: HttpRequest) -> HttpRequest:
         return wire.redacted(request)
@@ -77,7 +62,7 @@ class PlayngoAdapter(Adapter):
         yield from ()  # nothing is asked: the address is all
         return Launched(url=outbound.launch(query, self.settings))
 
-    def game_list(self, credentials: Credentials, now: datetime) -> Flow[tuple[GameListing, ...]]:
+    def game_list(self, credentials: Credentials, now: datetime) -> Flow[tuple[flows.GameListing, ...]]:
         return outbound.game_list(self.settings, credentials)
 
     def issue_free_rounds(
@@ -94,24 +79,25 @@ class PlayngoAdapter(Adapter):
         return outbound.list_free_rounds(player, self.settings, credentials)
 
 
+CAPABILITIES: Final = Capability.of(
+    """
+    authenticate balance bet win rollback_bet close_round free_bet launch launch_demo game_list free_rounds_issue
+    free_rounds_cancel free_rounds_list
+    """
+)
+
 SPEC: Final = AdapterSpec(
     slug="playngo",
     name="Play'n GO",
     proof=Proof.BEARER,
-    capabilities=Capability.of(
-        """
-        authenticate balance bet win rollback_bet close_round free_bet launch launch_demo game_list free_rounds_issue
-        free_rounds_cancel free_rounds_list
-        """
-    ),
+    capabilities=CAPABILITIES,
     secrets=(
         SecretField(ACCESS_TOKEN, "The `accessToken` that every request of the provider carries."),
         SecretField(API_PASSWORD, "The password of `api_user` for lists of games and for free games."),
     ),
     settings=PlayngoSettings,
     create=PlayngoAdapter,
-    documentation="Built from public material, collected in reference/protocols/playngo.md: "
-    "not endorsed or certified by Play'n GO.",
+    documentation="reference/protocols/playngo.md: built from public material; not endorsed or certified by Play'n GO",
     omissions={
         "Game Feed": "a push of game events whose messages are not public; there is no log to ask for",
         "GetUnfinishedGames": "rounds that the player left; the hub has no question that this answers",

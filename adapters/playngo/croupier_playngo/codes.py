@@ -1,7 +1,6 @@
 """The status codes, which of the hub's refusals they say, and how the provider behaves.
 
-Facts: `reference/protocols/playngo.md`, sections "Status codes", "Idempotency, rollback, round", "Retry" and
-"Sessions".
+Facts: `reference/protocols/playngo.md`, from "Status codes" to "Retry", and "Sessions".
 """
 
 from __future__ import annotations
@@ -12,27 +11,10 @@ from typing import Final
 
 from attrs import evolve
 
-from croupier.contract import (
-    AuthenticationError,
-    CroupierError,
-    DeclinedError,
-    DeclineReason,
-    FixRequestError,
-    FreeRoundsCredit,
-    LateOriginal,
-    OnSilence,
-    OverloadedError,
-    Policies,
-    Policy,
-    RollbackAfterWin,
-    RolledBackRepeat,
-    RoundEnd,
-    UnknownRollback,
-    WinWithoutBet,
-    WireCode,
-    by_error,
-    by_reason,
-)
+from croupier.contract import policy
+from croupier.contract.codes import WireCode, by_error, by_reason
+from croupier.contract.errors import AuthenticationError, CroupierError, DeclinedError, FixRequestError, OverloadedError
+from croupier.contract.outcomes import DeclineReason
 
 AUTHENTICATE: Final = "authenticate"
 BALANCE: Final = "balance"
@@ -79,11 +61,6 @@ DECLINES: Final[Mapping[DeclineReason, Code]] = by_reason(
 )
 """Every decline reason. 12 is what a public integration answers where nothing else fits, and for what is undone."""
 
-_AT_AUTHENTICATE: Final[Mapping[DeclineReason, Code]] = {
-    **DECLINES,
-    **by_reason({Code.WRONG_USERNAME_PASSWORD: "player_unknown session_unknown"}),
-}
-
 _ERRORS: Final[Mapping[type[CroupierError], Code]] = {
     AuthenticationError: Code.WRONG_USERNAME_PASSWORD,
     FixRequestError: Code.SERVICE_UNAVAILABLE,
@@ -94,7 +71,8 @@ _ERRORS: Final[Mapping[type[CroupierError], Code]] = {
 
 def decline_code(operation: str, reason: DeclineReason) -> Code:
     """The code of a definite refusal: at `authenticate` it is the ticket that is wrong."""
-    return (_AT_AUTHENTICATE if operation == AUTHENTICATE else DECLINES)[reason]
+    code = DECLINES[reason]
+    return Code.WRONG_USERNAME_PASSWORD if operation == AUTHENTICATE and code is Code.NO_USER else code
 
 
 def error_code(error: CroupierError) -> Code:
@@ -102,28 +80,24 @@ def error_code(error: CroupierError) -> Code:
     return by_error(_ERRORS, error, Code.INTERNAL)
 
 
-_POLICY: Final = Policy(
-    on_silence=OnSilence.RESENDS,
-    unknown_rollback=UnknownRollback.ACCEPT,
-    late_original=LateOriginal.DECLINE,
-    rolled_back_repeat=RolledBackRepeat.DECLINE,
-    rollback_after_win=RollbackAfterWin.REFUSE,
-    win_without_bet=WinWithoutBet.ACCEPT,
+_POLICY: Final = policy.Policy(
+    on_silence=policy.OnSilence.RESENDS,
+    unknown_rollback=policy.UnknownRollback.ACCEPT,
+    rollback_after_win=policy.RollbackAfterWin.REFUSE,
+    win_without_bet=policy.WinWithoutBet.ACCEPT,
     bet_on_closed_round=True,
-    round_end=RoundEnd.SETTLED,
+    round_end=policy.RoundEnd.SETTLED,
     session_for_bet=False,
     balance_digits=2,
-    free_rounds_credit=FreeRoundsCredit.PER_WIN,
 )
 
-POLICIES: Final = Policies(
+POLICIES: Final = policy.Policies(
     _POLICY,
     {
-        AUTHENTICATE: evolve(_POLICY, on_silence=OnSilence.NEITHER),
-        BALANCE: evolve(_POLICY, on_silence=OnSilence.NEITHER),
-        RESERVE: evolve(_POLICY, on_silence=OnSilence.CANCELS, session_for_bet=True),
-        RELEASE: _POLICY,
+        AUTHENTICATE: evolve(_POLICY, on_silence=policy.OnSilence.NEITHER),
+        BALANCE: evolve(_POLICY, on_silence=policy.OnSilence.NEITHER),
+        RESERVE: evolve(_POLICY, on_silence=policy.OnSilence.CANCELS, session_for_bet=True),
         CANCEL: evolve(_POLICY, answer_needs_balance=False),
     },
 )
-"""How the provider behaves; the README has a line for each knob."""
+"""How the provider behaves, where it is not as the contract has it by default; the README has a line for each knob."""

@@ -12,34 +12,20 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit
 from xml.etree.ElementTree import Element
 
-from croupier.contract import (
-    Credentials,
-    Effect,
-    FixRequestError,
-    Flow,
-    FreeRoundsIssued,
-    FreeRoundsQuery,
-    GameListing,
-    Headers,
-    HttpRequest,
-    LaunchQuery,
-    MalformedRequestError,
-    Told,
-    UpstreamError,
-    iso_utc,
-    minor_to_text,
-    read_json,
-    refuse_status,
-)
+from croupier.contract.errors import FixRequestError, MalformedRequestError, UpstreamError
+from croupier.contract.fields import Told, refuse_status
+from croupier.contract.flows import Flow, FreeRoundsIssued, FreeRoundsQuery, GameListing, LaunchQuery
+from croupier.contract.http import Effect, Headers, HttpRequest
+from croupier.contract.money import minor_to_text
+from croupier.contract.secrets import Credentials
+from croupier.contract.strict_json import read_json
+from croupier.contract.times import iso_utc
 from croupier_playngo import soap
-from croupier_playngo.locales import locale
-from croupier_playngo.settings import PlayngoSettings
+from croupier_playngo.settings import PlayngoSettings, is_number
 
 LAUNCHER: Final = "/casino/ContainerLauncher"
 DEMO_TICKET: Final = "demo"
-OFFERS: Final = 100
-"""So many offers of a player are asked for at once."""
-
+OFFERS: Final = 100  # asked for at once
 _GAMES: Final = "GetGamesConfigurations"
 _WRAPPER: Final = ("GamesConfigurations", "GameConfigurations", "GameConfigurationResourceWrapper")
 _GAME: Final = ("GameConfiguration", "DefaultGameSettings")
@@ -51,14 +37,15 @@ def launch(query: LaunchQuery, settings: PlayngoSettings) -> str:
     Raises:
         FixRequestError: The game's code names no `gid`.
     """
+    lobby = urlsplit(query.return_url or "")
     fields = {
         "pid": settings.product_id,
         "gid": split(query.game)[1],
-        "lang": locale(query.language, settings.locales),
+        "lang": settings.locale(query.language),
         "practice": "1" if query.demo else "0",
         "ticket": DEMO_TICKET if query.demo else query.token,
         "channel": query.device.value,
-        "origin": settings.origin or _origin(query.return_url),
+        "origin": settings.origin or (f"{lobby.scheme}://{lobby.netloc}" if lobby.netloc else ""),
         "brand": settings.brand,
         "contextId": settings.context_id,
     }
@@ -73,14 +60,9 @@ def split(code: str) -> tuple[str, str]:
         FixRequestError: The code is not of both.
     """
     number, _, name = code.partition("-")
-    if not (number.isascii() and number.isdigit() and name):
+    if not (is_number(number) and name):
         raise FixRequestError("expected a game's code of both its ids, <gameId>-<gid>", where="game")
     return number, name
-
-
-def _origin(address: str | None) -> str:
-    parts = urlsplit(address or "")
-    return f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else ""
 
 
 def game_list(settings: PlayngoSettings, credentials: Credentials) -> Flow[tuple[GameListing, ...]]:
@@ -88,43 +70,39 @@ def game_list(settings: PlayngoSettings, credentials: Credentials) -> Flow[tuple
     if settings.games_url:
         return (yield from _games_as_json(settings, credentials))
     games: list[GameListing] = []
-    last = 0
+    last, size = 0, str(settings.page_size)
     while True:
-        values = (
-            ("ProductGroup", settings.product_id),
-            ("LastGameId", str(last) if last else None),
-            ("PageSize", str(settings.page_size)),
-        )
+        after = str(last) if last else None
+        values = (("ProductGroup", settings.product_id), ("LastGameId", after), ("PageSize", size))
         answer = yield from soap.call(settings, credentials, _GAMES, values, Effect.READ)
         rows = tuple(soap.items(answer, *_WRAPPER))
         games += [listing for row in rows if (listing := _listing(row)) is not None]
         if len(rows) < settings.page_size:
             return tuple(games)
-        largest = max([int(_number(soap.told(row, _GAMES), "GameId")) for row in rows])
+        largest = max([int(_number(soap.texts(row, _GAMES), "GameId")) for row in rows])
         if largest <= last:
             raise UpstreamError("a page of games ends where the last one ended", where=_GAMES)
         last = largest
 
 
 def _games_as_json(settings: PlayngoSettings, credentials: Credentials) -> Flow[tuple[GameListing, ...]]:
-    where = "games_url"
     headers = Headers((("Authorization", soap.basic(settings, credentials)), ("pid", settings.product_id)))
     response = yield HttpRequest("GET", settings.games_url, headers, b"", Effect.READ)
-    refuse_status(response, where)
+    refuse_status(response, "games_url")
     try:
         listed = Told({"games": read_json(response.body)}, "").objects("games")
     except MalformedRequestError as error:
-        raise UpstreamError(f"it is no readable JSON: {error.message}", where=where) from None
+        raise UpstreamError(f"it is no readable JSON: {error.message}", where="games_url") from None
     return tuple([_listed(game, _number(game, "gameId"), game.text("gid")) for game in listed])
 
 
 def _listing(row: Element) -> GameListing | None:
     """A game of the SOAP service; `None` for one without a `gid`, which cannot be launched."""
     for game in soap.items(row, *_GAME):
-        told = soap.told(game, _GAMES)
+        told = soap.texts(game, _GAMES)
         if told.word("GId"):
-            lines = _largest(soap.numbers(game, "SupportedLines"))
-            return _listed(told, _number(told, "GameId"), told.text("GId"), lines)
+            lines = soap.numbers(game, "SupportedLines")
+            return _listed(told, _number(told, "GameId"), told.text("GId"), max(lines, key=int, default=None))
     return None
 
 
@@ -141,13 +119,9 @@ def _listed(told: Told, number: str, gid: str, lines: str | None = None) -> Game
 
 def _number(told: Told, name: str) -> str:
     text = told.code(name)
-    if not (text.isascii() and text.isdigit()):
+    if not is_number(text):
         raise UpstreamError("expected a whole number", where=told.where(name))
     return text
-
-
-def _largest(numbers: tuple[str, ...]) -> str | None:
-    return str(max(map(int, numbers))) if numbers else None
 
 
 def issue_free_rounds(
@@ -159,17 +133,14 @@ def issue_free_rounds(
         FixRequestError: The worth of a round is not said, or no coin's value makes it.
     """
     games = tuple([split(code)[0] for code in query.games])
-    bet: tuple[str | None, str | None, str | None] = (None, None, None)
+    bet: soap.Values = ()
     if query.template is None:
-        lines = yield from _lines(games, settings, credentials)
-        bet = _bet(query, lines)
-    elif not (query.template.isascii() and query.template.isdigit()):
+        bet = _bet(query, (yield from _lines(games, settings, credentials)))
+    elif not is_number(query.template):
         raise FixRequestError("expected the number of a trigger", where="template")
     values: soap.Values = (
         ("UserId", query.player),
-        ("Lines", bet[0]),
-        ("Coins", bet[1]),
-        ("Denomination", bet[2]),
+        *bet,
         ("Rounds", str(query.rounds)),
         ("ExpireTime", iso_utc(query.valid_until, 0)),
         ("FreegameExternalId", query.grant),
@@ -180,12 +151,11 @@ def issue_free_rounds(
     operation = "AddFreegameOffers"
     answer = yield from soap.call(settings, credentials, operation, values, Effect.IDEMPOTENT)
     for offer in soap.items(answer, f"{operation}Result"):
-        told = soap.told(offer, operation)
-        return FreeRoundsIssued(reference=query.grant, rounds=_count(told, "Rounds"))
+        return FreeRoundsIssued(reference=query.grant, rounds=_left(soap.texts(offer, operation)))
     raise UpstreamError("no offer was told", where=operation)
 
 
-def _bet(query: FreeRoundsQuery, lines: int) -> tuple[str, str, str]:
+def _bet(query: FreeRoundsQuery, lines: int) -> soap.Values:
     """Lines, coins a line, and the coin's value: their product is the worth of a round."""
     if query.bet is None:
         raise FixRequestError("the worth of one round must be said", where="bet")
@@ -193,7 +163,8 @@ def _bet(query: FreeRoundsQuery, lines: int) -> tuple[str, str, str]:
     value, rest = divmod(query.bet, lines * coins)
     if rest or not value:
         raise FixRequestError(f"no coin's value makes this worth on {lines} lines", where="bet")
-    return str(lines), str(coins), minor_to_text(value, query.scale.scale)
+    coin = minor_to_text(value, query.scale.scale)
+    return ("Lines", str(lines)), ("Coins", str(coins)), ("Denomination", coin)
 
 
 def _lines(games: tuple[str, ...], settings: PlayngoSettings, credentials: Credentials) -> Flow[int]:
@@ -226,22 +197,16 @@ def list_free_rounds(
     while True:
         values = (("UserId", player), ("Skip", str(skipped)), ("Take", str(OFFERS)), ("State", "Active"))
         answer = yield from soap.call(settings, credentials, operation, values, Effect.READ)
-        offers = [soap.told(item, operation) for item in soap.items(answer, "Offers", "FreegameOffer")]
-        found += [_issued(offer) for offer in offers if offer.word("OfferCancelled") != "true"]
+        offers = [soap.texts(item, operation) for item in soap.items(answer, "Offers", "FreegameOffer")]
+        for offer in offers:
+            if offer.word("OfferCancelled") != "true":
+                reference = offer.word("FreegameExternalId") or offer.code("OfferId")
+                found.append(FreeRoundsIssued(reference=reference, state="Active", rounds=_left(offer)))
         skipped += len(offers)
         if len(offers) < OFFERS:
             return tuple(found)
 
 
-def _issued(offer: Told) -> FreeRoundsIssued:
-    given, used = _count(offer, "Rounds"), _count(offer, "RoundsUsed") or 0
-    return FreeRoundsIssued(
-        reference=offer.word("FreegameExternalId") or offer.code("OfferId"),
-        state="Active",
-        rounds=None if given is None else given - used,
-    )
-
-
-def _count(offer: Told, name: str) -> int | None:
-    text = offer.word(name)
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+def _left(offer: Told) -> int | None:
+    given, used = offer.word("Rounds") or "", offer.word("RoundsUsed") or "0"
+    return int(given) - int(used) if is_number(given) and is_number(used) else None

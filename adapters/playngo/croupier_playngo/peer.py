@@ -14,7 +14,6 @@ from attrs import evolve
 
 from croupier.contract import (
     AmountError,
-    Capability,
     Credentials,
     Headers,
     HttpRequest,
@@ -36,6 +35,7 @@ from croupier.contract import (
     WireAmount,
 )
 from croupier_playngo import wire
+from croupier_playngo.adapter import CAPABILITIES
 from croupier_playngo.mapping import NO_ROUND
 from croupier_playngo.peer_api import ServedApi
 from croupier_playngo.settings import ACCESS_TOKEN, PlayngoSettings
@@ -75,12 +75,7 @@ class PlayngoPeer(ServedApi, Peer):
         settings: The settings of the connection on the other side.
     """
 
-    capabilities = Capability.of(
-        """
-        authenticate balance bet win rollback_bet close_round free_bet launch launch_demo game_list free_rounds_issue
-        free_rounds_cancel free_rounds_list
-        """
-    )
+    capabilities = CAPABILITIES
     bet_on_silence = OnSilence.CANCELS
     rollback_key_is_target = True
     closes_by_call = True

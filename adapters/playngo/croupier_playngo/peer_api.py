@@ -24,7 +24,7 @@ from croupier.contract import (
 )
 from croupier_playngo import soap, wire
 from croupier_playngo.outbound import DEMO_TICKET, LAUNCHER
-from croupier_playngo.settings import API_PASSWORD, PlayngoSettings
+from croupier_playngo.settings import API_PASSWORD, PlayngoSettings, is_number
 
 
 @frozen(kw_only=True)
@@ -50,7 +50,7 @@ GAMES: Final = (
 )
 """What the peer offers; no real games."""
 
-_TEXT_XML: Final = Headers((("Content-Type", "text/xml; charset=utf-8"),))
+_TEXT_XML: Final = Headers((("Content-Type", soap.XML),))
 _LARGEST_PAGE: Final = 500
 
 
@@ -169,7 +169,7 @@ class ServedApi:
         return f"<GamesConfigurations>{count}<GameConfigurations>{rows}</GameConfigurations></GamesConfigurations>"
 
     def _offer(self, asked: Element, now: datetime) -> str:
-        told = soap.told(asked, "")
+        told = soap.texts(asked, "")
         user, request, rounds = told.word("UserId"), told.word("RequestId"), _number(asked, "Rounds", 0)
         games = soap.numbers(asked, "GameIdList")
         bet = tuple([told.word(name) or "" for name in ("Lines", "Coins", "Denomination")])
@@ -197,14 +197,14 @@ class ServedApi:
 
     def _cancel(self, asked: Element, _now: datetime) -> str:
         self._is_our_group(asked)
-        offer = self.offers.get(soap.told(asked, "").word("RequestId") or "")
+        offer = self.offers.get(soap.texts(asked, "").word("RequestId") or "")
         if offer is None:
             raise _Fault("InvalidID")
         self.offers[offer.request] = evolve(offer, cancelled=True)
         return ""
 
     def _list(self, asked: Element, _now: datetime) -> str:
-        told = soap.told(asked, "")
+        told = soap.texts(asked, "")
         active = [offer for offer in self.offers.values() if offer.user == told.word("UserId") and not offer.cancelled]
         skip, take = _number(asked, "Skip", 0), _number(asked, "Take", 0)
         if told.word("State") != "Active":
@@ -213,7 +213,7 @@ class ServedApi:
         return f"<Offers>{''.join(rows)}</Offers>"
 
     def _is_our_group(self, asked: Element) -> None:
-        if soap.told(asked, "").word("ProductGroup") != self.settings.product_id:
+        if soap.texts(asked, "").word("ProductGroup") != self.settings.product_id:
             raise _Fault("AccessRestricted")
 
 
@@ -222,10 +222,10 @@ def _keys(credentials: Credentials) -> Sequence[str]:
 
 
 def _number(asked: Element, name: str, absent: int) -> int:
-    text = soap.told(asked, "").word(name)
+    text = soap.texts(asked, "").word(name)
     if text is None:
         return absent
-    if not (text.isascii() and text.isdigit()):
+    if not (is_number(text)):
         raise _Fault("InvalidArguments")
     return int(text)
 

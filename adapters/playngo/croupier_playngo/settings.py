@@ -15,6 +15,14 @@ from croupier.contract import SettingsError, is_address, is_host
 ACCESS_TOKEN: Final = "access_token"  # noqa: S105 # the name of the secret, not its value
 API_PASSWORD: Final = "api_password"  # noqa: S105 # same
 
+_LOCALES: Final[Mapping[str, str]] = {
+    name[:2]: name
+    for name in """
+    ar_AE cs_CZ da_DK el_GR en_GB et_EE ja_JP ka_GE ko_KR nb_NO sl_SI sq_AL sr_RS sv_SE uk_UA vi_VN zh_CN
+    """.split()
+}
+"""Languages that are not called like their first country."""
+
 
 @frozen(kw_only=True)
 class PlayngoSettings:
@@ -27,14 +35,12 @@ class PlayngoSettings:
         api_url: The address of `CasinoGameTPService`, the SOAP service for games and free games.
         api_user: The user name for it.
         games_url: The address of the list of games as JSON. Without it the list is read from the SOAP service.
-        page_size: How many games are asked for at once from the SOAP service.
-        credit_on_closed: Whether a `release` with `state` 1 and an amount pays. By default it only ends the round: the
-            public integrations take it for the summary of a game session whose wins were paid before.
-        lines: The lines that free games are played on, by `gameId`, for games of which the SOAP service shall not be
-            asked. The lines are needed to make the coin's value from the worth of a round.
+        page_size: How many games the SOAP service is asked for at once.
+        credit_on_closed: Whether a `release` with `state` 1 and an amount pays, or tells what was paid before.
+        lines: The lines of free games by `gameId`, for games of which the SOAP service shall not be asked.
         locales: What a language is called in the provider's `en_GB` style, for languages whose region is not told.
-        brand: `brand` at launch, where the account has several.
-        context_id: `contextId` at launch, where the account has several.
+        brand: `brand` at launch, if any.
+        context_id: `contextId` at launch, if any.
         affiliate_id: `affiliateId`, as `authenticate` is answered with it.
         origin: `origin` at launch, where it shall not be taken from the address that the launch returns to.
     """
@@ -53,6 +59,13 @@ class PlayngoSettings:
     affiliate_id: str = ""
     origin: str = ""
 
+    def locale(self, language: str) -> str:
+        """A language (ISO 639-1, or with a region) in the provider's style: `en_GB`, `sv_SE`, `de_DE`."""
+        name, _, region = language.lower().replace("_", "-").partition("-")
+        if region:
+            return f"{name}_{region.upper()}"
+        return self.locales.get(name) or _LOCALES.get(name) or f"{name}_{name.upper()}"
+
 
 def check(settings: PlayngoSettings) -> PlayngoSettings:
     """The settings, if they can work.
@@ -60,7 +73,7 @@ def check(settings: PlayngoSettings) -> PlayngoSettings:
     Raises:
         SettingsError: `where` is the setting's path.
     """
-    if not _is_number(settings.product_id):
+    if not is_number(settings.product_id):
         raise SettingsError("expected the number of the product group", where="settings.product_id")
     if not is_host(settings.game_host):
         raise SettingsError("expected a host name", where="settings.game_host")
@@ -73,10 +86,11 @@ def check(settings: PlayngoSettings) -> PlayngoSettings:
     if settings.page_size < 1:
         raise SettingsError("expected a whole number from 1", where="settings.page_size")
     for game, lines in settings.lines.items():
-        if not _is_number(game) or lines < 1:
+        if not is_number(game) or lines < 1:
             raise SettingsError("expected a gameId and its lines, from 1", where=f"settings.lines.{game}")
     return settings
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+def is_number(text: str) -> bool:
+    """Whether a text is a whole number of an id's or a count's size."""
+    return text.isascii() and text.isdigit() and len(text) < 10

@@ -10,31 +10,23 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from croupier.contract import (
-    Credentials,
-    Effect,
-    Flow,
-    Headers,
-    HttpRequest,
-    HttpResponse,
-    MalformedRequestError,
-    ProviderRefusedError,
-    Told,
-    UpstreamError,
-    refuse_status,
-)
+from croupier.contract.errors import MalformedRequestError, ProviderRefusedError, UpstreamError
+from croupier.contract.fields import Told, refuse_status
+from croupier.contract.flows import Flow
+from croupier.contract.http import Effect, Headers, HttpRequest
+from croupier.contract.secrets import Credentials
 from croupier_playngo import wire
-from croupier_playngo.settings import API_PASSWORD, PlayngoSettings
+from croupier_playngo.settings import API_PASSWORD, PlayngoSettings, is_number
 
 NAMESPACE: Final = "http://playngo.com/v1"
 ENVELOPE: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 ARRAYS: Final = "http://schemas.microsoft.com/2003/10/Serialization/Arrays"
 SOAP_ACTION: Final = "SOAPAction"
+XML: Final = "text/xml; charset=utf-8"
 
 _TRANSIENT: Final = frozenset({"Unknown", "InternalError", "ServerFull", "Timeout", "ActionDelayed"})
 """`ErrorId`s that say nothing about the request."""
-_VALIDATION: Final = "ValidationFault"
-"""The fault of a request that cannot be right; it has no `ErrorId`."""
+_VALIDATION: Final = "ValidationFault"  # has no `ErrorId`
 
 Values = Iterable[tuple[str, str | Iterable[str] | None]]
 """Elements in the order of the WSDL: text, a list of whole numbers, or `None` for what is not sent."""
@@ -76,34 +68,21 @@ def call(
         ProviderRefusedError: The service refused definitely.
         UpstreamError: Its answer cannot be used.
     """
-    headers = Headers(
-        (
-            ("Content-Type", "text/xml; charset=utf-8"),
-            (SOAP_ACTION, action(operation)),
-            ("Authorization", basic(settings, credentials)),
-        )
-    )
+    proof = basic(settings, credentials)
+    headers = Headers((("Content-Type", XML), (SOAP_ACTION, action(operation)), ("Authorization", proof)))
     response = yield HttpRequest("POST", settings.api_url, headers, envelope(operation, values), effect)
-    return _answered(response, operation)
-
-
-def _answered(response: HttpResponse, operation: str) -> Element:
-    body = _body(response)
-    fault = None if body is None else body.find(f"{{{ENVELOPE}}}Fault")
+    try:
+        told = wire.parsed(response.body)
+    except MalformedRequestError:
+        told = Element("")
+    fault = told.find(f"{{{ENVELOPE}}}Body/{{{ENVELOPE}}}Fault")
     if fault is not None:
         raise _refusal(fault, operation)
     refuse_status(response, operation)
-    answer = None if body is None else body.find(f"{{{NAMESPACE}}}{operation}Response")
+    answer = told.find(f"{{{ENVELOPE}}}Body/{{{NAMESPACE}}}{operation}Response")
     if answer is None:
         raise UpstreamError("the service's answer is no answer to this", where=operation)
     return answer
-
-
-def _body(response: HttpResponse) -> Element | None:
-    try:
-        return wire.parsed(response.body).find(f"{{{ENVELOPE}}}Body")
-    except MalformedRequestError:
-        return None
 
 
 def _refusal(fault: Element, operation: str) -> ProviderRefusedError | UpstreamError:
@@ -116,7 +95,7 @@ def _refusal(fault: Element, operation: str) -> ProviderRefusedError | UpstreamE
     return ProviderRefusedError("the service refused", provider_code=code[:40], where=operation)
 
 
-def told(element: Element, where: str) -> Told:
+def texts(element: Element, where: str) -> Told:
     """The children of an element that hold a text, by name."""
     return Told({child.tag.rpartition("}")[2]: child.text for child in element if not len(child)}, where)
 
@@ -126,8 +105,7 @@ def items(element: Element, *path: str) -> Iterator[Element]:
     return element.iterfind("/".join([f"{{{NAMESPACE}}}{name}" for name in path]))
 
 
-def numbers(element: Element, *path: str) -> tuple[str, ...]:
-    """The whole numbers in a list at a path below an element."""
-    inner = "/".join([*[f"{{{NAMESPACE}}}{name}" for name in path], f"{{{ARRAYS}}}int"])
-    texts = [(item.text or "").strip() for item in element.iterfind(inner)]
-    return tuple([text for text in texts if text.isascii() and text.isdigit()])
+def numbers(element: Element, name: str) -> tuple[str, ...]:
+    """The whole numbers in a list below an element."""
+    found = [(item.text or "").strip() for item in element.iterfind(f"{{{NAMESPACE}}}{name}/{{{ARRAYS}}}int")]
+    return tuple([text for text in found if is_number(text)])

@@ -1,9 +1,4 @@
-"""The wire: XML whose root element is the method, proven by a secret inside it.
-
-```
-POST <address>/reserve
-<reserve><externalId>421</externalId>...<accessToken>the secret</accessToken></reserve>
-```
+"""The wire: XML whose root element is the method, proven by the secret `accessToken` inside it.
 
 Facts: `reference/protocols/playngo.md`, sections "Transport & encoding" and "Auth (EXACT)". Documents are read with
 defusedxml: document types and entities are refused. Nothing is read from attributes.
@@ -18,15 +13,10 @@ from xml.sax.saxutils import escape
 
 from defusedxml.ElementTree import fromstring
 
-from croupier.contract import (
-    Credentials,
-    Headers,
-    HttpRequest,
-    HttpResponse,
-    MalformedRequestError,
-    Verified,
-    require_proof,
-)
+from croupier.contract.adapter import Verified
+from croupier.contract.errors import MalformedRequestError
+from croupier.contract.http import Headers, HttpRequest, HttpResponse
+from croupier.contract.secrets import Credentials, require_proof
 from croupier_playngo.codes import Code
 from croupier_playngo.settings import ACCESS_TOKEN
 
@@ -38,10 +28,9 @@ LONGEST: Final = 65_536
 _XML: Final = Headers((("Content-Type", "application/xml"),))
 _SAFE: Final = frozenset(
     """
-    actualValue AllGamesVariants channel Coins currency Denomination ExpireTime FreegameExternalId freegameExternalId
-    freegameFinished freegameGain freegameLoss GameId gameId jackpotGain jackpotGainId jackpotGainSeed jackpotLoss
-    LastGameId Lines PageSize ProductGroup productId real RequestId roundId Rounds Skip state State Take transactionId
-    TriggerId turnover type
+    actualValue channel Coins currency Denomination ExpireTime FreegameExternalId freegameExternalId freegameFinished
+    gameId jackpotGain jackpotGainId jackpotLoss LastGameId Lines ProductGroup productId real RequestId roundId Rounds
+    state transactionId TriggerId turnover type
     """.split()
 )
 """Elements without a token, a session or a person."""
@@ -69,28 +58,20 @@ def read(body: bytes) -> tuple[str, dict[str, Any]]:
     if len(body) > LONGEST:
         raise MalformedRequestError("the body is too long")
     root = parsed(body)
-    return root.tag, _children(root, _value)
+    return root.tag, _children(root, 0)
 
 
-def _children(element: Element, value: Any) -> dict[str, Any]:
+def _children(element: Element, depth: int) -> dict[str, Any]:
+    if depth > 1:
+        raise MalformedRequestError("an element is nested too deeply", where=element.tag[:40])
     fields: dict[str, Any] = {}
     _refuse_text(element.text)
     for child in element:
         if child.tag in fields:
             raise MalformedRequestError("an element stands twice", where=child.tag[:40])
         _refuse_text(child.tail)
-        fields[child.tag] = value(child)
+        fields[child.tag] = [_children(item, depth + 1) for item in child] if len(child) else child.text
     return fields
-
-
-def _value(element: Element) -> Any:
-    return [_children(item, _text) for item in element] if len(element) else element.text
-
-
-def _text(element: Element) -> str | None:
-    if len(element):
-        raise MalformedRequestError("an element is nested too deeply", where=element.tag[:40])
-    return element.text
 
 
 def _refuse_text(text: str | None) -> None:
@@ -99,12 +80,7 @@ def _refuse_text(text: str | None) -> None:
 
 
 def prove(request: HttpRequest, credentials: Credentials, method: str | None) -> Verified:
-    """Accept a document that holds any of the connection's access tokens.
-
-    Args:
-        request: As received.
-        credentials: The connection's secrets.
-        method: The method of the address, if it has one: the name of the document's root.
+    """Accept a document of the method, if the address has one, that holds any of the connection's access tokens.
 
     Raises:
         AuthenticationError: The token is missing or wrong, or the connection has none.
@@ -133,28 +109,23 @@ def written(root: str, fields: Iterable[tuple[str, str]]) -> bytes:
 
 def answer(method: str, code: Code, fields: Mapping[str, str] | None = None) -> HttpResponse:
     """An answer: the method's own root element, HTTP status 200 always, the truth in `statusCode`."""
-    told = fields.items() if fields else ()
-    return HttpResponse(
-        200, _XML, written(method, (*told, ("statusCode", str(code.value)), ("statusMessage", code.text)))
-    )
+    told = {**(fields or {}), "statusCode": str(code.value), "statusMessage": code.text}
+    return HttpResponse(200, _XML, written(method, told.items()))
 
 
 def redacted(request: HttpRequest) -> HttpRequest:
     """A message in either direction as it may be kept: the elements that are known to be safe, and no header."""
-    nothing = HttpRequest(request.method, request.path, effect=request.effect)
-    if len(request.body) > LONGEST:
-        return nothing
+    body = b""
     try:
-        root = parsed(request.body)
+        root = parsed(request.body if len(request.body) <= LONGEST else b"")
     except MalformedRequestError:
-        return nothing
+        root = Element("")
     # A SOAP envelope holds a body, which holds the operation.
     operation = root.find("*/*") if root.tag.endswith("}Envelope") else root
-    body = b""
-    if operation is not None:
-        kept = [(name, child.text) for child in operation if (name := _local(child)) in _SAFE and child.text]
-        name = _local(operation)
-        body = written(name, kept) if name.isalnum() else b""
+    if operation is not None and (name := _local(operation)).isalnum():
+        body = written(
+            name, [(_local(child), child.text) for child in operation if _local(child) in _SAFE and child.text]
+        )
     return HttpRequest(request.method, request.path, _XML, body, request.effect)
 
 

@@ -29,7 +29,6 @@ from croupier.contract import (
     UpstreamError,
 )
 from croupier_playngo.adapter import PlayngoAdapter
-from croupier_playngo.locales import locale
 from croupier_playngo.peer import PlayngoPeer
 from croupier_playngo.settings import ACCESS_TOKEN, API_PASSWORD, PlayngoSettings
 
@@ -162,7 +161,7 @@ def test_the_provider_knows_no_other_launch(change: tuple[str, str]) -> None:
     ("language", "told"), [("en", "en_GB"), ("en-US", "en_US"), ("sv", "sv_SE"), ("DE", "de_DE"), ("pt-br", "pt_BR")]
 )
 def test_languages_are_told_in_the_providers_style(language: str, told: str) -> None:
-    assert locale(language, {}) == told
+    assert SETTINGS.locale(language) == told
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 3])

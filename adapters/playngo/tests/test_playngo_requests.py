@@ -189,7 +189,7 @@ def test_what_belongs_to_no_round_never_moves_money(credit_on_closed: bool, stat
 
 def test_a_cancel_undoes_the_reserve_of_its_id() -> None:
     play, undo = played("cancelReserve", RESERVE)
-    assert (undo.kind, undo.keys) == (MovementKind.ROLLBACK, (MovementKey("cancel", "1001"),))
+    assert (undo.kind, undo.keys) == (MovementKind.ROLLBACK, (MovementKey("cancelReserve", "1001"),))
     assert (undo.target, play.player) == (Target(key=MovementKey("reserve", "1001")), "421")
 
 
