@@ -110,6 +110,7 @@ class Breakable:
         return self.registry.configure_dialect(slug, settings)
 
     def configure_sink(self, slug: str, settings: Mapping[str, Any]) -> EventEndpoint | EventStream:
+        self._check(slug)
         return self.registry.configure_sink(slug, settings)
 
     def _check(self, slug: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -44,6 +45,7 @@ from croupier.sinks.endpoint import AWAY_AFTER
 from croupier.sinks.feeder import LEASE_MS, Feeder
 from croupier.sinks.lanes import MOST_WAITING, Progress
 from croupier.sinks.means import Means
+from croupier.sinks.pump import Pump
 from croupier.web.operator_api.events import TOLD, MovementFacts
 
 OPERATOR, SINK = "casino", "s1"
@@ -542,3 +544,36 @@ async def test_what_is_told_is_what_the_document_of_the_api_says(world: World, r
     assert len(kept.events) == len(events)
     full = {field.name for field in attrs.fields(MovementFacts)}
     assert kept.events[0].data.keys() == full
+
+
+async def test_sinks_are_fed_as_the_configuration_says_without_a_restart(world: World) -> None:
+    feeder = world.feeder()
+    owned, sinks = feeder.means.directory().operators[OPERATOR], {SINK: feeder.live}
+    means = attrs.evolve(
+        feeder.means, directory=lambda: Directory(operators={OPERATOR: attrs.evolve(owned, sinks=dict(sinks))})
+    )
+    pump = Pump(means)
+    running = asyncio.create_task(pump.run())
+
+    async def until(true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not true():  # noqa: ASYNC110 # nothing tells of it
+                await asyncio.sleep(0.02)
+
+    await world.happen("alice")
+    await until(lambda: world.heard == [1])
+    changed = attrs.evolve(feeder.live, document=attrs.evolve(EVERYTHING, events=("round.*",)))
+    sinks[SINK] = changed
+    await until(lambda: any(fed.live is changed for fed, _ in pump._feeders.values()))
+    await world.happen("alice")
+    sinks.clear()
+    await until(lambda: not pump._feeders)
+    assert world.heard == [1]
+    sinks[SINK] = feeder.live
+    await world.happen("bob")
+    await until(lambda: world.heard[-1] == 3)
+    pump.stop()
+    await running
+    row = await world.ledger.sink(OPERATOR, SINK)
+    assert row is not None
+    assert (row.position, row.lease_until) == (3, 0)

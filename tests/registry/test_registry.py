@@ -414,3 +414,54 @@ def test_a_dialect_is_configured_from_a_mapping(folder: Any, dialect_source: Any
     assert [item.slug for item in registry.dialects()] == ["toy"]
     with pytest.raises(SettingsError, match=r"settings\.url: is missing"):
         registry.configure_dialect("toy", {})
+
+
+SINK = """
+from attrs import frozen
+from croupier import hookimpl
+from croupier.contract import EventStream, SinkSpec
+
+@frozen(kw_only=True)
+class Settings:
+    pass
+
+class Toy(EventStream):
+    def open(self, credentials): raise NotImplementedError
+
+SPEC = SinkSpec(slug="toy", name="Toy", secrets=(), settings=Settings, create=CREATE)
+
+@hookimpl
+def croupier_event_sinks():
+    return [SPEC]
+"""
+
+
+def test_a_plugin_brings_event_sinks(folder: Any) -> None:
+    folder.plugin("sink_toy", SINK.replace("CREATE", "lambda settings: Toy()"))
+    registry = Registry()
+    assert (plugin(registry, "sink_toy").state, plugin(registry, "sink_toy").sinks) == (State.LOADED, ("toy",))
+    assert registry.sink("toy").name == "Toy"
+    assert type(registry.configure_sink("toy", {})).__name__ == "Toy"
+    with pytest.raises(PackageError):
+        registry.sink("missing")
+
+
+def test_two_plugins_with_one_sink_are_both_in_quarantine(folder: Any) -> None:
+    for name in ("sink_one", "sink_two"):
+        folder.plugin(name, SINK)
+    registry = Registry()
+    assert {plugin(registry, name).state for name in ("sink_one", "sink_two")} == {State.QUARANTINED}
+
+
+def test_a_sink_that_makes_something_else_is_not_used(folder: Any) -> None:
+    folder.plugin("sink_toy", SINK.replace("CREATE", "dict"))
+    with pytest.raises(PackageError):
+        Registry().configure_sink("toy", {})
+
+
+def test_a_package_of_adapters_brings_no_sinks(folder: Any) -> None:
+    folder.adapter("toy", SINK.replace("CREATE", "dict"))
+    registry = Registry()
+    with pytest.raises(PackageError) as refused:
+        registry.adapter("toy")
+    assert "it brings event sinks" in str(refused.value)

@@ -14,8 +14,8 @@ from croupier.sinks.lanes import Progress
 from croupier.sinks.means import Means, Step, label, wants
 from croupier.sinks.telling import Teller
 
-BATCH: Final = 500
-"""How many events are read, and written, at once."""
+BATCH: Final = 100
+"""How many events are read, and written, at once: bets wait for the event loop meanwhile."""
 
 WRITE_SECONDS: Final = 15.0
 LONGEST_PAUSE_MS: Final = 10_000

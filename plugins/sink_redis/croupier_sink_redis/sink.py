@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _PASSWORD: Final = "password"  # noqa: S105 # the secret's name
 _SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+_MOST_KEPT: Final[int | None] = 1_000_000
 _SECONDS: Final = 10.0
 """The library's own limit for one answer: below the hub's for a batch."""
 
@@ -71,7 +72,7 @@ class RedisSettings:
     url: str = field(validator=_address)
     username: str | None = None
     stream: str = field(default="croupier:events:{operator}", validator=_name)
-    max_length: int | None = field(default=1_000_000, validator=validators.optional(_length))
+    max_length: int | None = field(default=_MOST_KEPT, validator=validators.optional(_length))
 
 
 class RedisSink(EventStream):
