@@ -53,10 +53,10 @@ format: $(stamp) ## Rewrite the sources in the house format
 test: $(stamp) ## Run the tests; ARGS="-k name -x" is handed to pytest
 	@$(PYTHON) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
-certify: $(stamp) ## Certify every adapter and wallet whole, as gold or better; reports in build/certify; ARGS is handed on
+certify: $(stamp) ## Certify every adapter as what it claims, and every wallet; reports in build/certify; ARGS is handed on
 	@failed=; for adapter in $(adapters); do \
 	  echo "certify: $$adapter"; \
-	  $(BIN)/croupier certify adapter $$adapter --minimum gold --out build/certify $(ARGS) || failed="$$failed $$adapter"; \
+	  $(BIN)/croupier certify adapter $$adapter --out build/certify $(ARGS) || failed="$$failed $$adapter"; \
 	done; \
 	test -z "$$failed" || { echo "certify: not proved:$$failed"; exit 1; }
 	@for script in $(wildcard examples/*/certify.py plugins/*/certify_*.py); do echo "certify: $$script"; $(PYTHON) $$script; done

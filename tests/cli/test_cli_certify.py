@@ -74,6 +74,16 @@ def test_a_minimum_is_what_counts_where_one_is_given(book: RuleBook[Any]) -> Non
     assert call("certify", "adapter", "softswiss", "--minimum", "gold")[0] == 1
 
 
+def test_what_the_certification_file_claims_must_be_proved(book: RuleBook[Any]) -> None:
+    """The adapter claims gold."""
+    add_broken(book, Tier.PLATINUM)
+    assert call("certify", "adapter", "softswiss", "--minimum", "gold")[0] == 0
+    code, text = call("certify", "adapter", "softswiss")
+    assert (code, "claims" in text) == (1, False)
+    code, text = call("certify", "adapter", "pragmatic")
+    assert (code, "pragmatic claims platinum in its certification.toml, which is not proved" in text) == (1, True)
+
+
 def test_one_rule_or_one_layer_can_be_checked_alone(book: RuleBook[Any]) -> None:
     add_broken(book, Tier.BRONZE)
     code, text = call("certify", "adapter", "softswiss", "--rule", "holds")

@@ -3,6 +3,9 @@
 ```toml
 peer = "croupier_acme.peer:AcmePeer"      # a class, made from the settings
 host = "api.acme.example"                 # where the hub's calls to the provider go
+wire = "JSON; HMAC-SHA256 of the body"    # in a few words, for people
+source = "docs.acme.example"              # where the facts come from, for people
+claims = "gold"                           # the tier that a whole run must prove; without it no more than it does
 
 [settings]                                # a connection's settings, as an operator would write them
 api_url = "https://api.acme.example"
@@ -46,6 +49,7 @@ from attrs import evolve, field, frozen
 
 from croupier.contract import Adapter, AdapterSpec, Capability, Credentials, Peer, SettingsError
 from croupier.registry import Registry, structure
+from croupier_conformance.certification.rule import Tier
 
 FILE: Final = "certification.toml"
 
@@ -86,6 +90,9 @@ class AdapterSubject:
         exempt: Rules that do not hold, with reasons.
         todo: Rules that are still to be proved, with what is missing: they count as broken, whatever their check finds.
         transcripts: Where the golden messages are, or `None`.
+        wire: How the provider's messages look, in a few words; empty if nobody said it.
+        source: Where the facts of the protocol come from; empty if nobody said it.
+        claims: The tier that a whole run must prove.
     """
 
     spec: AdapterSpec
@@ -103,6 +110,9 @@ class AdapterSubject:
     _peer: type[Any]
     todo: Mapping[str, str] = field(factory=dict)
     wallet_codes: Mapping[str, str] = field(factory=dict)
+    wire: str = ""
+    source: str = ""
+    claims: Tier = Tier.NONE
 
     def played_as(self, code: str) -> str:
         """A game's code in wallet calls."""
@@ -185,6 +195,9 @@ def read_subject(spec: AdapterSpec, *, version: str, package: str, folder: Trave
         todo=todo,
         wallet_codes=wallet_codes,
         transcripts=folder / str(transcripts) if transcripts else None,
+        wire=str(document.get("wire", "")),
+        source=str(document.get("source", "")),
+        claims=_claims(document),
         peer=peer,
     )
 
@@ -215,6 +228,15 @@ def _text(document: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise SettingsError("expected a text", where=f"{FILE}: {name}")
     return value
+
+
+def _claims(document: Mapping[str, Any]) -> Tier:
+    word = document.get("claims", Tier.NONE.word)
+    found = next((tier for tier in Tier if tier.word == word), None)
+    if found is None:
+        known = ", ".join(tier.word for tier in Tier if tier)
+        raise SettingsError(f"expected one of {known}", where=f"{FILE}: claims")
+    return found
 
 
 def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from croupier_conformance.certification.report import Report
-    from croupier_conformance.certification.rule import AdapterRule
+    from croupier_conformance.certification.rule import AdapterRule, Tier
 
 _TIERS: Final = ("bronze", "silver", "gold", "platinum")
 _LAYERS: Final = ("static", "transcripts", "properties", "scenarios", "mistakes", "flows", "speed")
@@ -55,8 +55,9 @@ def adapter(
 ) -> None:
     """Certify the installed adapter SLUG, by what its `certification.toml` says.
 
-    Leaves with status 0 if no rule is broken, or, with --minimum, if that tier is proved; with 1 if not; with 2 if it
-    was called wrongly; with 3 if the adapter, its certification file or the kit cannot be used.
+    Leaves with status 0 if no rule is broken and a whole run proves what that file claims, or, with --minimum, if that
+    tier is proved; with 1 if not; with 2 if it was called wrongly; with 3 if the adapter, its certification file or the
+    kit cannot be used.
 
     With --sign a certificate is written, SLUG.certificate.json, into the folder of --out or else the current one. Only
     a run of all rules with at least 100 examples makes one. It counts where it lies in the package itself, or in the
@@ -71,12 +72,18 @@ def adapter(
         _keep_out(slug, [file for file in (html, junit, json_file, out) if file is not None])
     whether = partial(_is_asked, chosen, layers)
     try:
-        report = _certify(slug, examples, seed, whether, _signer(sign, out or Path()))
+        report, claimed = _certify(slug, examples, seed, whether, _signer(sign, out or Path()))
     except ModuleNotFoundError as error:
         raise no_kit(error) from None
     write_reports(report, html=html, junit=junit, json_file=json_file, out=out)
     certification = report.certification
-    wrong = certification.tier.word not in _TIERS[_TIERS.index(minimum) :] if minimum else bool(certification.broken)
+    if minimum:
+        wrong = certification.tier.word not in _TIERS[_TIERS.index(minimum) :]
+    else:
+        unproved = certification.whole and certification.tier < claimed
+        if unproved:
+            click.echo(f"{slug} claims {claimed.word} in its certification.toml, which is not proved", err=True)
+        wrong = bool(certification.broken) or unproved
     if wrong:
         click.get_current_context().exit(1)
 
@@ -113,7 +120,7 @@ def _signer(key_file: Path | None, folder: Path) -> _Signer | None:
 
 def _certify(
     slug: str, examples: int, seed: int, whether: Callable[[AdapterRule], bool], signer: _Signer | None
-) -> Report:
+) -> tuple[Report, Tier]:
     from croupier_conformance.certification.report import Report
     from croupier_conformance.certification.report_terminal import console, tell_report, tell_result
     from croupier_conformance.certification.run import certify_adapter
@@ -131,4 +138,4 @@ def _certify(
     if signer:
         file = write_certificate(certificate_of(report, subject, content), signer.key, signer.folder)
         click.echo(f"certificate: {file}")
-    return report
+    return report, subject.claims
