@@ -13,54 +13,37 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
-from croupier.contract import (
-    JSON_HEADERS,
-    Adapter,
-    AdapterSpec,
-    Applied,
-    AuthenticateResult,
-    Balance,
-    Calls,
-    Capability,
-    Credentials,
-    CroupierError,
-    Declined,
-    Effect,
-    Fields,
+from croupier.contract.adapter import Adapter, AdapterSpec, Proof, Route, Verified
+from croupier.contract.calls import Calls
+from croupier.contract.capabilities import Capability
+from croupier.contract.errors import CroupierError, MalformedRequestError, UnsupportedOperationError
+from croupier.contract.fields import Fields
+from croupier.contract.flows import (
     Flow,
-    FreeRoundsCredit,
     FreeRoundsIssued,
     FreeRoundsQuery,
     GameListing,
-    HttpRequest,
-    HttpResponse,
-    LateOriginal,
     Launched,
     LaunchQuery,
     LogPage,
     LogQuery,
-    MalformedRequestError,
+    ReplayQuery,
+)
+from croupier.contract.http import JSON_HEADERS, Effect, HttpRequest, HttpResponse
+from croupier.contract.money import Balance
+from croupier.contract.outcomes import Applied, AuthenticateResult, Declined, Result, balance_of, outcome_of
+from croupier.contract.policy import (
+    LateOriginal,
     OnSilence,
-    PlayerFacts,
     Policies,
     Policy,
-    Proof,
-    ReplayQuery,
-    Result,
     RollbackAfterWin,
-    RolledBackRepeat,
-    RoundEnd,
-    Route,
     UnknownRollback,
-    UnsupportedOperationError,
-    Verified,
     WinWithoutBet,
-    balance_of,
-    outcome_of,
-    read_json_object,
-    safe_json,
-    write_json,
 )
+from croupier.contract.redaction import safe_json
+from croupier.contract.secrets import Credentials
+from croupier.contract.strict_json import read_json_object, write_json
 from croupier_hub88 import free_rounds, outbound
 from croupier_hub88.codes import BET, DECLINES, RETRY_OF_BETS, Status, status_of_error
 from croupier_hub88.mapping import READERS, REQUEST
@@ -78,18 +61,14 @@ _POLICY: Final = Policy(
     on_silence=OnSilence.RESENDS,
     unknown_rollback=UnknownRollback.ACCEPT,
     late_original=LateOriginal.DECLINE,
-    rolled_back_repeat=RolledBackRepeat.DECLINE,
     rollback_after_win=RollbackAfterWin.ALLOW,
     rollback_of_win=True,
-    rollback_of_declined=UnknownRollback.ACCEPT,
     win_without_bet=WinWithoutBet.DECLINE,
-    round_end=RoundEnd.FLAG,
     session_for_balance=True,
-    free_rounds_credit=FreeRoundsCredit.PER_WIN,
 )
 
 POLICIES: Final = Policies(_POLICY, {BET: evolve(_POLICY, on_silence=OnSilence.CANCELS, retry_class=RETRY_OF_BETS)})
-"""How Hub88 behaves; each knob's source is in the README."""
+"""How Hub88 behaves; all else is as the hub's defaults say. Each knob's source is in the README."""
 
 NO_LOGICAL_ANSWER: Final = 502
 """Hub88 stops asking at any `status`: what is not known yet is answered like a network that failed."""
@@ -115,7 +94,8 @@ class Hub88Adapter(Adapter):
         self.settings = settings
         self._keys = Keys()
         self._api = settings.api_url.rstrip("/")
-        self._paths = READERS.keys() | {urlsplit(self._api).path + path for path in _OUTBOUND}
+        self._brand = {"sub_partner_id": settings.sub_partner_id}
+        self._paths = READERS.keys() | {urlsplit(self._api).path + path for path in outbound.PATHS | free_rounds.PATHS}
 
     def routes(self) -> Sequence[Route]:
         return _ROUTES
@@ -140,11 +120,12 @@ class Hub88Adapter(Adapter):
         if not isinstance(outcome, Applied) or balance is None:
             return _unknown(calls.echo)  # a balance is never invented
         result = results[0]
-        if isinstance(result, AuthenticateResult):
-            if result.player is None:
-                return _unknown(calls.echo)
-            return _answer(Status.OK, calls.echo, balance, self._facts(result.player))
-        return _answer(Status.OK, calls.echo, balance)
+        if not isinstance(result, AuthenticateResult):
+            return _answer(Status.OK, calls.echo, balance)
+        if result.player is None:
+            return _unknown(calls.echo)
+        facts = {"country": result.player.country, "jurisdiction": result.player.jurisdiction, **self._brand}
+        return _answer(Status.OK, calls.echo, balance, {name: told for name, told in facts.items() if told is not None})
 
     def render_error(self, request: HttpRequest, error: CroupierError) -> HttpResponse:
         status, echo = status_of_error(error), _echo(request)
@@ -180,14 +161,6 @@ class Hub88Adapter(Adapter):
     ) -> Flow[tuple[FreeRoundsIssued, ...]]:
         return free_rounds.of_player(player, self._asks(credentials))
 
-    def _facts(self, player: PlayerFacts) -> dict[str, str]:
-        facts = {
-            "country": player.country,
-            "jurisdiction": player.jurisdiction,
-            "sub_partner_id": self.settings.sub_partner_id,
-        }
-        return {name: value for name, value in facts.items() if value is not None}
-
     def _asks(self, credentials: Credentials) -> outbound.Ask:
         return partial(self._ask, credentials)
 
@@ -222,17 +195,6 @@ def _echo(request: HttpRequest) -> dict[str, str]:
         return {}
     return {REQUEST: told} if isinstance(told, str) and len(told) <= _MAX_REQUEST else {}
 
-
-_OUTBOUND: Final = (
-    outbound.GAME_URL,
-    outbound.GAME_LIST,
-    outbound.GAME_ROUND,
-    outbound.TRANSACTIONS_LIST,
-    free_rounds.PREPAIDS_LIST,
-    free_rounds.REWARDS_CREATE,
-    free_rounds.REWARDS_CANCEL,
-    free_rounds.REWARDS_LIST,
-)
 
 _SAFE_FIELDS: Final = frozenset(
     """

@@ -9,21 +9,20 @@ from collections.abc import Mapping
 from enum import StrEnum, unique
 from typing import Final
 
-from croupier.contract import (
+from croupier.contract.codes import by_error, by_reason
+from croupier.contract.errors import (
     AmountError,
     AuthenticationError,
     ConflictError,
     CroupierError,
     DeclinedError,
-    DeclineReason,
     FixRequestError,
     ForbiddenError,
     NotFoundError,
-    RetryClass,
     UnknownCurrencyError,
-    by_error,
-    by_reason,
 )
+from croupier.contract.outcomes import DeclineReason
+from croupier.contract.policy import RetryClass
 
 INFO: Final = "info"
 BALANCE: Final = "balance"

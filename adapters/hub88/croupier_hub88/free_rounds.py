@@ -1,45 +1,35 @@
 """Free rounds ("rewards"): made of a template of the provider's ("prepaid").
 
+Every flow raises `ProviderRefusedError` for a definite refusal, and `UpstreamError` for an answer that cannot be used.
+
 Source: `reference/protocols/hub88.md`, section "Operator → provider".
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from croupier.contract import (
-    Effect,
-    Flow,
-    FreeRoundsIssued,
-    FreeRoundsQuery,
-    HttpRequest,
-    HttpResponse,
-    ProviderRefusedError,
-    Told,
-    UnsupportedOperationError,
-    UpstreamError,
-    iso_utc,
-    refuse_status,
-    told_by,
-)
-from croupier_hub88.outbound import API, Ask, rows_of
+from croupier.contract.errors import ProviderRefusedError, UnsupportedOperationError, UpstreamError
+from croupier.contract.fields import Told
+from croupier.contract.flows import Flow, FreeRoundsIssued, FreeRoundsQuery
+from croupier.contract.http import Effect
+from croupier.contract.times import iso_utc
+from croupier_hub88.outbound import API, Ask, rows_of, told_of
 from croupier_hub88.settings import Hub88Settings
 
 PREPAIDS_LIST: Final = f"{API}/freebet/prepaids/list"
 REWARDS_CREATE: Final = f"{API}/freebet/rewards/create"
 REWARDS_CANCEL: Final = f"{API}/freebet/rewards/cancel"
 REWARDS_LIST: Final = f"{API}/freebet/rewards/list"
+PATHS: Final = frozenset({PREPAIDS_LIST, REWARDS_CREATE, REWARDS_CANCEL, REWARDS_LIST})
 
 FAILED: Final = "FRS_FAILED"
-CANCELLED: Final = "FRS_CANCELLED"
 NO_PREPAID: Final = "no prepaid"
 
 _PAGE: Final = 80
 _MOST_PAGES: Final = 25
 _STEPS: Final = 5
-
-Rewards = Generator[HttpRequest, HttpResponse, tuple[Told, ...]]
 
 
 def issue(settings: Hub88Settings, query: FreeRoundsQuery, ask: Ask) -> Flow[FreeRoundsIssued]:
@@ -50,8 +40,7 @@ def issue(settings: Hub88Settings, query: FreeRoundsQuery, ask: Ask) -> Flow[Fre
 
     Raises:
         UnsupportedOperationError: A reward is for one game, and its worth is told in the wire's steps.
-        ProviderRefusedError: The provider refused definitely, or has no template for it.
-        UpstreamError: Its answer cannot be used.
+        ProviderRefusedError: Also where the provider has no template for it.
     """
     if len(query.games) != 1:
         raise UnsupportedOperationError("free rounds are for one game each", where="games")
@@ -75,41 +64,32 @@ def issue(settings: Hub88Settings, query: FreeRoundsQuery, ask: Ask) -> Flow[Fre
         "end_time": iso_utc(query.valid_until, 0),
         settings.reward_reference: query.grant,
     }
-    created = yield from _told(ask(REWARDS_CREATE, body, Effect.ONCE), "rewards/create")
+    created = yield from told_of(ask(REWARDS_CREATE, body, Effect.ONCE), "rewards/create")
     return _issued(created)
 
 
 def cancel(reward: str, ask: Ask) -> Flow[None]:
-    """Take free rounds back that nobody has played.
-
-    Raises:
-        ProviderRefusedError: The provider refused definitely.
-        UpstreamError: Its answer cannot be used.
-    """
-    told = yield from _told(ask(REWARDS_CANCEL, {"reward_uuid": reward}, Effect.IDEMPOTENT), "rewards/cancel")
+    """Take free rounds back that nobody has played."""
+    told = yield from told_of(ask(REWARDS_CANCEL, {"reward_uuid": reward}, Effect.IDEMPOTENT), "rewards/cancel")
     if told.text("reward_uuid") != reward:
         raise UpstreamError("the answer is about other free rounds", where="rewards/cancel")
 
 
 def of_player(player: str, ask: Ask) -> Flow[tuple[FreeRoundsIssued, ...]]:
-    """All free rounds of a player.
-
-    Raises:
-        ProviderRefusedError: The provider refused definitely.
-        UpstreamError: Its answer cannot be used.
-    """
+    """All free rounds of a player."""
     rewards = yield from _rewards(player, ask)
     return tuple([_issued(reward) for reward in rewards])
 
 
-def _rewards(player: str, ask: Ask) -> Rewards:
+def _rewards(player: str, ask: Ask) -> Flow[tuple[Told, ...]]:
     """A player's rewards, page after page."""
     found: list[Told] = []
     cursor: str | None = None
     for _ in range(_MOST_PAGES):
         paging = {"limit": _PAGE} if cursor is None else {"limit": _PAGE, "cursor": cursor}
-        told = yield from _told(ask(REWARDS_LIST, {"user": player, "pagination": paging}, Effect.READ), "rewards/list")
-        found += told.objects("rewards")
+        request = ask(REWARDS_LIST, {"user": player, "pagination": paging}, Effect.READ)
+        told = yield from told_of(request, "rewards/list")
+        found += [reward for reward in told.objects("rewards") if reward.word("user") in (None, player)]
         page = told.values.get("pagination")
         after = page.get("next_cursor") if isinstance(page, Mapping) else None
         if after is None:
@@ -120,7 +100,7 @@ def _rewards(player: str, ask: Ask) -> Rewards:
     raise UpstreamError(f"there are more than {_MOST_PAGES} pages", where="rewards/list")
 
 
-def _template(query: FreeRoundsQuery, value: int | None, ask: Ask) -> Generator[HttpRequest, HttpResponse, str]:
+def _template(query: FreeRoundsQuery, value: int | None, ask: Ask) -> Flow[str]:
     """A template that allows what is asked for; one that leaves a value open allows every value."""
     asked = {"game_code": query.games[0], "currency": query.currency}
     prepaids = yield from rows_of(ask(PREPAIDS_LIST, asked, Effect.READ), "prepaids/list")
@@ -128,9 +108,7 @@ def _template(query: FreeRoundsQuery, value: int | None, ask: Ask) -> Generator[
         fits = all(prepaid.word(name) == wanted for name, wanted in asked.items())
         if fits and not prepaid.flag("bonus_buy") and _allows(prepaid, query.rounds, value):
             return prepaid.text("prepaid_uuid")
-    raise ProviderRefusedError(
-        "the provider has no template of this game, currency, number and value", provider_code=NO_PREPAID, where="games"
-    )
+    raise ProviderRefusedError("no template fits what is asked for", provider_code=NO_PREPAID, where="games")
 
 
 def _allows(prepaid: Told, rounds: int, value: int | None) -> bool:
@@ -143,9 +121,7 @@ def _bet_value(query: FreeRoundsQuery) -> int | None:
     if query.bet is None:
         return None
     if query.currency != query.scale.code:
-        raise UnsupportedOperationError(
-            "under the provider's own name of a currency the worth of a round is not known", where="bet"
-        )
+        raise UnsupportedOperationError("its worth is not known under the provider's name of a currency", where="bet")
     shift = _STEPS - query.scale.scale
     if shift >= 0:
         return int(query.bet * 10**shift)
@@ -157,14 +133,5 @@ def _bet_value(query: FreeRoundsQuery) -> int | None:
 
 def _issued(reward: Told) -> FreeRoundsIssued:
     count = reward.values.get("bet_count")
-    return FreeRoundsIssued(
-        reference=reward.text("reward_uuid"),
-        state=reward.word("status"),
-        rounds=count if type(count) is int else None,
-    )
-
-
-def _told(request: HttpRequest, where: str) -> Flow[Told]:
-    response = yield request
-    refuse_status(response, where)
-    return told_by(response, where)
+    rounds = count if type(count) is int else None
+    return FreeRoundsIssued(reference=reward.text("reward_uuid"), state=reward.word("status"), rounds=rounds)

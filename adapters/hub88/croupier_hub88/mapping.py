@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from croupier.contract import (
+from croupier.contract.calls import (
     BalanceQuery,
     Call,
     Calls,
-    Fields,
     Funding,
     Movement,
     MovementKey,
@@ -22,8 +21,9 @@ from croupier.contract import (
     PlayerLookup,
     RoundFacts,
     Target,
-    WireAmount,
 )
+from croupier.contract.fields import Fields
+from croupier.contract.money import WireAmount
 from croupier_hub88.codes import BALANCE, BET, INFO, ROLLBACK, WIN
 from croupier_hub88.settings import Hub88Settings
 from croupier_hub88.wire import UNIT
@@ -58,33 +58,30 @@ def _bet(fields: Fields, settings: Hub88Settings) -> Calls:
     currency = fields.text("currency")
     amount, free = fields.steps("amount", UNIT, currency), _is_free(fields, settings)
     keys, facts = (_key(fields, "transaction_uuid"),), _facts(fields)
-    kind = MovementKind.FREE_BET if free else MovementKind.BET
     if not free:
-        movement = Movement(kind, keys=keys, amount=amount, facts=facts)
+        movement = Movement(MovementKind.BET, keys=keys, amount=amount, facts=facts)
     else:
         movement = Movement(
-            kind,
+            MovementKind.FREE_BET,
             keys=keys,
             amount=WireAmount(_ZERO, UNIT, currency),
             stake=amount,
             funding=Funding.PROVIDER if fields.flag("is_supplier_promo") else Funding.OPERATOR,
             facts=facts,
         )
-    session, game = fields.text("token", _MAX_TOKEN), fields.text("game_code")
-    return _play(BET, fields, movement, session=session, game=game, currency=currency, grant=_grant(fields, kind))
+    return _play(BET, fields, movement, currency)
 
 
 def _win(fields: Fields, settings: Hub88Settings) -> Calls:
     currency = fields.text("currency")
-    kind = MovementKind.FREE_WIN if _is_free(fields, settings) else MovementKind.WIN
     movement = Movement(
-        kind,
+        MovementKind.FREE_WIN if _is_free(fields, settings) else MovementKind.WIN,
         keys=(_key(fields, "transaction_uuid"),),
         amount=fields.steps("amount", UNIT, currency),
         target=Target(key=_key(fields, "reference_transaction_uuid")),
         facts=_facts(fields),
     )
-    return _owed(WIN, fields, movement, currency=currency, grant=_grant(fields, kind))
+    return _play(WIN, fields, movement, currency)
 
 
 def _rollback(fields: Fields, _settings: Hub88Settings) -> Calls:
@@ -93,38 +90,22 @@ def _rollback(fields: Fields, _settings: Hub88Settings) -> Calls:
         keys=(_key(fields, "transaction_uuid"),),
         target=Target(key=_key(fields, "reference_transaction_uuid")),
     )
-    return _owed(ROLLBACK, fields, movement)
+    return _play(ROLLBACK, fields, movement)
 
 
-def _owed(
-    operation: str, fields: Fields, movement: Movement, *, currency: str | None = None, grant: str | None = None
-) -> Calls:
-    """A win or a rollback: the hub needs neither token nor game for it, so none is refused for lack of one."""
-    session, game = fields.optional_text("token", _MAX_TOKEN), fields.optional_text("game_code")
-    return _play(operation, fields, movement, session=session, game=game, currency=currency, grant=grant)
-
-
-def _play(
-    operation: str,
-    fields: Fields,
-    movement: Movement,
-    *,
-    session: str | None,
-    game: str | None,
-    currency: str | None,
-    grant: str | None,
-) -> Calls:
-    user = fields.text(USER)
+def _play(operation: str, fields: Fields, movement: Movement, currency: str | None = None) -> Calls:
+    user, staked = fields.text(USER), operation == BET
     play = Play(
         operation=operation,
         movements=(movement,),
         player=user,
-        session=session,
+        # The hub needs neither for a win or a rollback, so none is refused for lack of one.
+        session=fields.text("token", _MAX_TOKEN) if staked else fields.optional_text("token", _MAX_TOKEN),
+        game=fields.text("game_code") if staked else fields.optional_text("game_code"),
         round=fields.text("round"),
-        game=game,
         currency=currency,
         closes_round=fields.flag("round_closed"),
-        grant=grant,
+        grant=fields.optional_text("reward_uuid") if movement.kind in _FREE else None,
     )
     return _calls(fields, user, play)
 
@@ -135,10 +116,6 @@ def _calls(fields: Fields, user: str, call: Call) -> Calls:
 
 def _key(fields: Fields, name: str) -> MovementKey:
     return MovementKey(TRANSACTIONS, fields.text(name))
-
-
-def _grant(fields: Fields, kind: MovementKind) -> str | None:
-    return fields.optional_text("reward_uuid") if kind in _FREE else None
 
 
 def _is_free(fields: Fields, settings: Hub88Settings) -> bool:

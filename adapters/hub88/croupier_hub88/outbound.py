@@ -1,5 +1,7 @@
 """What the hub asks of Hub88: launches, the game list, pages of rounds, the log of transactions.
 
+Every flow raises `ProviderRefusedError` for a definite refusal, and `UpstreamError` for an answer that cannot be used.
+
 Source: `reference/protocols/hub88.md`, sections "Operator → provider" and "Aggregator-level facts".
 """
 
@@ -9,27 +11,22 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from croupier.contract import (
+from croupier.contract.calls import MovementKey, MovementKind
+from croupier.contract.errors import MalformedRequestError
+from croupier.contract.fields import Told, refuse_status, told_by
+from croupier.contract.flows import (
     Device,
-    Effect,
     Flow,
     GameListing,
-    HttpRequest,
     Launched,
     LaunchQuery,
     LogEntry,
     LogPage,
     LogQuery,
-    MalformedRequestError,
-    MovementKey,
-    MovementKind,
     ReplayQuery,
-    Told,
-    iso_utc,
-    read_moment,
-    refuse_status,
-    told_by,
 )
+from croupier.contract.http import Effect, HttpRequest
+from croupier.contract.times import iso_utc, read_moment
 from croupier_hub88.mapping import TRANSACTIONS
 from croupier_hub88.settings import Hub88Settings
 from croupier_hub88.wire import UNIT, told_list
@@ -39,6 +36,7 @@ GAME_URL: Final = f"{API}/game/url"
 GAME_LIST: Final = f"{API}/game/list"
 GAME_ROUND: Final = f"{API}/game/round"
 TRANSACTIONS_LIST: Final = f"{API}/transactions/list"
+PATHS: Final = frozenset({GAME_URL, GAME_LIST, GAME_ROUND, TRANSACTIONS_LIST})
 
 DEMO_CURRENCY: Final = "XXX"
 
@@ -60,12 +58,7 @@ _KINDS: Final[Mapping[str, MovementKind]] = {
 
 
 def launch(settings: Hub88Settings, query: LaunchQuery, ask: Ask) -> Flow[Launched]:
-    """Start a game. Play money is the currency XXX, without a player and a token.
-
-    Raises:
-        ProviderRefusedError: The provider refused definitely.
-        UpstreamError: Its answer cannot be used.
-    """
+    """Start a game. Play money is the currency XXX, without a player and a token."""
     body: dict[str, Any] = {
         "user": None if query.demo else query.player,
         "token": None if query.demo else query.token,
@@ -80,17 +73,12 @@ def launch(settings: Hub88Settings, query: LaunchQuery, ask: Ask) -> Flow[Launch
         "meta": dict(query.options) or None,
     }
     # The player's address is not sent: since August 2025 the provider takes none.
-    told = yield from _told(ask(GAME_URL, body, Effect.ONCE), "game/url")
+    told = yield from told_of(ask(GAME_URL, body, Effect.ONCE), "game/url")
     return Launched(url=told.address("url"))
 
 
 def game_list(ask: Ask) -> Flow[tuple[GameListing, ...]]:
-    """The games that are enabled; the provider answers once a minute.
-
-    Raises:
-        ProviderRefusedError: The provider refused definitely.
-        UpstreamError: Its answer cannot be used, or it was asked too often.
-    """
+    """The games that are enabled; the provider answers once a minute."""
     rows = yield from rows_of(ask(GAME_LIST, {}, Effect.READ), "game/list")
     games: dict[str, GameListing] = {}
     for row in rows:
@@ -101,14 +89,9 @@ def game_list(ask: Ask) -> Flow[tuple[GameListing, ...]]:
 
 
 def replay(query: ReplayQuery, ask: Ask) -> Flow[Launched]:
-    """The page about a round.
-
-    Raises:
-        ProviderRefusedError: The provider refused definitely.
-        UpstreamError: Its answer cannot be used.
-    """
+    """The page about a round."""
     body = {"user": query.player, "transaction_uuid": query.transaction, "round": query.round}
-    told = yield from _told(ask(GAME_ROUND, body, Effect.READ), "game/round")
+    told = yield from told_of(ask(GAME_ROUND, body, Effect.READ), "game/round")
     return Launched(url=told.address("url"))
 
 
@@ -117,30 +100,24 @@ def transaction_log(settings: Hub88Settings, query: LogQuery, ask: Ask) -> Flow[
 
     Raises:
         MalformedRequestError: The cursor is none of this log's.
-        ProviderRefusedError: The provider refused definitely.
-        UpstreamError: Its answer cannot be used.
     """
     since = query.since if query.cursor is None else _cursor(query.cursor)
     until = min(since + timedelta(minutes=settings.log_window_minutes), query.until)
     body = {"sub_partner_id": settings.sub_partner_id, "start_time": iso_utc(since, 0), "end_time": iso_utc(until, 0)}
     rows = yield from rows_of(ask(TRANSACTIONS_LIST, body, Effect.READ), "transactions/list")
-    more = until < query.until
-    return LogPage(entries=tuple([_entry(row) for row in rows]), cursor=until.isoformat() if more else None)
+    cursor = until.isoformat() if until < query.until else None
+    return LogPage(entries=tuple([_entry(row) for row in rows]), cursor=cursor)
 
 
 def rows_of(request: HttpRequest, where: str) -> Flow[tuple[Told, ...]]:
-    """Send a request whose answer is a list.
-
-    Raises:
-        ProviderRefusedError: The provider refused definitely.
-        UpstreamError: Its answer cannot be used.
-    """
+    """Send a request whose answer is a list."""
     response = yield request
     refuse_status(response, where)
     return told_list(response, where)
 
 
-def _told(request: HttpRequest, where: str) -> Flow[Told]:
+def told_of(request: HttpRequest, where: str) -> Flow[Told]:
+    """Send a request whose answer is an object; it raises like `rows_of`."""
     response = yield request
     refuse_status(response, where)
     return told_by(response, where)

@@ -6,7 +6,9 @@ from typing import Final
 
 from attrs import frozen
 
-from croupier.contract import SecretField, SettingsError, is_address
+from croupier.contract.errors import SettingsError
+from croupier.contract.fields import is_address
+from croupier.contract.secrets import SecretField
 
 PRIVATE_KEY: Final = "private_key"
 PUBLIC_KEY: Final = "provider_public_key"

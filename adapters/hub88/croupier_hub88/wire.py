@@ -10,7 +10,8 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from functools import lru_cache
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -18,20 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from croupier.contract import (
-    AuthenticationError,
-    Effect,
-    Headers,
-    HttpRequest,
-    HttpResponse,
-    MalformedRequestError,
-    SettingsError,
-    Told,
-    Unit,
-    UpstreamError,
-    read_json,
-    write_json,
-)
+from croupier.contract.errors import AuthenticationError, MalformedRequestError, SettingsError, UpstreamError
+from croupier.contract.fields import Told
+from croupier.contract.http import Effect, Headers, HttpRequest, HttpResponse
+from croupier.contract.money import Unit
+from croupier.contract.strict_json import read_json, write_json
 
 SIGNATURE: Final = "X-Hub88-Signature"
 
@@ -44,34 +36,21 @@ FEWEST_BITS: Final = 2048
 _PADDING: Final = PKCS1v15()
 _HASH: Final = SHA256()
 _MOST_KEYS: Final = 16
-KeyT = TypeVar("KeyT")
-
 _BEGIN: Final = "-----BEGIN "
 _END: Final = "KEY-----"
 
 
 class Keys:
-    """Keys by their text. Parsing a key costs more than using it, so what was parsed is kept, for the text alone."""
+    """Keys by their text. Parsing a key costs more than using it, so what was parsed is kept, for the text alone.
+
+    Attributes:
+        public: A public key, or `None` if the text is none that can prove anything.
+        private: A private key; `SettingsError` if the text is none, or too short a one.
+    """
 
     def __init__(self) -> None:
-        self._public: dict[str, RSAPublicKey | None] = {}
-        self._private: dict[str, RSAPrivateKey] = {}
-
-    def public(self, pem: str) -> RSAPublicKey | None:
-        """A public key, or `None` if the text is none that can prove anything."""
-        try:
-            return self._public[pem]
-        except KeyError:
-            return _keep(self._public, pem, _read_public(pem))
-
-    def private(self, pem: str, where: str) -> RSAPrivateKey:
-        """A private key.
-
-        Raises:
-            SettingsError: The text is none, or too short a one; `where` is the secret's path.
-        """
-        key = self._private.get(pem)
-        return _keep(self._private, pem, _read_private(pem, where)) if key is None else key
+        self.public = lru_cache(_MOST_KEYS)(_read_public)
+        self.private = lru_cache(_MOST_KEYS)(_read_private)
 
 
 def sign(key: RSAPrivateKey, body: bytes) -> str:
@@ -134,13 +113,6 @@ def _proof(request: HttpRequest) -> bytes:
     return proof
 
 
-def _keep(kept: dict[str, KeyT], pem: str, key: KeyT) -> KeyT:
-    if len(kept) >= _MOST_KEYS:
-        kept.clear()
-    kept[pem] = key
-    return key
-
-
 def _read_public(pem: str) -> RSAPublicKey | None:
     if not _is_one_block(pem):
         return None
@@ -152,19 +124,16 @@ def _read_public(pem: str) -> RSAPublicKey | None:
 
 
 def _read_private(pem: str, where: str) -> RSAPrivateKey:
+    # To prove the primes takes a tenth of a second, in which the hub does nothing else. The provider refuses what a key
+    # signed that contradicts itself.
     try:
-        # To prove the primes takes a tenth of a second, in which the hub does nothing else. A key that contradicts
-        # itself is found by the first call that it signs: the provider refuses it.
-        key = (
-            load_pem_private_key(pem.encode(), password=None, unsafe_skip_rsa_key_validation=True)
-            if _is_one_block(pem)
-            else None
-        )
+        text = pem.encode() if _is_one_block(pem) else b""
+        key = load_pem_private_key(text, password=None, unsafe_skip_rsa_key_validation=True)
+        if isinstance(key, RSAPrivateKey) and key.key_size >= FEWEST_BITS:
+            return key
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, RSAPrivateKey) or key.key_size < FEWEST_BITS:
-        raise SettingsError(f"expected an RSA key of at least {FEWEST_BITS} bits in PEM, without password", where=where)
-    return key
+        pass  # it is said below, without the text
+    raise SettingsError(f"expected an RSA key of at least {FEWEST_BITS} bits in PEM, without password", where=where)
 
 
 def _is_one_block(pem: str) -> bool:
