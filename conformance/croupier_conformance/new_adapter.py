@@ -26,7 +26,8 @@ MAX_NAME: Final = 40
 
 _TEMPLATES: Final = "templates/adapter"
 _RESERVED: Final = frozenset({"conformance"})
-_QUOTING: Final = frozenset("\"'\\{}<>`")
+_QUOTING: Final = frozenset('"\\{}<>`')
+"""What ends a text, or begins a mark-up, in what is written: templates put names in double quotes alone."""
 
 
 @unique
@@ -151,7 +152,7 @@ def check_slug(slug: str) -> None:
 
 def _check_name(name: str) -> None:
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable() or set(name) & _QUOTING:
-        raise SettingsError(f"a name has 1 to {MAX_NAME} printable characters, no quotes or brackets", where="name")
+        raise SettingsError(f'a name has 1 to {MAX_NAME} printable characters, no " and no brackets', where="name")
 
 
 def _files(slug: str, style: Style, name: str) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from pathlib import Path
 
@@ -21,7 +22,7 @@ each_style = pytest.mark.parametrize("style", STYLES)
 TIERS = (Tier.BRONZE, Tier.SILVER, Tier.GOLD)
 
 LONG = "a_provider_with_a_long_name_xx"
-LONG_NAME = "A Provider With a Name of 40 Characters."
+LONG_NAME = "A Provider's Name of 40 Characters, Inc."
 
 
 def slug_of(style: str) -> str:
@@ -143,6 +144,18 @@ def test_a_file_in_the_folders_place_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     assert new("acme", "--out", tmp_path / "file")[0] == 2
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["Play'n GO", "'Acme'", "O''Acme's"])
+def test_a_name_with_apostrophes_is_written_as_it_is(name: str, tmp_path: Path) -> None:
+    status, said = new("acme", "--style", "xml", "--name", name, "--out", tmp_path / "new")
+    assert status == 0, said
+    project = tomllib.loads((tmp_path / "new" / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["description"] == f"The {name} adapter of the Croupier hub."
+    source = ast.parse((tmp_path / "new" / "croupier_acme" / "adapter.py").read_text("utf-8"))
+    named = [word.value for word in ast.walk(source) if isinstance(word, ast.keyword) and word.arg == "name"]
+    assert name in [value.value for value in named if isinstance(value, ast.Constant)]
+    assert f"endorsed or certified by {name}." in (tmp_path / "new" / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", [" ", 'Acme "Best" Games', "Acme\nGames", "Acme {{ x }}", "A" * 41])
