@@ -347,6 +347,33 @@ async def test_an_endpoint_that_is_away_uses_up_no_calendar_and_is_served_at_onc
     assert await world.lanes() == {}
 
 
+async def test_a_wish_to_be_left_alone_is_kept(world: World) -> None:
+    class Busy(Ear):
+        def answer(self, response: HttpResponse) -> EventAnswer:
+            busy = EventRefused(detail="it answered 429", passing=True, wait_ms=600_000)
+            return EventTaken() if response.status == 200 else busy
+
+    tried: list[float] = []
+
+    def status(position: int) -> int:
+        tried.append(world.clock.monotonic())
+        return 429 if world.clock.monotonic() < 300 else 200
+
+    world.sink, world.statuses = Busy(), status
+    await world.happen(*(f"p{number}" for number in range(10)))
+    feeder = world.feeder()
+    await world.feed(feeder, seconds=700, step=5)
+    assert sorted(set(tried))[:2] == [0, 600]
+    assert sorted(world.heard) == list(range(1, 11))
+
+
+async def test_what_a_newer_release_noted_is_passed_over(world: World) -> None:
+    lane = {"lane": "alice", "positions": [1], "attempts": 1, "colour": "red"}
+    progress = Progress.read(7, {"lanes": [lane], "weather": "fair"})
+    assert (progress.waiting, progress.lanes["alice"].attempts) == (1, 1)
+    assert Progress.read(7, progress.state()) == progress
+
+
 async def test_one_event_that_breaks_the_receiver_does_not_keep_others_from_theirs(world: World) -> None:
     world.statuses = lambda position: 0 if position == 1 else 200
     await world.happen("alice")

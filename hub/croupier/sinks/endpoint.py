@@ -228,11 +228,8 @@ class EndpointCourse:
         for outcome, count in (("taken", taken), ("refused", len(refused))):
             if count:
                 self.means.metrics.sink_events(sink=label(self.live), outcome=outcome, count=count)
-        if taken or any(not refusal.answer.passing for refusal in refused):
-            self._failures = 0
-        else:
-            self._failures += len(refused)
         now = self.means.clock.now_ms()
+        self._note(now, taken, [refusal.answer for refusal in refused], away=away)
         kept = [_unless_away(each) if away else each for each in tried]
         gone = next((each.gone for each in tried if each.gone is not None), None)
 
@@ -246,6 +243,21 @@ class EndpointCourse:
             return progress if gone is None else evolve(progress, stopped=gone)
 
         return Step(apply=apply, more=bool(taken) or (bool(fresh) and not away))
+
+    def _note(self, now: int, taken: int, refused: Sequence[EventRefused], *, away: bool) -> None:
+        """Find out whether the endpoint is away, and when it may be asked again."""
+        if taken or any(not answer.passing for answer in refused):
+            self._failures = 0
+            if away:
+                self.means.log.warning("sink_back", operator=self.live.operator, slug=self.live.document.name)
+            return
+        self._failures += len(refused)
+        if self._failures < AWAY_AFTER or not refused:
+            return
+        self._probe_at = max(self._probe_at, now + max(answer.wait_ms for answer in refused))
+        if not away:
+            name, reason = self.live.document.name, refused[-1].detail
+            self.means.log.warning("sink_away", operator=self.live.operator, slug=name, reason=reason)
 
 
 def _unless_away(tried: _Tried) -> _Tried:

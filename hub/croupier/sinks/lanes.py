@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, evolve, field, fields, frozen
 
 from croupier.contract import EventRefused
 
@@ -40,6 +40,12 @@ class Lane:
     passing: bool = False
     held: bool = False
     detail: str = ""
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Lane:
+        """From a row of the ledger; what a newer release has added is passed over."""
+        known = {attribute.name: stored[attribute.name] for attribute in fields(cls) if attribute.name in stored}
+        return cls(**{**known, "positions": tuple(stored["positions"])})
 
     @property
     def first(self) -> int:
@@ -90,7 +96,7 @@ class Progress:
     @classmethod
     def read(cls, position: int, state: Mapping[str, Any]) -> Progress:
         """From a row of the ledger."""
-        lanes = [Lane(**{**lane, "positions": tuple(lane["positions"])}) for lane in state.get("lanes", ())]
+        lanes = [Lane.read(lane) for lane in state.get("lanes", ())]
         return cls(
             position=position,
             lanes={lane.lane: lane for lane in lanes},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from attrs import define, evolve, field
@@ -44,7 +45,8 @@ class StreamCourse:
     async def close(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            await writer.close()
+            with suppress(Exception):  # what it held is gone either way
+                await writer.close()
 
     async def step(self, progress: Progress) -> Step | None:
         if self._stopped:

@@ -5,13 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from redis.asyncio import Redis, RedisCluster
 
-from croupier.contract import Credentials, SettingsError, SinkEvent, UpstreamError
+from croupier.configuration.directory import Directory, LiveOperator, LiveSink
+from croupier.configuration.documents import SinkDocument
+from croupier.contract import Credentials, Currencies, SettingsError, SinkEvent, UpstreamError
+from croupier.ledger.port import Change, Owner
+from croupier.ledger.records import Event
+from croupier.ledger.sqlite import SqliteLedger
 from croupier.registry import Registry
+from croupier.runtime.clocks import VirtualClock
+from croupier.runtime.ids import SeededIds
+from croupier.sinks.feeder import Feeder
+from croupier.sinks.means import Means
 from croupier_conformance.servers import ServerMissingError, ValkeyServer, valkey_server
 from croupier_sink_redis.sink import SPEC, RedisSettings, RedisSink
 
@@ -52,6 +63,30 @@ def sink(valkey: ValkeyServer, **more: Any) -> RedisSink:
     return RedisSink(RedisSettings(url=valkey.address, **more))
 
 
+def feeding(ledger: SqliteLedger, stream: RedisSink) -> Feeder:
+    """A feeder of the hub."""
+    document = SinkDocument(name="events", sink="redis", start="beginning")
+    live = LiveSink(id="s1", operator=OPERATOR, sink=stream, credentials=Credentials(), document=document)
+    owned = LiveOperator(id=OPERATOR, name="a", document=None, party=None, reason=None, currencies=Currencies())
+
+    async def any_host(host: str) -> None:
+        return None
+
+    quiet: Any = Mock()
+    means = Means(
+        ledger=ledger,
+        directory=lambda: Directory(operators={OPERATOR: owned}),
+        send=quiet,
+        refuses_host=any_host,
+        clock=VirtualClock(),
+        ids=SeededIds(1),
+        owner=Owner("w1", 1),
+        log=quiet,
+        metrics=quiet,
+    )
+    return Feeder(live, means)
+
+
 async def test_events_are_appended_in_order_with_what_tells_repeats(valkey: ValkeyServer, client: Any) -> None:
     writer = sink(valkey).open(Credentials())
     await writer.write(events(1, 3))
@@ -85,6 +120,30 @@ async def test_a_server_that_died_is_found_again(valkey: ValkeyServer, client: A
     await writer.write(events(5, 5))
     await writer.close()
     assert await positions(client) == [5]
+
+
+async def test_a_hub_goes_on_from_its_cursor_when_the_server_is_back(
+    valkey: ValkeyServer, client: Any, tmp_path: Path
+) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite", threaded=False)
+    await ledger.start()
+    happened = Change(operator=OPERATOR, events=(Event(kind="session.ended", subject="s", at=1),) * 30)
+    feeder = feeding(ledger, sink(valkey))
+    await ledger.commit(happened)
+    await feeder.run_once()
+    valkey.kill()
+    await ledger.commit(happened)
+    await feeder.run_once()
+    row = await ledger.sink(OPERATOR, "s1")
+    assert row is not None
+    assert (row.position, "could not be appended" in row.state["trouble"]) == (30, True)
+    valkey.start()
+    for _ in range(3):
+        await ledger.commit(happened)
+        await feeder.run_once()
+    assert await positions(client) == list(range(31, 151))
+    await feeder.course.close()
+    await ledger.close()
 
 
 async def test_a_refusal_of_the_server_is_no_confirmation(valkey: ValkeyServer, client: Any) -> None:
