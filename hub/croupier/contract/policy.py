@@ -133,7 +133,7 @@ class RoundEnd(Enum):
     TRANSACTION = "transaction"
     """Every play is a complete round."""
     SETTLED = "settled"
-    """The hub derives it: every bet of the round is paid or rolled back."""
+    """The hub derives it: every bet of the round is paid or rolled back. A bet that enters later opens it again."""
     NEVER = "never"
 
 

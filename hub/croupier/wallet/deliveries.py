@@ -18,6 +18,7 @@ from croupier.contract import (
     Direction,
     PlayContext,
     RetryLaterError,
+    RoundEnd,
     TransactionState,
     WalletApplied,
     WalletCall,
@@ -47,6 +48,7 @@ from croupier.wallet.held import HeldWork
 from croupier.wallet.machine import IN_FLIGHT, UNANSWERED, Event
 from croupier.wallet.parties import Connection, Connections
 from croupier.wallet.ports import Clock, Ids
+from croupier.wallet.round_ends import RoundEnds
 from croupier.wallet.rows import shape_of, takes_stake
 from croupier.wallet.settle import Happening, Settler
 from croupier.wallet.siblings import play_of
@@ -127,6 +129,7 @@ class Deliveries:
         self._ids = ids
         self._owner = owner
         self._settler = Settler(ledger, clock, notify)
+        self._rounds = RoundEnds(ledger, clock)
         self._calendar = calendar
         self._lease_ms = lease_ms
         self._at_once = at_once
@@ -176,7 +179,10 @@ class Deliveries:
     async def _deliver(self, row: DeliveryRow) -> None:
         """One attempt. If it cannot be recorded, the lease runs out and it is tried again: the ids are the same."""
         try:
-            await self._record(row, await self._attempt(row))
+            verdict = await self._attempt(row)
+            await self._record(row, verdict)
+            if verdict.events:
+                await self._end_settled(row)
         except RetryLaterError:
             raise
         except Exception as error:
@@ -336,6 +342,15 @@ class Deliveries:
         provider_round = stored.provider_round if stored else ""
         closed = stored is not None and stored.state is RoundState.CLOSED
         return context_of(movement, connection, provider_round, round_closed=closed)
+
+    async def _end_settled(self, row: DeliveryRow) -> None:
+        """What was open in the round may have been this: where the hub derives a round's end, it has come then."""
+        movement = await self._ledger.movement(row.operator, row.movement) if row.round else None
+        connection = self._connections.connection(row.operator, movement.connection) if movement else None
+        if movement is None or movement.round is None or connection is None:
+            return
+        if connection.policies.of(movement.operation).round_end is RoundEnd.SETTLED:
+            await self._rounds.end(row.operator, movement.round, only_if_settled=True)
 
     async def _record(self, row: DeliveryRow, verdict: Verdict) -> None:
         """Write what an attempt came to, in one commit with the movement."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final, assert_never
+from typing import assert_never
 
 from attrs import evolve, frozen
 
@@ -40,7 +40,6 @@ from croupier.contract import (
     Query,
     RepeatBalance,
     Result,
-    RoundEnd,
     Unknown,
     UnknownCause,
     WalletPlayer,
@@ -48,19 +47,19 @@ from croupier.contract import (
 from croupier.contract.errors import StoreUnavailableError
 from croupier.ledger.port import Change, Committed, Ledger, Look, Owner, Snapshot
 from croupier.ledger.records import Event as LedgerEvent
-from croupier.ledger.records import MovementRow, MovementState, RoundState, SessionRow
+from croupier.ledger.records import MovementRow, MovementState, SessionRow
 from croupier.wallet.answers import by_movement, none_before_all, outcome_of, overall, same_for_all
 from croupier.wallet.channel import Channel
-from croupier.wallet.draft import Draft, is_empty
+from croupier.wallet.draft import is_empty
 from croupier.wallet.guess import NOTHING, Guesses, may_be_new
 from croupier.wallet.intended import OF_ITS_BETS, Identity, Intended, intend, key_of, scope_of
-from croupier.wallet.machine import LIVE
 from croupier.wallet.parties import Connection, Games, Request, Sessions
 from croupier.wallet.people import People
 from croupier.wallet.plan import Attempt, Plan, Say, SendIt, Situation, UndoIt, WaitFor, plan_forward
 from croupier.wallet.plan_rollback import plan_rollback, target_of, win_leg_key
 from croupier.wallet.ports import Clock, Ids
 from croupier.wallet.resolve import Resolver, unidentified, wire_currency_is
+from croupier.wallet.round_ends import RoundEnds, closes, may_settle
 from croupier.wallet.sending import Errand, Sender, Sent
 from croupier.wallet.settle import MAX_TRIES, Settler
 from croupier.wallet.siblings import play_of
@@ -108,6 +107,7 @@ class Engine:
         self._resolver = Resolver(ledger, sessions, games)
         self._people = People(ledger, sessions, channel, self._resolver)
         self._sender = Sender(channel, Settler(ledger, clock, bell.ring, bell.owed))
+        self._rounds = RoundEnds(ledger, clock)
         self._guesses = Guesses()
         self._under_way = 0
         self._idle = asyncio.Event()
@@ -303,8 +303,10 @@ class Engine:
         outcomes = none_before_all(begun.intended, outcomes)
         results = by_movement(play, begun.intended, outcomes)
         whole = overall([item.outcome for item in results])
+        if not isinstance(whole, Unknown):
+            await self._ends_round(play, policy, begun, applied=isinstance(whole, Applied))
         if isinstance(whole, Applied):
-            await self._after(play, policy, begun)
+            await self._end_grant(play, begun)
         balance, outcome = await self._balance(request, policy, begun, sent, whole)
         return PlayResult(outcome=outcome, movements=results, balance=balance)
 
@@ -320,7 +322,7 @@ class Engine:
             policy=policy,
             player=await self._people.wallet_player(request.connection, first, identity.session),
             provider_round=identity.provider_round or "",
-            closes_round=_closes(play, policy),
+            closes_round=closes(play, policy),
             deadline=request.deadline,
             trace=request.trace,
             known=begun.known,
@@ -329,37 +331,24 @@ class Engine:
             return await self._sender.undo(errand, undo.row, undo.target)
         return await self._sender.send(errand, sends)
 
-    async def _after(self, play: Play, policy: Policy, begun: Begun) -> None:
-        """End the round where that was not part of settling, and the grant."""
-        situation = begun.situation
-        operator = situation.operator
-        settled = policy.round_end is RoundEnd.SETTLED and not all(item.kind in _ONLY_BETS for item in play.movements)
-        round_id = situation.identity.round or next(
-            (item.target.round for item in begun.plan.steps if isinstance(item, UndoIt)), None
-        )
-        if round_id is not None and (_closes(play, policy) or settled):
-            await self._end_round(operator, round_id, only_if_settled=settled and not _closes(play, policy))
+    async def _ends_round(self, play: Play, policy: Policy, begun: Begun, *, applied: bool) -> None:
+        """End the round where that was not part of settling."""
+        now = applied and closes(play, policy)
+        if not now and not may_settle(play, policy, applied=applied):
+            return
+        steps = begun.plan.steps
+        undone = (item.target.round for item in steps if isinstance(item, UndoIt))
+        round_id = begun.situation.identity.round or next(undone, None)
+        if round_id is not None:
+            await self._rounds.end(begun.situation.operator, round_id, only_if_settled=not now)
+
+    async def _end_grant(self, play: Play, begun: Begun) -> None:
+        situation, operator = begun.situation, begun.situation.operator
         grant = situation.identity.grant
         if play.closes_grant and grant is not None and grant.state != "finished":
             ended = evolve(grant, state="finished", version=grant.version + 1)
             event = LedgerEvent(kind="grant.finished", subject=grant.grant, at=self._clock.now_ms())
             await self._ledger.commit(Change(operator=operator, grants=(ended,), events=(event,)))
-
-    async def _end_round(self, operator: str, round_id: str, *, only_if_settled: bool = False) -> bool:
-        """Close a round; `False` if there is no such round."""
-        for _try in range(MAX_TRIES):
-            look = Look(operator=operator, round=round_id, round_movements=only_if_settled)
-            snapshot = await self._ledger.look(look)
-            if snapshot.round is None:
-                return False
-            if snapshot.round.state is RoundState.CLOSED:
-                return True
-            if only_if_settled and not _every_bet_is_settled(snapshot.round_movements):
-                return True
-            change = Draft(operator, self._clock.now_ms()).change(snapshot.round, stored=True, closes=True)
-            if isinstance(await self._ledger.commit(change), Committed):
-                return True
-        raise StoreUnavailableError("other writers came first too often")
 
     async def _balance(
         self, request: Request, policy: Policy, begun: Begun, sent: Sent, outcome: Outcome
@@ -390,7 +379,7 @@ class Engine:
         identity = Identity(connection=request.connection, player=player, session=session, provider_round=play_round)
         try:
             assert identity.round is not None  # noqa: S101 # player and provider_round are given
-            known = await self._end_round(request.connection.operator.id, identity.round)
+            known = await self._rounds.end(request.connection.operator.id, identity.round)
         except StoreUnavailableError:
             return CloseRoundResult(outcome=Unknown(cause=UnknownCause.STORE))
         outcome = Applied(effect=AppliedEffect.MOVED if known else AppliedEffect.NOTHING)
@@ -467,26 +456,3 @@ def _captured_at_bet(identity: Identity, snapshot: Snapshot, play: Play) -> Iden
     if row is None or bets or identity.currency is None or row.currency in {"", identity.currency.code}:
         return identity
     return evolve(identity, currency=identity.connection.currencies.get(row.currency))
-
-
-def _closes(play: Play, policy: Policy) -> bool:
-    return play.closes_round or policy.round_end is RoundEnd.TRANSACTION
-
-
-def _every_bet_is_settled(rows: Sequence[MovementRow]) -> bool:
-    """Whether every bet is gone or paid; a win that names no bet pays all bets of its round that came before it."""
-    settled = {row.target for row in rows if row.direction == Direction.CREDIT.value and row.state in LIVE}
-    gone = {MovementState.DECLINED, MovementState.REVERSED, MovementState.TOMBSTONED}
-    for row in reversed(rows):
-        if row.target is None and row.kind in _PAYS_ALL and row.state in LIVE:
-            return True
-        if row.direction == Direction.DEBIT.value and row.state not in gone and row.movement not in settled:
-            return False
-    return True
-
-
-_ONLY_BETS: Final = frozenset({MovementKind.BET, MovementKind.FREE_BET})
-"""A play of these alone settles nothing."""
-
-_PAYS_ALL: Final = frozenset({MovementKind.WIN.value, MovementKind.FREE_WIN.value, MovementKind.TRANSFER_IN.value})
-"""Kinds that pay the bets of their round, where they name none."""

@@ -23,6 +23,7 @@ from croupier.contract import (
     Policy,
     RepeatAnswer,
     RolledBackRepeat,
+    RoundEnd,
     Unknown,
     UnknownCause,
     WinWithoutBet,
@@ -145,9 +146,17 @@ class Situation:
         """An empty draft."""
         return Draft(self.operator, self.attempt.now)
 
-    def change(self, draft: Draft, *, rests_on: SessionRow | None = None) -> Change:
-        """The draft as one command, with this play's round counted anew; refused if the session has changed."""
-        return draft.change(round_of(self), stored=self.snapshot.round is not None, rests_on=rests_on)
+    def change(self, draft: Draft, *, rests_on: SessionRow | None = None, bets: bool = False) -> Change:
+        """The draft as one command, with this play's round counted anew; refused if the session has changed.
+
+        A bet opens a settled round again: where the hub derives the end, it comes when that bet is settled, too.
+        """
+        row = round_of(self)
+        derived = self.policy.round_end is RoundEnd.SETTLED
+        if bets and derived and row is not None and row.state is RoundState.CLOSED:
+            row = changed(row, state=RoundState.OPEN, closed_at=None)
+            draft.events.append(LedgerEvent(kind="round.reopened", subject=row.round, at=draft.now))
+        return draft.change(row, stored=self.snapshot.round is not None, rests_on=rests_on)
 
     def existing(self, intended: Intended) -> MovementRow | None:
         """The stored movement that this is a message of."""
@@ -181,8 +190,9 @@ def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
             row = _linked(following.row, movement, situation, intended)
             steps[place] = SendIt(draft.insert(row, movement.every_key))
     begins = any(isinstance(following, SendIt) for following in steps)
-    session = situation.identity.session if begins and any(movement.is_bet for movement in intended) else None
-    return Plan(change=situation.change(draft, rests_on=session), steps=tuple(steps))
+    bets = begins and any(movement.is_bet for movement in intended)
+    session = situation.identity.session if bets else None
+    return Plan(change=situation.change(draft, rests_on=session, bets=bets), steps=tuple(steps))
 
 
 def _intent(situation: Situation, movement: Intended) -> MovementRow:
