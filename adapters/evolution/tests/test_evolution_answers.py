@@ -174,12 +174,12 @@ def test_a_refusal_has_the_status_of_the_sheet_and_no_balance(method: str, reaso
 
 
 @pytest.mark.parametrize("method", STATUSES)
-@pytest.mark.parametrize("reason", DeclineReason)
-def test_every_reason_has_a_status_and_no_bet_is_sent_again(method: str, reason: DeclineReason) -> None:
-    answer = told(method, Declined(reason=reason), None)
-    assert answer["status"] == STATUSES[method][reason]
-    if method in {"check", "balance", "debit"}:
-        assert answer["retransmission"] is False
+def test_every_reason_has_a_status_and_no_bet_is_sent_again(method: str) -> None:
+    for reason in DeclineReason:
+        answer = told(method, Declined(reason=reason), None)
+        assert answer["status"] == STATUSES[method][reason]
+        if method in {"check", "balance", "debit"}:
+            assert answer["retransmission"] is False
 
 
 @pytest.mark.parametrize("method", ["credit", "cancel", "promo_payout"])

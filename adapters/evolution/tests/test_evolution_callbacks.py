@@ -197,7 +197,7 @@ def test_a_field_that_is_wrong_is_named_with_its_path(change: dict[str, object],
     assert refused.value.where == where
 
 
-@pytest.mark.parametrize("amount", ['"1e3"', '"NaN"', "true", "1e30"])
+@pytest.mark.parametrize("amount", ['"1e3"', '"NaN"', "true", "[]"])
 def test_what_is_no_amount_is_refused(amount: str) -> None:
     body = json.dumps({**MONEY, "transaction": {"id": "D", "refId": "r", "amount": "@"}}).replace('"@"', amount)
     with pytest.raises(AmountError):
