@@ -12,17 +12,8 @@ from typing import Final
 
 from attrs import evolve
 
-from croupier.contract import policy
-from croupier.contract.codes import WireCode, by_error, by_reason
-from croupier.contract.errors import (
-    AuthenticationError,
-    CroupierError,
-    DeclinedError,
-    FixRequestError,
-    ForbiddenError,
-    NotFoundError,
-    UnknownCurrencyError,
-)
+from croupier.contract import errors, policy
+from croupier.contract.codes import WireCode, by_reason
 from croupier.contract.outcomes import DeclineReason
 from croupier_tomhorn.settings import TomhornSettings
 
@@ -58,59 +49,41 @@ _SESSION: Final = by_reason({Code.NO_IDENTITY: "session_unknown session_expired 
 _MOVES: Final = _ALWAYS | by_reason(
     {Code.WRONG_INPUT: "conflict", Code.DUPLICATE: "duplicate", Code.ROLLED_BACK: "already_rolled_back"}
 )
-
-_BALANCE: Final = _ALWAYS | _SESSION
 # Code 10 is the only one that refuses a bet for the player's or the operator's reasons and can never be taken for an
 # unknown outcome: on code 1 some accounts roll back, others do not.
-_WITHDRAW: Final = (
-    _MOVES
-    | _SESSION
-    | by_reason(
-        {
-            Code.NO_FUNDS: "insufficient_funds",
-            Code.WRONG_INPUT: "amount_invalid",
-            Code.UNKNOWN_TRANSACTION: "target_unknown target_declined target_settled",
-            Code.ROLLED_BACK: "cancelled",
-        }
-    )
+_WITHDRAW: Final = (_MOVES | _SESSION) | by_reason(
+    {Code.NO_FUNDS: "insufficient_funds", Code.WRONG_INPUT: "amount_invalid", Code.ROLLED_BACK: "cancelled"}
 )
 # What is owed to a player is refused only where no later attempt could be right; all else waits for one.
 _DEPOSIT: Final = _MOVES | by_reason(
     {Code.UNKNOWN_TRANSACTION: "target_unknown target_declined round_unknown round_closed free_rounds_unknown"}
 )
 # 12 tells the provider that the bet was never taken; of a bet that stands that would not be true.
-_ROLLBACK: Final = _MOVES | by_reason(
-    {
-        Code.UNKNOWN_TRANSACTION: "target_unknown target_declined",
-        Code.WRONG_INPUT: "target_settled operation_not_allowed",
-    }
-)
+_STANDS: Final = by_reason({Code.WRONG_INPUT: "target_settled operation_not_allowed"})
+_ROLLBACK: Final = _MOVES | _STANDS | by_reason({Code.UNKNOWN_TRANSACTION: "target_unknown target_declined"})
 
-_TABLES: Final[Mapping[str, tuple[Mapping[DeclineReason, Code], Code | None]]] = {
-    GET_BALANCE: (_BALANCE, Code.GENERAL),
-    WITHDRAW: (_WITHDRAW, Code.LIMIT),
-    DEPOSIT: (_DEPOSIT, None),
-    ROLLBACK: (_ROLLBACK, None),
-}
+
+def _whole(table: Mapping[DeclineReason, Code], otherwise: Code | None) -> dict[DeclineReason, Code | None]:
+    return {reason: table.get(reason, otherwise) for reason in DeclineReason}
+
+
 DECLINES: Final[Mapping[str, Mapping[DeclineReason, Code | None]]] = {
-    method: {reason: table.get(reason, otherwise) for reason in DeclineReason}
-    for method, (table, otherwise) in _TABLES.items()
+    GET_BALANCE: _whole(_ALWAYS | _SESSION, Code.GENERAL),
+    WITHDRAW: _whole(_WITHDRAW, Code.LIMIT),
+    DEPOSIT: _whole(_DEPOSIT, None),
+    ROLLBACK: _whole(_ROLLBACK, None),
 }
 """The code of each refusal by method; `None` where nothing definite may be said, so that it is asked again."""
 
-_ERRORS: Final[Mapping[type[CroupierError], Code | None]] = {
-    AuthenticationError: Code.INVALID_SIGN,
-    ForbiddenError: None,
-    NotFoundError: Code.INVALID_PARTNER,
-    UnknownCurrencyError: Code.INVALID_CURRENCY,
-    FixRequestError: Code.WRONG_INPUT,
-    DeclinedError: Code.WRONG_INPUT,
+ERRORS: Final[Mapping[type[errors.CroupierError], Code | None]] = {
+    errors.AuthenticationError: Code.INVALID_SIGN,
+    errors.ForbiddenError: None,
+    errors.NotFoundError: Code.INVALID_PARTNER,
+    errors.UnknownCurrencyError: Code.INVALID_CURRENCY,
+    errors.FixRequestError: Code.WRONG_INPUT,
+    errors.DeclinedError: Code.WRONG_INPUT,
 }
-
-
-def error_code(error: CroupierError) -> Code | None:
-    """The code of what failed before there was a call; `None` for what is not the request's own fault."""
-    return by_error(_ERRORS, error, None)
+"""The code of what failed before there was a call; `None` for what is not the request's own fault."""
 
 
 def policies(settings: TomhornSettings) -> policy.Policies:
@@ -122,10 +95,6 @@ def policies(settings: TomhornSettings) -> policy.Policies:
         unknown_rollback=policy.UnknownRollback.NOT_FOUND,
         rollback_of_declined=policy.UnknownRollback.NOT_FOUND,
         repeat_rollback=policy.RepeatAnswer.DECLINE,
-        late_original=policy.LateOriginal.DECLINE,
-        repeat=policy.RepeatAnswer.SUCCESS,
-        rolled_back_repeat=policy.RolledBackRepeat.DECLINE,
-        rollback_after_win=policy.RollbackAfterWin.REFUSE,
         win_without_bet=policy.WinWithoutBet.DECLINE,
         bet_on_closed_round=not by_flag,
         round_end=policy.RoundEnd.FLAG if by_flag else policy.RoundEnd.SETTLED,
@@ -135,11 +104,11 @@ def policies(settings: TomhornSettings) -> policy.Policies:
     own = {
         GET_BALANCE: evolve(base, on_silence=policy.OnSilence.NEITHER),
         WITHDRAW: evolve(base, on_silence=policy.OnSilence.CANCELS),
-        DEPOSIT: base,
-        ROLLBACK: evolve(base, answer_needs_balance=False),
+        DEPOSIT: evolve(base, retry_class=_again(DEPOSIT)),
+        ROLLBACK: evolve(base, retry_class=_again(ROLLBACK), answer_needs_balance=False),
     }
-    return policy.Policies(base, {name: evolve(own[name], retry_class=_retried(name)) for name in METHODS})
+    return policy.Policies(base, own)
 
 
-def _retried(method: str) -> dict[str, policy.RetryClass]:
+def _again(method: str) -> dict[str, policy.RetryClass]:
     return {reason.value: policy.RetryClass.RETRIED for reason, code in DECLINES[method].items() if code is None}

@@ -1,7 +1,6 @@
 """What a method of the wallet means, and what it is answered; the same for both codecs.
 
-Facts: `reference/protocols/tomhorn.md`, sections "Wallet callbacks", "Rollback semantics", "Rounds" and "Free games /
-promo".
+Facts: `reference/protocols/tomhorn.md`, from section "Wallet callbacks" to section "Free games / promo".
 """
 
 from __future__ import annotations
@@ -34,14 +33,7 @@ REFERENCES: Final = "reference"
 ROLLBACKS: Final = "rollback"
 """A rollback carries the reference of its withdraw and none of its own."""
 
-MAX_NAME: Final = 48
-MAX_CURRENCY: Final = 10
-MAX_MODULE: Final = 50
-
-_REPEATED: Final = AppliedEffect.REPEATED
 _ROUND_ENDS: Final[Mapping[str, bool]] = {"True": True, "true": True, "False": False, "false": False}
-
-Answer = dict[str, Any]
 
 
 class Mapper:
@@ -78,34 +70,28 @@ class Mapper:
         form = Fields({name: value for name, value in fields.items() if value is not None and value != ""})
         if form.text("partnerID").lower() != self._partner:
             raise NotFoundError("not the partner of this connection", where="partnerID")
-        if "sessionID" in form.values:
-            form.code("sessionID")  # the provider's own session: checked, and means nothing to the hub
-        return Calls((reader(form, form.text("name", MAX_NAME)),), echo)
+        _number(form, "sessionID")  # the provider's own session: checked, and means nothing to the hub
+        return Calls((reader(form, form.text("name", 48)),), echo)
 
     def _balance(self, form: Fields, player: str) -> BalanceQuery:
-        game, currency = form.optional_text("gameModule", MAX_MODULE), form.text("currency", MAX_CURRENCY)
+        game, currency = form.optional_text("gameModule", 50), form.text("currency", 10)
         return BalanceQuery(operation=GET_BALANCE, player=player, game=game, currency=currency)
 
     def _withdraw(self, form: Fields, player: str) -> Play:
-        grant = form.optional_text("fgbCampaignCode")
-        kind = MovementKind.BET if grant is None else MovementKind.FREE_BET
-        movement = _movement(kind, form, grant)
-        if grant is not None and form.amount("amount").value != 0:
+        free = "fgbCampaignCode" in form.values
+        if free and form.amount("amount").value != 0:
             raise MalformedRequestError("a bet of a campaign is free: its amount is 0", where="amount")
-        place = _round(form)
-        if place is None:
+        if _number(form, "gameRoundID") is None:
             raise MalformedRequestError("the field is missing", where="gameRoundID")
-        return _play(WITHDRAW, form, movement, player=player, round=place, grant=grant)
+        return _play(WITHDRAW, MovementKind.FREE_BET if free else MovementKind.BET, form, player)
 
     def _deposit(self, form: Fields, player: str) -> Play:
-        grant, place = form.optional_text("fgbCampaignCode"), _round(form)
         kind = self._kinds.get(form.code("type"), MovementKind.WIN)
-        if kind is MovementKind.WIN and grant is not None:
+        if kind is MovementKind.WIN and "fgbCampaignCode" in form.values:
             kind = MovementKind.FREE_WIN
-        elif kind is MovementKind.WIN and place is None:
+        elif kind is MovementKind.WIN and _number(form, "gameRoundID") is None:
             kind = MovementKind.PROMO_WIN  # a credit that belongs to no round
-        facts = {"player": player, "round": place, "grant": grant, "closes_round": _ends_round(form)}
-        return _play(DEPOSIT, form, _movement(kind, form, grant), **facts)
+        return _play(DEPOSIT, kind, form, player)
 
     def _rollback(self, form: Fields, player: str) -> Play:
         reference = form.code("reference")
@@ -113,63 +99,58 @@ class Mapper:
         movement = Movement(MovementKind.ROLLBACK, keys=(MovementKey(ROLLBACKS, reference),), target=target)
         return Play(operation=ROLLBACK, movements=(movement,), player=player)
 
-    def answer(self, call: Call, outcome: Outcome, balance: Balance | None) -> Answer | None:
+    def answer(self, call: Call, outcome: Outcome, balance: Balance | None) -> dict[str, Any] | None:
         """The fields of the answer to a call; `None` where nothing definite can be said."""
-        method = call.operation
-        if isinstance(outcome, Applied):
-            return self._success(call, outcome, balance)
-        if not isinstance(outcome, Declined):
+        if isinstance(outcome, Declined):
+            code = DECLINES[call.operation][outcome.reason]
+            return None if code is None else told(code)
+        if not isinstance(outcome, Applied):
             return None
-        code = DECLINES[method][outcome.reason]
-        return None if code is None else told(code)
-
-    def _success(self, call: Call, outcome: Applied, balance: Balance | None) -> Answer | None:
         if call.operation == ROLLBACK:
             return told(Code.OK)
         if balance is None:
             return None  # it is never invented
-        if call.operation == GET_BALANCE:
-            return told(Code.OK) | {"Balance": {"Amount": balance.display(digits=2), "Currency": balance.code}}
-        transaction = outcome.transaction
-        if isinstance(call, Play) and (self._by_reference or not transaction):
-            transaction = call.movements[0].reference
-        shown = {"ID": transaction, "Balance": balance.display(digits=2), "Currency": balance.code}
-        code = self._repeated if outcome.effect is _REPEATED else Code.OK
-        return {**told(code), "Transaction": shown}
+        money = balance.display(digits=2)
+        if not isinstance(call, Play):
+            return {**told(Code.OK), "Balance": {"Amount": money, "Currency": balance.code}}
+        known = "" if self._by_reference else outcome.transaction
+        shown = {"ID": known or call.movements[0].reference, "Balance": money, "Currency": balance.code}
+        return {**told(self._repeated if outcome.effect is AppliedEffect.REPEATED else Code.OK), "Transaction": shown}
 
 
-def told(code: Code) -> Answer:
+def told(code: Code) -> dict[str, Any]:
     """An answer that is a code and its message."""
     return {"Code": int(code), "Message": code.text}
 
 
-def _movement(kind: MovementKind, form: Fields, grant: str | None) -> Movement:
-    funding = Funding.PLAYER if grant is None else Funding.OPERATOR
-    amount = form.amount("amount", MAJOR, form.text("currency", MAX_CURRENCY))
-    return Movement(kind, keys=(MovementKey(REFERENCES, form.code("reference")),), amount=amount, funding=funding)
-
-
-def _play(method: str, form: Fields, movement: Movement, **facts: Any) -> Play:
+def _play(method: str, kind: MovementKind, form: Fields, player: str) -> Play:
+    grant, currency = form.optional_text("fgbCampaignCode"), form.text("currency", 10)
+    movement = Movement(
+        kind,
+        keys=(MovementKey(REFERENCES, form.code("reference")),),
+        amount=form.amount("amount", MAJOR, currency),
+        funding=Funding.PLAYER if grant is None else Funding.OPERATOR,
+    )
     return Play(
         operation=method,
         movements=(movement,),
-        game=form.optional_text("gameModule", MAX_MODULE),
-        currency=form.text("currency", MAX_CURRENCY),
-        **facts,
+        player=player,
+        round=_number(form, "gameRoundID"),
+        game=form.optional_text("gameModule", 50),
+        currency=currency,
+        closes_round=method == DEPOSIT and _ends_round(form),
+        grant=grant,
     )
 
 
-def _round(form: Fields) -> str | None:
-    """The round, if there is one: 0 is none."""
-    place = form.code("gameRoundID") if "gameRoundID" in form.values else None
-    return None if place == "0" else place
+def _number(form: Fields, name: str) -> str | None:
+    """A provider's number, if there is one: 0 is none."""
+    number = form.code(name) if name in form.values else None
+    return None if number == "0" else number
 
 
 def _ends_round(form: Fields) -> bool:
-    value = form.values.get("isRoundEnd")
-    if value is None or type(value) is bool:
-        return value is True
-    ends = _ROUND_ENDS.get(value) if type(value) is str else None
+    ends = _ROUND_ENDS.get(str(form.values.get("isRoundEnd", False)))
     if ends is None:
         raise MalformedRequestError("expected True or False", where="isRoundEnd")
     return ends

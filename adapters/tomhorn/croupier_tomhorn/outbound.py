@@ -5,120 +5,99 @@ Facts: `reference/protocols/tomhorn.md`, section "Operator -> provider", and the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from croupier.contract import flows
+from croupier.contract.adapter import Adapter
 from croupier.contract.errors import FixRequestError, ProviderRefusedError, UpstreamError
 from croupier.contract.fields import Told, refuse_status
-from croupier.contract.flows import (
-    Device,
-    Flow,
-    FreeRoundsIssued,
-    FreeRoundsQuery,
-    GameListing,
-    Launched,
-    LaunchQuery,
-    ReplayQuery,
-)
+from croupier.contract.flows import Flow, FreeRoundsIssued, FreeRoundsQuery, GameListing, Launched, LaunchQuery
 from croupier.contract.http import Effect
 from croupier.contract.money import minor_to_decimal
 from croupier.contract.secrets import Credentials
 from croupier.contract.times import iso_utc
-from croupier_tomhorn.codec import INTEGRATION, REPORT, Codec, Question
+from croupier_tomhorn.codec import INTEGRATION, REPORT, SERVICES, JsonCodec, Values
 from croupier_tomhorn.settings import SECRET, TomhornSettings
 from croupier_tomhorn.sign import REPORT_SIGN, SIGN, sign, signed_text
 
-OK: Final = "0"
-GENERAL: Final = "1"
-SESSION_OPEN: Final = "1005"
-IDENTITY_EXISTS: Final = "1014"
-FREE_GAMES: Final = "FreeGamesBonus"
-"""The type of every campaign that the hub makes."""
-
-TOTAL_BET: Final = "totalbet"
-LINE_BET: Final = "linebet"
-_MOBILE_CHANNELS: Final = frozenset({"html5"})
+_OK: Final = "0"
+_GENERAL: Final = "1"
+_SESSION_OPEN: Final = "1005"
+_IDENTITY_EXISTS: Final = "1014"
+_FREE_GAMES: Final = "FreeGamesBonus"
+_MAX_DIGITS: Final = 20
+_DETAILS: Final = "GetGameRoundDetails"
 
 
-class Provider:
-    """The provider's services, asked with one connection's settings.
-
-    Every flow raises `ProviderRefusedError` for a definite refusal, and `UpstreamError` for an answer that cannot be
-    used.
+class TomhornServices(Adapter):
+    """The hub's own calls; a definite refusal is a `ProviderRefusedError`, what cannot be used an `UpstreamError`.
 
     Args:
         settings: The connection's settings.
         codec: How calls are written.
     """
 
-    def __init__(self, settings: TomhornSettings, codec: Codec) -> None:
+    def __init__(self, settings: TomhornSettings, codec: JsonCodec) -> None:
         self._settings = settings
-        self._codec = codec
+        self._asks = codec
         self._url = settings.api_url.rstrip("/")
 
-    def launch(self, query: LaunchQuery, keys: Credentials) -> Flow[Launched]:
-        """Start a game, for play money or with the player's identity made where it is missing."""
+    def launch(self, query: LaunchQuery, credentials: Credentials, now: datetime, nonce: str) -> Flow[Launched]:
         if query.demo:
             fields = {"module": query.game, "currency": query.currency}
-            told = yield from self._ask("GetPlayMoneyModuleInfo", fields, keys, Effect.READ)
+            told = yield from self._ask("GetPlayMoneyModuleInfo", fields, credentials, Effect.READ)
             return Launched(parameters=_parameters(told))
         if self._settings.launch == "launcher":
-            return (yield from self._launcher(query, keys))
+            return (yield from self._launcher(query, credentials))
         identity = {"name": query.player, "currency": query.currency}
-        yield from self._ask("CreateIdentity", identity, keys, accepted=IDENTITY_EXISTS)
-        session = yield from self._session(query.player, keys)
+        yield from self._ask("CreateIdentity", identity, credentials, accepted=_IDENTITY_EXISTS)
+        session = yield from self._session(query.player, credentials)
         module = {"sessionID": session, "module": query.game, "language": query.language, "homeUrl": query.return_url}
-        told = yield from self._ask("GetModuleInfo", module, keys, Effect.READ)
+        told = yield from self._ask("GetModuleInfo", module, credentials, Effect.READ)
         return Launched(parameters=_parameters(told), session=str(session))
 
-    def game_list(self, keys: Credentials) -> Flow[tuple[GameListing, ...]]:
-        """The games; one that is there for several channels stands once."""
-        channels = ";".join(self._settings.channels) or None
-        told = yield from self._ask("GetGameModules", {"channel": channels}, keys, Effect.READ)
-        games: dict[str, GameListing] = {}
-        for module in told.objects("GameModules"):
-            listing = _listing(module)
-            known = games.get(listing.code)
-            if known is None or Device.MOBILE in listing.devices:
-                games[listing.code] = listing
-        return tuple(games.values())
+    def game_list(self, credentials: Credentials, now: datetime) -> Flow[tuple[GameListing, ...]]:
+        told = yield from self._ask("GetGameModules", {"channel": "Html5"}, credentials, Effect.READ)
+        return tuple([_listing(module) for module in told.objects("GameModules")])
 
-    def issue_free_rounds(self, query: FreeRoundsQuery, keys: Credentials) -> Flow[FreeRoundsIssued]:
-        """Create a campaign of the grant's name, if there is none, and assign the player to it."""
+    def issue_free_rounds(
+        self, query: FreeRoundsQuery, credentials: Credentials, now: datetime, nonce: str
+    ) -> Flow[FreeRoundsIssued]:
         if len(query.games) != 1:
             raise FixRequestError("a campaign is for one game", where="games")
-        told = yield from self._ask("GetCustomerCampaigns", {"type": FREE_GAMES}, keys, Effect.READ)
+        told = yield from self._ask("GetCustomerCampaigns", {"type": _FREE_GAMES}, credentials, Effect.READ)
         known = [one.text("Code") for one in told.optional_objects("Campaigns") if one.word("Name") == query.grant]
         if known:
-            code, listed = known[0], (yield from self._of_player(query.player, keys))
+            code = known[0]
+            listed = yield from self.list_free_rounds(query.player, credentials, now)
             if any(one.reference == code for one in listed):
                 return FreeRoundsIssued(reference=code, rounds=query.rounds)
         else:
-            code = yield from self._campaign(query, keys)
+            code = yield from self._campaign(query, credentials)
         assigned = {"players": query.player, "campaignCode": code, "currency": query.currency}
-        yield from self._ask("AssignPlayerToCampaign", assigned, keys)
+        yield from self._ask("AssignPlayerToCampaign", assigned, credentials)
         return FreeRoundsIssued(reference=code, rounds=query.rounds)
 
-    def cancel_free_rounds(self, campaign: str, keys: Credentials) -> Flow[None]:
-        """Cancel a campaign, which holds one player."""
-        yield from self._ask("CancelCampaign", {"campaignCode": campaign}, keys)
+    def cancel_free_rounds(self, grant: str, player: str, credentials: Credentials, now: datetime) -> Flow[None]:
+        yield from self._ask("CancelCampaign", {"campaignCode": grant}, credentials)
 
-    def list_free_rounds(self, player: str, keys: Credentials) -> Flow[tuple[FreeRoundsIssued, ...]]:
-        """The campaigns that are open to a player."""
-        return (yield from self._of_player(player, keys))
+    def list_free_rounds(
+        self, player: str, credentials: Credentials, now: datetime
+    ) -> Flow[tuple[FreeRoundsIssued, ...]]:
+        told = yield from self._ask("GetCampaigns", {"name": player, "type": _FREE_GAMES}, credentials, Effect.READ)
+        found = [(one.text("Code"), _count(one, "GamesRemaining")) for one in told.optional_objects("Campaigns")]
+        return tuple([FreeRoundsIssued(reference=code, rounds=left) for code, left in found])
 
-    def replay(self, query: ReplayQuery, keys: Credentials) -> Flow[Launched]:
-        """The address of a round's report."""
+    def replay(self, query: flows.ReplayQuery, credentials: Credentials, now: datetime) -> Flow[Launched]:
         fields = {"PlayerName": query.player, "RoundId": query.round}
-        told = yield from self._ask("GetGameRoundDetails", fields, keys, Effect.READ, service=REPORT)
+        told = yield from self._ask(_DETAILS, fields, credentials, Effect.READ)
         return Launched(url=told.address("RoundReport"))
 
     def _launcher(self, query: LaunchQuery, keys: Credentials) -> Flow[Launched]:
-        identity = {"name": query.player, "currency": query.currency}
-        told = yield from self._ask("GetGameLaunchToken", identity, keys)
+        told = yield from self._ask("GetGameLaunchToken", {"name": query.player, "currency": query.currency}, keys)
         parameters = {
             "gameId": query.game,
             "lang": query.language.partition("-")[0].lower(),
@@ -126,7 +105,7 @@ class Provider:
             "clientrender": "iframe",
             "moneyType": "1",
             "playerId": query.player,
-            "token": _object(told, "Session").text("SecurityToken"),
+            "token": _inside(told, "Session").text("SecurityToken"),
             "exitUrl": query.return_url,
         }
         partner = quote(self._settings.partner_id, safe="")
@@ -134,11 +113,10 @@ class Provider:
 
     def _session(self, player: str, keys: Credentials) -> Flow[int]:
         """A new session of the player; one that is open still is closed first."""
-        fields = {"name": player}
-        told = yield from self._ask("CreateSession", fields, keys, accepted=SESSION_OPEN)
-        if told.code("Code") == SESSION_OPEN:
+        told = yield from self._ask("CreateSession", {"name": player}, keys, accepted=_SESSION_OPEN)
+        if told.code("Code") == _SESSION_OPEN:
             yield from self._ask("CloseSession", {"sessionID": _session_id(told)}, keys)
-            told = yield from self._ask("CreateSession", fields, keys)
+            told = yield from self._ask("CreateSession", {"name": player}, keys)
         return _session_id(told)
 
     def _campaign(self, query: FreeRoundsQuery, keys: Credentials) -> Flow[str]:
@@ -148,81 +126,59 @@ class Provider:
             "currency": query.currency,
             "gamesPerPlayer": query.rounds,
             "coinSize": None if query.bet is None else (yield from self._coin_size(query, query.bet, keys)),
-            "timeFrom": _moment(query.valid_from),
-            "timeTo": _moment(query.valid_until),
+            "timeFrom": iso_utc(query.valid_from, 0).removesuffix("Z"),
+            "timeTo": iso_utc(query.valid_until, 0).removesuffix("Z"),
         }
         told = yield from self._ask("CreateCampaign", fields, keys, Effect.ONCE)
-        return _object(told, "Campaign").text("Code")
+        return _inside(told, "Campaign").text("Code")
 
     def _coin_size(self, query: FreeRoundsQuery, bet: int, keys: Credentials) -> Flow[Decimal]:
         """The size of a coin that makes a round worth the bet: by the game's own way to count."""
         fields = {"gameModuleKey": query.games[0], "currency": query.currency}
         told = yield from self._ask("GetModuleSettings", fields, keys, Effect.READ)
-        way = (told.word("GameType") or "").lower()
-        if way not in {TOTAL_BET, LINE_BET}:
-            raise FixRequestError("the game has no free games", where="games")
-        lines = _count(told.word("WinLineCount")) if way == LINE_BET else 1
+        lines = {"totalbet": 1, "linebet": _count(told, "WinLineCount")}.get((told.word("GameType") or "").lower())
         if not lines:
-            raise UpstreamError("the game's number of lines is not told", where="WinLineCount")
+            raise FixRequestError("the game has no free games of a chosen bet", where="games")
         if bet % lines:
             raise FixRequestError(f"the bet cannot be parted among {lines} lines", where="bet")
         return minor_to_decimal(bet // lines, query.scale.scale)
 
-    def _of_player(self, player: str, keys: Credentials) -> Flow[tuple[FreeRoundsIssued, ...]]:
-        told = yield from self._ask("GetCampaigns", {"name": player, "type": FREE_GAMES}, keys, Effect.READ)
-        return tuple([_issued(campaign) for campaign in told.optional_objects("Campaigns")])
-
     def _ask(
-        self,
-        operation: str,
-        fields: Mapping[str, Any],
-        keys: Credentials,
-        effect: Effect = Effect.IDEMPOTENT,
-        *,
-        accepted: str = OK,
-        service: str = INTEGRATION,
+        self, operation: str, fields: Values, keys: Credentials, effect: Effect = Effect.IDEMPOTENT, accepted: str = _OK
     ) -> Flow[Told]:
         """Ask, and accept nothing but success or one other code."""
-        integrates = service == INTEGRATION
-        partner, proof = ("partnerID", SIGN) if integrates else ("PartnerID", REPORT_SIGN)
+        service = REPORT if operation == _DETAILS else INTEGRATION
+        partner, proof = ("PartnerID", REPORT_SIGN) if service == REPORT else ("partnerID", SIGN)
         sent = {partner: self._settings.partner_id, **_present(fields)}
         sent[proof] = sign(signed_text(operation, sent), keys.current(SECRET))
-        question = Question(service=service, operation=operation, fields=sent, effect=effect)
-        response = yield self._codec.ask(self._url, question)
+        response = yield self._asks.ask(f"{self._url}{SERVICES}", service, operation, sent, effect)
         refuse_status(response, operation)
-        told = self._codec.told(response, operation)
+        told = self._asks.told(response, operation)
         code = told.code("Code")
-        if code == GENERAL:
+        if code == _GENERAL:
             raise UpstreamError("the provider failed", where=operation)
-        if code not in {OK, accepted}:
+        if code not in {_OK, accepted}:
             raise ProviderRefusedError("the provider refused", provider_code=code[:32], where=operation)
         return told
 
 
-def _present(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _present(fields: Values) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None and value != ""}
 
 
-def _object(told: Told, name: str) -> Told:
+def _inside(told: Told, name: str) -> Told:
+    """An object in the answer."""
     value = told.values.get(name)
-    if not isinstance(value, dict):
-        raise UpstreamError("the answer lacks it", where=told.where(name))
-    return Told(value, told.where(name))
+    return Told(value if isinstance(value, dict) else {}, told.where(name))
 
 
 def _session_id(told: Told) -> int:
-    session = _count(_object(told, "Session").word("ID"))
-    if not session:
-        raise UpstreamError("the answer names no session", where=told.where("Session.ID"))
-    return session
+    return int(_inside(told, "Session").amount("ID").value)
 
 
-def _count(word: str | None) -> int | None:
-    return int(word) if word is not None and word.isascii() and word.isdigit() and len(word) <= 19 else None
-
-
-def _moment(moment: datetime) -> str:
-    return iso_utc(moment, 0).removesuffix("Z")
+def _count(told: Told, name: str) -> int | None:
+    word = told.word(name) or ""
+    return int(word) if word.isdecimal() and len(word) < _MAX_DIGITS else None
 
 
 def _parameters(told: Told) -> dict[str, str]:
@@ -234,15 +190,5 @@ def _parameters(told: Told) -> dict[str, str]:
 
 
 def _listing(module: Told) -> GameListing:
-    code, channel = module.text("Key"), (module.word("Channel") or "html5").lower()
-    return GameListing(
-        code=code,
-        name=module.word("Name") or code,
-        studio=module.word("Provider"),
-        category=module.word("Type"),
-        devices=frozenset(Device) if channel in _MOBILE_CHANNELS else frozenset({Device.DESKTOP}),
-    )
-
-
-def _issued(campaign: Told) -> FreeRoundsIssued:
-    return FreeRoundsIssued(reference=campaign.text("Code"), rounds=_count(campaign.word("GamesRemaining")))
+    code, maker, kind = module.text("Key"), module.word("Provider"), module.word("Type")
+    return GameListing(code=code, name=module.word("Name") or code, studio=maker, category=kind)

@@ -36,7 +36,7 @@ from croupier_tomhorn.codes import DEPOSIT, GET_BALANCE, ROLLBACK, WITHDRAW
 from croupier_tomhorn.peer_api import Services
 from croupier_tomhorn.settings import SECRET, TomhornSettings
 from croupier_tomhorn.sign import SIGN, amount_text, sign, signed_text
-from croupier_tomhorn.soap import WALLET, XML, content_of, envelope, local, written
+from croupier_tomhorn.soap import WALLET, XML, content_of, elements, envelope, local
 
 OK: Final = 0
 GENERAL: Final = 1
@@ -82,7 +82,7 @@ class TomhornPeer(Services, Peer):
         fields = {"partnerID": self.settings.partner_id, "name": action.player.player, **said}
         fields[SIGN] = sign(signed_text(method, fields), credentials.current(SECRET))
         if self.settings.encoding == "soap":
-            inner = "".join([written(name, value) for name, value in fields.items()])
+            inner = elements(fields)
             headers = Headers((("Content-Type", XML), ("SOAPAction", f'"{WALLET}/{method}"')))
             return HttpRequest("POST", "/", headers, envelope(f'<{method} xmlns="{WALLET}">{inner}</{method}>'))
         return HttpRequest("POST", f"/{method}", JSON_HEADERS, write_json(fields))
@@ -181,11 +181,11 @@ class TomhornPeer(Services, Peer):
         if self.settings.encoding == "json":
             return read_json_object(body)
         content = content_of(body)
-        if local(content.tag) != f"{method}Response" or len(content) != 1 or content[0].tag != _tag(f"{method}Result"):
+        if local(content) != f"{method}Response" or len(content) != 1 or content[0].tag != _tag(f"{method}Result"):
             raise MalformedRequestError("it answers something else")
         told: dict[str, Any] = {}
         for child in content[0]:
-            told[local(child.tag)] = {local(leaf.tag): leaf.text for leaf in child} if len(child) else child.text
+            told[local(child)] = {local(leaf): leaf.text for leaf in child} if len(child) else child.text
         return told
 
     def _booked(self, method: str, code: int, told: Mapping[str, Any]) -> PeerAnswer:

@@ -19,9 +19,9 @@ from croupier.contract.peer import PeerPlayer
 from croupier.contract.secrets import Credentials
 from croupier.contract.strict_json import read_json_object, write_json
 from croupier_tomhorn.codec import SERVICES
-from croupier_tomhorn.settings import REPORT_NAMESPACE, TomhornSettings
+from croupier_tomhorn.settings import TomhornSettings
 from croupier_tomhorn.sign import ORDERS, REPORT_SIGN, SIGN, prove
-from croupier_tomhorn.soap import XML, content_of, envelope, leaves, local, written
+from croupier_tomhorn.soap import REPORTS, XML, content_of, elements, envelope, fields_of, local
 
 GAMES: Final[Mapping[str, str]] = {"VSlotBM": "Black Mummy", "VS243Crystal_TNP": "243 Crystal Fruits"}
 """What the peer offers, key to name."""
@@ -119,9 +119,9 @@ class Services:
                 operation, fields = service.rpartition("/")[2], read_json_object(request.body)
             else:
                 element = content_of(request.body)
-                name = local(element.tag)
+                name = local(element)
                 operation = name.removesuffix("Request") if service.startswith("CustomerReport") else name
-                fields = dict(leaves(element))
+                fields = fields_of(element)
         except MalformedRequestError:
             return HttpResponse.text("bad request", 400)
         if operation not in ORDERS or operation not in self._operations:
@@ -130,8 +130,8 @@ class Services:
         answer = {"Code": code, "Message": None if code == _OK else "refused", **told}
         if service.startswith("Rest"):
             return HttpResponse.json(write_json(answer))
-        inner = "".join([written(key, value) for key, value in answer.items()])
-        namespace = REPORT_NAMESPACE if service.startswith("CustomerReport") else self.settings.integration_namespace
+        inner = elements(answer)
+        namespace = REPORTS if service.startswith("CustomerReport") else self.settings.integration_namespace
         wrapped = f"<{operation}Result>{inner}</{operation}Result>"
         body = envelope(f'<{operation}Response xmlns="{namespace}">{wrapped}</{operation}Response>')
         return HttpResponse(200, Headers((("Content-Type", XML),)), body)

@@ -14,8 +14,6 @@ from croupier.contract.errors import SettingsError
 from croupier.contract.fields import is_address
 
 SECRET: Final = "secret_key"  # noqa: S105 # the name of the secret, not its value
-REPORT_NAMESPACE: Final = "http://tomhorn.eu/crservice"
-"""The namespace of the provider's report service."""
 
 DepositKind = Literal["win", "jackpot_win", "promo_win"]
 
@@ -27,8 +25,7 @@ class TomhornSettings:
     Attributes:
         partner_id: The casino's id with the provider; a request that names another one is answered 4.
         api_url: The provider's host as an address: `/services/gms/...` and `/Integration/...` stand behind it.
-        encoding: How the hub's own calls are written. The provider's calls are understood in both codecs always: JSON
-            at `/Withdraw` and its like, SOAP at the connection's own address.
+        encoding: How the hub's own calls are written; the provider's are understood in both codecs always.
         integration_namespace: The namespace of the integration service, from its WSDL; needed for `encoding = "soap"`.
         launch: How real-money games start: by the parameters that a client-side loader embeds (`GetModuleInfo`), or by
             an address (`GetGameLaunchToken` and `GameLauncher`).
@@ -37,11 +34,8 @@ class TomhornSettings:
         duplicates: What a repeated reference is answered: `success`, or `duplicate` (code 11, with the transaction).
         transaction_id: What `Transaction.ID` tells: the hub's id of the movement, or the provider's own reference.
         general_error_rolls_back: Whether the account was set up so that code 1 on a Withdraw makes the provider roll
-            back. It is not by default, and then a Withdraw whose outcome is not known gets no answer in the protocol:
-            to the provider that is a time-out, after which it rolls back.
-        deposit_types: What the values of a Deposit's `type` mean: `win`, `jackpot_win` or `promo_win`. A type that is
-            not named is a win.
-        channels: Of which channels games are listed (`Html5`); all if it is empty.
+            back. If not, a Withdraw whose outcome is not known gets no answer of the protocol, as if it timed out.
+        deposit_types: What the values of a Deposit's `type` mean; a type that is not named is a win.
     """
 
     partner_id: str
@@ -54,7 +48,6 @@ class TomhornSettings:
     transaction_id: Literal["hub", "reference"] = "hub"
     general_error_rolls_back: bool = False
     deposit_types: Mapping[str, DepositKind] = field(factory=dict)
-    channels: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Refuse what cannot work.
@@ -71,5 +64,3 @@ class TomhornSettings:
         for number in self.deposit_types:
             if not (number.isascii() and number.isdigit()):
                 raise SettingsError("a type is a whole number", where=f"settings.deposit_types.{number}")
-        if any(not channel or ";" in channel for channel in self.channels):
-            raise SettingsError("expected names of channels", where="settings.channels")

@@ -1,7 +1,6 @@
 """The proof: an HMAC over the values of a message, one behind the other in the method's own order.
 
-Facts: `reference/protocols/tomhorn.md`, section "Signature (both directions)". The order of the campaigns' calls and of
-`GetModuleSettings` is from the provider's help centre.
+Facts: `reference/protocols/tomhorn.md`, section "Signature (both directions)", and the provider's help centre.
 
 The text that is signed does not show where one value ends and the next begins. So every value is read strictly, and
 nothing is read that is not signed: `fgbBetAmount` is none of the signed values, and means nothing to the hub.
@@ -21,8 +20,9 @@ from croupier_tomhorn.settings import SECRET
 
 SIGN: Final = "sign"
 REPORT_SIGN: Final = "Sign"
-"""The field of the proof in calls of the report service."""
 AMOUNT: Final = "amount"
+
+_SIGNED: Final = (str, int, bool)
 
 _MOVE: Final = "partnerID name amount currency reference sessionID gameRoundID gameModule"
 _ORDERS: Final = {
@@ -54,24 +54,16 @@ def signed_text(method: str, fields: Mapping[str, Any]) -> str:
 
     Raises:
         MalformedRequestError: A value is no text, whole number or truth value, or an amount has more decimals.
-
-    Example:
-        >>> signed_text("RollbackTransaction", {"partnerID": "P", "name": "n", "reference": 7, "sessionID": 0})
-        'Pn70'
     """
     parts = []
     for name in ORDERS[method]:
         value = fields.get(name)
         if name == AMOUNT and value is not None:
             parts.append(amount_text(value))
-        elif type(value) is str:
-            parts.append(value)
-        elif type(value) is int:
-            parts.append(str(value))
-        elif type(value) is bool:
-            parts.append("True" if value else "False")
-        elif value is not None:
+        elif value is not None and type(value) not in _SIGNED:
             raise MalformedRequestError("expected a text or a whole number", where=name)
+        elif value is not None:
+            parts.append(str(value))
     return "".join(parts)
 
 
@@ -80,10 +72,6 @@ def amount_text(value: Any) -> str:
 
     Raises:
         AmountError: It is no decimal number, or has more decimals.
-
-    Example:
-        >>> amount_text("3.4"), amount_text(12)
-        ('3.40', '12.00')
     """
     amount = WireAmount.of(value).value
     text = f"{amount:.2f}"
@@ -93,13 +81,8 @@ def amount_text(value: Any) -> str:
 
 
 def sign(text: str, secret: str) -> str:
-    """Upper-case hex HMAC-SHA256 of a text.
-
-    Example:
-        >>> sign("Partner01Player01EUR29649VSlotBM0", "1234567890")[:16]
-        'E081B8929A0E37EF'
-    """
-    return hmac_hex(secret, text.encode("utf-8", "surrogateescape")).upper()
+    """Upper-case hex HMAC-SHA256 of a text."""
+    return hmac_hex(secret, text.encode("utf-8", "surrogatepass")).upper()
 
 
 def prove(method: str, fields: Mapping[str, Any], credentials: Credentials, where: str = SIGN) -> None:

@@ -14,7 +14,6 @@ from attrs import evolve
 from croupier.contract import (
     Credentials,
     Currency,
-    Device,
     Effect,
     FixRequestError,
     Flow,
@@ -201,19 +200,11 @@ def test_an_open_session_that_is_not_named_cannot_be_closed() -> None:
 
 
 @BOTH
-def test_a_game_of_several_channels_is_listed_once(settings: TomhornSettings) -> None:
+def test_the_games_are_listed_as_html5_has_them(settings: TomhornSettings) -> None:
     desk = Desk(settings)
     listed = desk.served(desk.adapter.game_list(KEYS, NOW))
-    assert {game.code: game.name for game in listed} == GAMES
-    assert {game.devices for game in listed} == {frozenset(Device)}
+    assert [(game.code, game.name) for game in listed] == list(GAMES.items())
     assert {(game.studio, game.category) for game in listed} == {("Tom Horn", "Video Slot")}
-
-
-def test_games_of_one_channel_may_be_asked_for() -> None:
-    desk = Desk(evolve(JSON, channels=("Flash",)))
-    listed = desk.served(desk.adapter.game_list(KEYS, NOW))
-    assert read_json_object(desk.sent[0].body)["channel"] == "Flash"
-    assert {game.devices for game in listed} == {frozenset({Device.DESKTOP})}
 
 
 @BOTH

@@ -24,7 +24,7 @@ def made(**changes: Any) -> TomhornAdapter:
         {},
         {"encoding": "soap", "integration_namespace": "http://tomhorn.example/integration"},
         {"launch": "launcher", "round_end": "settled", "duplicates": "duplicate", "transaction_id": "reference"},
-        {"deposit_types": {"7": "jackpot_win", "8": "promo_win", "9": "win"}, "channels": ["Html5", "Flash"]},
+        {"deposit_types": {"7": "jackpot_win", "8": "promo_win", "9": "win"}},
     ],
 )
 def test_settings_that_fit_make_an_adapter(changes: dict[str, Any]) -> None:
@@ -42,7 +42,6 @@ def test_settings_that_fit_make_an_adapter(changes: dict[str, Any]) -> None:
         ({"launch": "page"}, "launch"),
         ({"deposit_types": {"seven": "jackpot_win"}}, "deposit_types.seven"),
         ({"deposit_types": {"7": "bet"}}, "deposit_types"),
-        ({"channels": ["Html5;Flash"]}, "channels"),
         ({"partner": "x"}, "partner"),
     ],
 )

@@ -19,7 +19,7 @@ from croupier.contract import (
 from croupier_tomhorn.adapter import TomhornAdapter
 from croupier_tomhorn.settings import SECRET, TomhornSettings
 from croupier_tomhorn.sign import amount_text, prove, sign, signed_text
-from croupier_tomhorn.soap import WALLET, envelope, written
+from croupier_tomhorn.soap import WALLET, elements, envelope
 
 KEY = "1234567890"
 KEYS = Credentials({SECRET: (KEY,)})
@@ -87,7 +87,7 @@ def in_json(method: str, fields: dict[str, Any]) -> HttpRequest:
 
 
 def in_soap(method: str, fields: dict[str, Any]) -> HttpRequest:
-    inner = "".join([written(name, value) for name, value in fields.items()])
+    inner = elements(fields)
     return HttpRequest("POST", "/", body=envelope(f'<{method} xmlns="{WALLET}">{inner}</{method}>'))
 
 

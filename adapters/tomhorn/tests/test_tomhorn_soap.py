@@ -10,7 +10,7 @@ from croupier.contract import Credentials, HttpRequest, HttpResponse, MalformedR
 from croupier.contract import UnsupportedOperationError as Unsupported
 from croupier_tomhorn.adapter import TomhornAdapter
 from croupier_tomhorn.settings import SECRET, TomhornSettings
-from croupier_tomhorn.soap import ENVELOPE, INSTANCE, WALLET, SoapCodec, content_of, envelope, leaves, written
+from croupier_tomhorn.soap import ENVELOPE, INSTANCE, WALLET, SoapCodec, content_of, elements, envelope, fields_of
 
 KEYS = Credentials({SECRET: ("1234567890",)})
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -102,9 +102,9 @@ def test_soap_at_a_path_of_json_is_no_json() -> None:
 
 
 def test_markup_in_a_text_stays_a_text() -> None:
-    document = content_of(envelope(f"<a>{written('name', '<b>&amp;')}</a>"))
-    assert leaves(document) == {"name": "<b>&amp;"}
-    assert written("name", "a\x00b") == "<name>ab</name>"
+    document = content_of(envelope(f"<a>{elements({'name': '<b>&amp;'})}</a>"))
+    assert fields_of(document) == {"name": "<b>&amp;"}
+    assert elements({"name": "a\x00b"}) == "<name>ab</name>"
 
 
 def test_an_answer_of_another_operation_is_none() -> None:

@@ -58,7 +58,7 @@ from croupier_tomhorn.codes import DECLINES, DEPOSIT, GET_BALANCE, METHODS, ROLL
 from croupier_tomhorn.peer import TomhornPeer
 from croupier_tomhorn.settings import SECRET, TomhornSettings
 from croupier_tomhorn.sign import sign, signed_text
-from croupier_tomhorn.soap import ENVELOPE, WALLET, envelope, local, written
+from croupier_tomhorn.soap import ENVELOPE, WALLET, elements, envelope, local
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEYS = Credentials({SECRET: ("a test key",)})
@@ -93,7 +93,7 @@ def said(method: str, fields: dict[str, Any], settings: TomhornSettings = JSON) 
     signed = {**fields, "sign": sign(signed_text(method, fields), "a test key")}
     if settings.encoding == "json":
         return HttpRequest("POST", f"/{method}", body=write_json(signed))
-    inner = "".join([written(name, value) for name, value in signed.items()])
+    inner = elements(signed)
     return HttpRequest("POST", "/", body=envelope(f'<{method} xmlns="{WALLET}">{inner}</{method}>'))
 
 
@@ -260,7 +260,7 @@ def test_answers_in_soap_are_results_of_the_method() -> None:
     response = answered(WITHDRAW, Applied(transaction="hub-1"), SOAP)
     document = fromstring(response.body)
     (result,) = document.findall(f".//{{{ENVELOPE}}}Body/{{{WALLET}}}WithdrawResponse/{{{WALLET}}}WithdrawResult")
-    told = {local(leaf.tag): leaf.text for leaf in result.iter() if not len(leaf)}
+    told = {local(leaf): leaf.text for leaf in result.iter() if not len(leaf)}
     assert told == {"Code": "0", "Message": None, "ID": "hub-1", "Balance": "10.50", "Currency": "EUR"}
     assert (response.status, response.headers.get("Content-Type")) == (200, "text/xml; charset=utf-8")
 
