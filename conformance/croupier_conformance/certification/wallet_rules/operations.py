@@ -32,7 +32,7 @@ def balance_is_told(story: Story) -> None:
 
     Each test player's balance is asked for twice. It is usually broken by a balance in major units where minor units
     are wanted, or told in another currency; such an answer is not believed. It has to be told after the session's
-    end, too.
+    end, too, unless the protocol ties it to a session: then a definite refusal is as good.
     """
     for number in range(2):
         player = story.player(number)
