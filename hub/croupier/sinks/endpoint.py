@@ -33,6 +33,9 @@ BATCH: Final = 100
 AT_ONCE: Final = 16
 """How many requests are under way together."""
 
+FROM_A_LANE: Final = 10
+"""How many events that wait are read of a lane at once, and `AT_ONCE` lanes: bets wait for the event loop meanwhile."""
+
 STEP_SECONDS: Final = 5.0
 """A step begins no request after this: with the longest attempt it is over long before the lease."""
 
@@ -123,7 +126,7 @@ class EndpointCourse:
 
     def _lanes(self, progress: Progress, now: int, *, away: bool) -> Sequence[Lane]:
         if not away:
-            return progress.due(now)[:BATCH]
+            return progress.due(now)[:AT_ONCE]
         waiting = [lane for lane in progress.lanes.values() if not lane.held]
         return [waiting[int(self.means.ids.jitter() * len(waiting))]] if waiting else []
 
@@ -142,10 +145,9 @@ class EndpointCourse:
         end = self.means.clock.monotonic() + STEP_SECONDS
         turn = asyncio.Semaphore(AT_ONCE)
         old = [
-            self._drain(lane.lane, lane.positions[:BATCH], [events.get(place) for place in lane.positions[:BATCH]],
-                        turn, end, waited=True)
+            self._drain(lane.lane, _next(lane), [events.get(place) for place in _next(lane)], turn, end, waited=True)
             for lane in lanes
-        ]  # fmt: skip
+        ]
         # What comes new to a lane that waits stays behind it.
         new = [
             self._drain(name, tuple(event.position for event in queue), queue, turn, end, waited=False)
@@ -166,7 +168,7 @@ class EndpointCourse:
             found = await self._fresh(position - 1, 1)
             return found[0] if found and found[0].position == position else None
 
-        return await asyncio.gather(*(one(position) for position in lane.positions[:BATCH]))
+        return await asyncio.gather(*(one(position) for position in _next(lane)))
 
     async def _drain(
         self,
@@ -184,9 +186,8 @@ class EndpointCourse:
             async with turn:
                 if self._stopped or self._gone or self.means.clock.monotonic() >= end:
                     return tried
-                answer = EventRefused(detail="the event is not in the record any more") if event is None else (
-                    await self._send(event)
-                )  # fmt: skip
+                missing = EventRefused(detail="the event is not in the record any more")
+                answer = missing if event is None else await self._send(event)
             match answer:
                 case EventTaken():
                     tried = evolve(tried, taken=tried.taken + 1)
@@ -258,6 +259,11 @@ class EndpointCourse:
         if not away:
             name, reason = self.live.document.name, refused[-1].detail
             self.means.log.warning("sink_away", operator=self.live.operator, slug=name, reason=reason)
+
+
+def _next(lane: Lane) -> tuple[int, ...]:
+    """The events of a lane that one step may get to."""
+    return lane.positions[:FROM_A_LANE]
 
 
 def _unless_away(tried: _Tried) -> _Tried:
