@@ -29,6 +29,7 @@ LISTS: Final = {"Parameters": "Parameter", "GameModules": "GameModule", "Campaig
 """Elements that are lists, each with the name of its members."""
 
 _MAX_DEPTH: Final = 4
+_MANY_TAGS: Final = 100_000
 _HEADERS: Final = Headers((("Content-Type", XML),))
 _OPEN: Final = f'<soap:Envelope xmlns:soap="{ENVELOPE}"><soap:Body>'
 _CLOSE: Final = "</soap:Body></soap:Envelope>"
@@ -90,7 +91,7 @@ class SoapCodec(JsonCodec):
 
     def told(self, response: HttpResponse, operation: str) -> Told:
         try:
-            (result,) = list(content_of(response.body))
+            (result,) = list(content_of(response.body, _MANY_TAGS))
             fields = fields_of(result, _MAX_DEPTH)
         except (MalformedRequestError, ValueError):
             raise UpstreamError(f"HTTP {response.status} without a readable result", where=operation) from None
@@ -107,12 +108,14 @@ class SoapCodec(JsonCodec):
         return elements({local(element): kept}).encode()
 
 
-def content_of(body: bytes) -> Element:
+def content_of(body: bytes, tags: int = 200) -> Element:
     """The one element in the body of an envelope.
 
     Raises:
         MalformedRequestError: It is no such document.
     """
+    if body.count(b"<") > tags:
+        raise MalformedRequestError("the document has too many elements")
     try:
         document: Element = fromstring(body, forbid_dtd=True)
     except (ParseError, ValueError, LookupError):  # LookupError: an encoding that there is not
