@@ -201,6 +201,10 @@ async def test_a_sink_is_put_and_what_waits_for_it_is_tried_again_or_dropped(sit
     wrong = await site.error("sinks", "put", "acme", "-", "--why", "new", stdin={**body, "settings": {"url": "x"}})
     assert isinstance(wrong, FixConfigurationError)
     assert wrong.where == "sinks.events.settings.url"
+    secrets = {"signing_secret": ["not-a-secret"]}
+    wrong = await site.error("sinks", "put", "acme", "-", "--why", "new", stdin={**body, "secrets": secrets})
+    assert isinstance(wrong, FixConfigurationError)
+    assert wrong.where == "sinks.events.secrets.signing_secret"
     made = await site.json("sinks", "put", "acme", "-", "--why", "new", stdin=body)
     assert made["secrets"] == {"signing_secret": 1}
     assert [live.id for live in site.hub.configuration.directory.sinks()] == [made["id"]]

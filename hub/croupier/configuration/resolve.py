@@ -151,6 +151,10 @@ def resolve_sink(id: str, document: SinkDocument, packages: Packages) -> EventEn
     except SettingsError as error:
         raise _moved(error, where) from None
     _check_secrets(document.secrets, sink.spec.secrets, f"{where}.secrets")
+    try:
+        sink.check(document.credentials)
+    except SettingsError as error:
+        raise _moved(error, where) from None
     return sink
 
 

@@ -125,6 +125,13 @@ class EventEndpoint(ABC):
     waits_ms: ClassVar[tuple[int, ...]]
     timeout_seconds: float = 15.0
 
+    def check(self, credentials: Credentials) -> None:  # noqa: B027 # most sinks take whatever secrets there are
+        """Refuse secrets that cannot work; asked before they are stored.
+
+        Raises:
+            SettingsError: They cannot; `where` begins with `secrets`.
+        """
+
     @abstractmethod
     def request(self, event: SinkEvent, credentials: Credentials, now: datetime) -> HttpRequest:
         """Write and sign the request. The same event at another time differs by time stamp and signature alone."""
@@ -160,6 +167,13 @@ class EventStream(ABC):
 
     spec: SinkSpec
     host: str = ""
+
+    def check(self, credentials: Credentials) -> None:  # noqa: B027 # most sinks take whatever secrets there are
+        """Refuse secrets that cannot work; asked before they are stored.
+
+        Raises:
+            SettingsError: They cannot; `where` begins with `secrets`.
+        """
 
     @abstractmethod
     def open(self, credentials: Credentials) -> StreamWriter:

@@ -91,6 +91,10 @@ class WebhookSink(EventEndpoint):
         self.timeout_seconds = settings.timeout_seconds
         self._url = settings.url
 
+    def check(self, credentials: Credentials) -> None:
+        for secret in credentials.every(_SIGNING):
+            _key(secret)
+
     def request(self, event: SinkEvent, credentials: Credentials, now: datetime) -> HttpRequest:
         body, timestamp = event.message(), str(epoch_seconds(now))
         signed = f"{event.id}.{timestamp}.".encode("ascii") + body

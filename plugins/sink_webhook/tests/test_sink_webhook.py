@@ -162,6 +162,9 @@ def test_a_secret_of_another_form_is_refused_and_not_shown(secret: str) -> None:
     with pytest.raises(SettingsError) as refused:
         sink().request(EVENT, credentials(secret), datetime(2026, 1, 2, tzinfo=UTC))
     assert not secret or secret not in str(refused.value)
+    with pytest.raises(SettingsError) as unstored:
+        sink().check(credentials(NEW, secret))
+    assert unstored.value.where == "secrets.signing_secret"
 
 
 @pytest.mark.parametrize(
