@@ -347,7 +347,8 @@ class Engine:
         grant = situation.identity.grant
         if play.closes_grant and grant is not None and grant.state != "finished":
             ended = evolve(grant, state="finished", version=grant.version + 1)
-            event = LedgerEvent(kind="grant.finished", subject=grant.grant, at=self._clock.now_ms())
+            about = {name: getattr(grant, name) for name in ("connection", "player", "rounds", "currency")}
+            event = LedgerEvent(kind="grant.finished", subject=grant.grant, at=self._clock.now_ms(), body=about)
             await self._ledger.commit(Change(operator=operator, grants=(ended,), events=(event,)))
 
     async def _balance(
