@@ -85,11 +85,11 @@ class RoundFacts:
 
 @frozen(kw_only=True)
 class RoundEvent:
-    """A round ended.
+    """A round ended, or goes on.
 
     Attributes:
-        type: `round.closed`.
-        timestamp: When it ended.
+        type: `round.closed`, or `round.reopened` by a bet that came after all.
+        timestamp: When.
         data: The round.
     """
 
@@ -138,7 +138,7 @@ class SessionEvent:
 
 TOLD: Final = (
     Told(name="movement", summary="A movement came to a state.", body=MovementEvent),
-    Told(name="round", summary="A round ended.", body=RoundEvent),
+    Told(name="round", summary="A round ended, or goes on.", body=RoundEvent),
     Told(name="session", summary="A session began or ended.", body=SessionEvent),
 )
 """What is described; events of other kinds have `position`, `subject` and what the kind says."""
