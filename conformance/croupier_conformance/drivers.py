@@ -245,12 +245,7 @@ class ProviderDriver:
 
     async def _combined(self, seat: Seat, round_id: str) -> None:
         bet = self._bet(seat)
-        if self.peer.nets:
-            win = Bet(id=bet.id, amount=seat.dice.randint(1, 2 * bet.amount))
-            moves: tuple[PeerMove, ...] = (_net(bet, win, self._habits.scale),)
-        else:
-            win = self._win(seat, bet)
-            moves = (_move(MovementKind.BET, bet, self._habits.scale), _move(MovementKind.WIN, win, self._habits.scale))
+        win, moves = self._settled(seat, bet)
         play = PeerPlay(player=seat.player, round=round_id, moves=moves, closes_round=not self.peer.closes_by_call)
         answer = await self._ask(seat, play)
         stands = answer.verdict is Verdict.DONE
@@ -264,7 +259,17 @@ class ProviderDriver:
                 await self._undo(seat, round_id, bet, win)
         if stands:
             self._book(seat, "bet", bet)
-            self._book(seat, "win", win)
+            if len(moves) > 1 or moves[0].kind is MovementKind.BET_AND_WIN:
+                self._book(seat, "win", win)
+
+    def _settled(self, seat: Seat, bet: Bet) -> tuple[Bet, tuple[PeerMove, ...]]:
+        """What a bet won, which may be nothing, and how this provider says both in one request."""
+        scale, win = self._habits.scale, self._win(seat, bet)
+        staked = _move(MovementKind.BET, bet, scale)
+        if not self.peer.nets:
+            return win, (staked, _move(MovementKind.WIN, win, scale))
+        win = evolve(win, id=bet.id)
+        return win, (staked if self.peer.loses_by_bet and not win.amount else _net(bet, win, scale),)
 
     async def _cancelled(self, seat: Seat, round_id: str) -> None:
         bet = self._bet(seat)

@@ -60,6 +60,7 @@ class PlainPeer(Peer):
             case PeerPlay():
                 moves = [[move.kind.value, move.id, str(move.amount), move.target] for move in action.moves]
                 message = {"do": "play", "round": action.round, "moves": moves, "resend": action.resend}
+                message["closes"] = action.closes_round
             case PeerCloseRound():
                 message = {"do": "close", "round": action.round}
             case PeerAuthenticate():
@@ -91,7 +92,13 @@ class Table:
     """A driver at a hub that answers as it is told; it keeps what it was asked."""
 
     def __init__(
-        self, story: Story, respond: Respond, *, silence: OnSilence = OnSilence.CANCELS, by_target: bool = False
+        self,
+        story: Story,
+        respond: Respond,
+        *,
+        silence: OnSilence = OnSilence.CANCELS,
+        by_target: bool = False,
+        win_chance: float = 1.0,
     ) -> None:
         self.asked: list[Message] = []
         self.respond = respond
@@ -101,7 +108,7 @@ class Table:
             credentials=Credentials(),
             send=self.send,
             seed="test",
-            habits=Habits(stories={story: 1}, pause_seconds=0.001, win_chance=1.0),
+            habits=Habits(stories={story: 1}, pause_seconds=0.001, win_chance=win_chance),
         )
 
     async def send(self, request: HttpRequest) -> HttpResponse | None:
@@ -150,6 +157,30 @@ async def test_a_bet_and_its_win_under_one_id_both_stand_in_the_book() -> None:
     rows = list(table.driver.book.values())
     assert [(row.transaction, row.kind) for row in rows] == [(both[1], "bet"), (both[1], "win")]
     assert rows[0].amount == Decimal(both[2]) * 100
+
+
+@pytest.mark.parametrize(("by_bet", "kind", "booked"), [(False, "bet_and_win", ["bet", "win"]), (True, "bet", ["bet"])])
+async def test_a_bet_that_comes_with_its_win_may_lose_and_ends_its_round(
+    by_bet: bool, kind: str, booked: list[str]
+) -> None:
+    table = Table(Story.COMBINED, always(Verdict.DONE), win_chance=0.0)
+    table.driver.peer.nets, table.driver.peer.loses_by_bet = True, by_bet
+    table.driver.peer.closes_by_call = False
+    await table.play()
+    (message,) = [message for message in table.asked if message["do"] == "play"]
+    assert (kind_of(message), message["closes"]) == (kind, True)
+    rows = list(table.driver.book.values())
+    assert [row.kind for row in rows] == booked
+    assert [row.amount for row in rows[1:]] == [0] * (len(booked) - 1)
+
+
+async def test_a_bet_that_comes_with_its_win_wins_and_loses_by_chance() -> None:
+    table = Table(Story.COMBINED, always(Verdict.DONE), win_chance=0.5)
+    table.driver.peer.nets = table.driver.peer.loses_by_bet = True
+    seat = await table.seat()
+    await table.driver.play(seat, 40)
+    assert 5 < len(table.moves("bet")) < 35
+    assert len(table.moves("bet")) + len(table.moves("bet_and_win")) == 40
 
 
 @pytest.mark.parametrize("cancelled", [True, False])

@@ -68,6 +68,7 @@ class PgsoftPeer(ServedApi, Peer):
 
     bet_on_silence = OnSilence.RESENDS
     nets = True
+    loses_by_bet = True
 
     def __init__(self, settings: PgsoftSettings) -> None:
         super().__init__(settings)

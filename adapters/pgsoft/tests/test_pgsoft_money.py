@@ -56,6 +56,19 @@ def test_a_spin_moves_its_stake_and_its_win_once_however_often_it_comes(tmp_path
     told(story, tmp_path)
 
 
+def test_a_spin_that_wins_nothing_is_a_bet_that_ends_its_round(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        assert stage.bench.peer().loses_by_bet
+        seat, round_id = await stage.sit(), stage.new_round()
+        lost = evolve(bet(seat, round_id, stage.new_id(), 100), closes_round=True)
+        for action in (lost, evolve(lost, resend=True)):
+            await stage.done(action, "a spin that loses")
+            assert stage.change() == -100
+        assert (await stage.tell(bet(seat, round_id, stage.new_id(), 100))).answer.code == "3033"
+
+    told(story, tmp_path)
+
+
 def test_a_spin_whose_stake_is_not_there_is_refused_though_its_win_would_pay_for_it(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         seat = await stage.sit()

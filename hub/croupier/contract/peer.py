@@ -150,6 +150,8 @@ class Peer(ABC):
         closes_by_call: Whether a round ends by `PeerCloseRound` (else by the flag of the last play).
         combines: Whether a bet and a win fit one request.
         nets: Whether a bet and its win are one movement of one id (`BET_AND_WIN`).
+        loses_by_bet: Of such a movement that wins nothing: whether it is a `BET` alone, which may end its round (else a
+            `BET_AND_WIN` whose win is zero).
     """
 
     capabilities: frozenset[Capability]
@@ -158,6 +160,7 @@ class Peer(ABC):
     closes_by_call: bool = False
     combines: bool = False
     nets: bool = False
+    loses_by_bet: bool = False
 
     @abstractmethod
     def request(self, action: PeerAction, credentials: Credentials, now: datetime) -> HttpRequest:
