@@ -8,9 +8,11 @@ import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from attrs import asdict, field, frozen
+
+from croupier_conformance.certification.subject import AdapterSubject, load_adapter
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 HERE: Final = Path(__file__).resolve().parent
@@ -50,23 +52,19 @@ class Timing:
 
 @frozen(kw_only=True)
 class Provider:
-    """One provider and the connection to it.
+    """One provider and the connection to it; the rest is what the adapter's author wrote for the certification.
 
     Attributes:
         name: The connection's name and the adapter's slug.
-        peer: Where the simulated provider is found: package, class, and the class of its settings.
         port: Where it listens.
-        settings: The adapter's settings.
-        secrets: The connection's secrets.
-        game: Its code of the game that is played.
     """
 
     name: str
-    peer: tuple[str, str, str]
     port: int
-    settings: Mapping[str, Any]
-    secrets: Mapping[str, str] = field(repr=False)
-    game: str
+
+    def subject(self) -> AdapterSubject:
+        """The adapter with its peer, settings, secrets and games."""
+        return load_adapter(self.name).at(f"http://{HOST}:{self.port}")
 
 
 @frozen(kw_only=True)
@@ -79,7 +77,7 @@ class Plan:
         engine: `sqlite` or `postgres`.
         movements: How many movements the providers ask for, at least.
         minutes: After so long the providers stop, however many there were.
-        players: How many play at each provider.
+        players: How many play, at all providers together.
         timing: How long everybody waits.
         trouble: By what the shares of single requests that meet trouble are multiplied.
         sabotage: A defect of the wallet, to see that the books notice it.
@@ -126,7 +124,7 @@ class Plan:
     def read(cls, file: str) -> Plan:
         """What `write` wrote."""
         values = json.loads(Path(file).read_text("utf-8"))
-        providers = [Provider(**{**each, "peer": tuple(each["peer"])}) for each in values.pop("providers")]
+        providers = [Provider(**each) for each in values.pop("providers")]
         return cls(timing=Timing(**values.pop("timing")), **values, providers=tuple(providers))
 
 
@@ -141,11 +139,12 @@ def make_plan(
     timing: Timing,
     trouble: int,
     sabotage: str | None,
+    providers: Sequence[str],
 ) -> Plan:
     """A run with ports of its own."""
     entrances = [f"{hub}-{entrance}" for hub in "ab" for entrance in ("providers", "operators", "admin")]
     hops = ["hop-a", "hop-b", "hop-wallet", "hop-database"]
-    names = [*entrances, *hops, "wallet", "softswiss", "pragmatic"]
+    names = [*entrances, *hops, "wallet", *providers]
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     return Plan(
         folder=str(folder),
@@ -159,29 +158,7 @@ def make_plan(
         sabotage=sabotage,
         ports=ports,
         wallet_secret="whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
-        providers=(_softswiss(ports["softswiss"]), _pragmatic(ports["pragmatic"])),
-    )
-
-
-def _softswiss(port: int) -> Provider:
-    return Provider(
-        name="softswiss",
-        peer=("croupier_softswiss", "SoftswissPeer", "SoftswissSettings"),
-        port=port,
-        settings={"api_url": f"http://{HOST}:{port}/api", "casino_id": "chaos"},
-        secrets={"auth_token": secrets.token_hex(24)},
-        game="acceptance:test",
-    )
-
-
-def _pragmatic(port: int) -> Provider:
-    return Provider(
-        name="pragmatic",
-        peer=("croupier_pragmatic", "PragmaticPeer", "PragmaticSettings"),
-        port=port,
-        settings={"secure_login": "chaos", "api_url": f"http://{HOST}:{port}", "frb_credit_on": "result"},
-        secrets={"secret_key": secrets.token_hex(16)},
-        game="vs20doghouse",
+        providers=tuple(Provider(name=name, port=ports[name]) for name in providers),
     )
 
 

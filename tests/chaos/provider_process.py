@@ -9,7 +9,6 @@ request a second time, at once or later, to whichever hub. Below `/-/` the run t
 from __future__ import annotations
 
 import asyncio
-import importlib
 import random
 import sys
 from collections import Counter, deque
@@ -23,8 +22,7 @@ from aiohttp import web
 from tests.chaos.plan import HOST, TOO_MUCH, Plan
 from yarl import URL
 
-from croupier.contract import Credentials, Headers, HttpRequest, HttpResponse, Peer
-from croupier.registry import structure
+from croupier.contract import Headers, HttpRequest, HttpResponse, Launched
 from croupier_conformance.drivers import Habits, ProviderDriver, Seat
 
 TWIN_SHARE: Final = 0.01
@@ -47,11 +45,9 @@ class ProviderProcess:
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.provider = plan.provider(name)
-        package, peer, settings = self.provider.peer
-        make: Any = getattr(importlib.import_module(f"{package}.peer"), peer)
-        kind: Any = getattr(importlib.import_module(f"{package}.settings"), settings)
-        self.peer: Peer = make(structure(self.provider.settings, kind, where="settings"))
-        self.credentials = Credentials({key: (value,) for key, value in self.provider.secrets.items()})
+        subject = self.provider.subject()
+        self.peer = subject.peer()
+        self.credentials = subject.credentials
         self.timeout = plan.timing.provider_ms / 1000
         self.dice = random.Random(f"{plan.seed}/{name}/sending")
         self.driver = ProviderDriver(
@@ -124,7 +120,8 @@ class ProviderProcess:
     async def sit_down(self, request: web.Request) -> web.Response:
         """Open the games that were launched."""
         players = await request.json()
-        self.seats += await asyncio.gather(*[self.driver.sit_down(label, url) for label, url in players])
+        launches = [(label, Launched(**given)) for label, given in players]
+        self.seats += await asyncio.gather(*[self.driver.sit_down(label, given) for label, given in launches])
         return web.json_response({"seats": len(self.seats)})
 
     async def play(self, _request: web.Request) -> web.Response:

@@ -38,6 +38,9 @@ MEMORY_MIB: Final = 600.0
 
 DRAIN_SECONDS: Final = 120.0
 SHOWN: Final = 20
+PROVIDERS: Final = "softswiss pragmatic jdb evolution".split()
+"""Batches; forms; one address for all, net bets; tables whose rounds the hub ends."""
+
 SABOTAGES: Final = ("no-dedupe", "no-tombstone")
 
 
@@ -48,7 +51,8 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--movements", type=int, default=100_000, help="how many movements, at least (%(default)s)")
     parser.add_argument("--minutes", type=float, default=30.0, help="play no longer than this (%(default)s)")
     parser.add_argument("--engine", choices=["postgres", "sqlite"], default="postgres")
-    parser.add_argument("--players", type=int, default=32, help="at each of the two providers (%(default)s)")
+    parser.add_argument("--providers", nargs="+", default=PROVIDERS, help="adapters that are installed (%(default)s)")
+    parser.add_argument("--players", type=int, default=64, help="at all providers together (%(default)s)")
     parser.add_argument("--pace", type=float, default=2.5, help="seconds between two faults, about (%(default)s)")
     parser.add_argument("--lease", type=float, default=5.0, help="the hubs' lease in seconds (%(default)s)")
     parser.add_argument("--patience", type=float, default=2.5, help="the providers' time-out in seconds (%(default)s)")
@@ -192,6 +196,7 @@ async def chaos(options: argparse.Namespace) -> int:
     plan = make_plan(
         folder, seed=seed, engine=options.engine, movements=options.movements, minutes=options.minutes,
         players=options.players, timing=timing(options), trouble=options.trouble, sabotage=options.sabotage,
+        providers=options.providers,
     )  # fmt: skip
     say(f"seed {seed}, {plan.engine}, at least {plan.movements:,} movements" + (f", {folder}" if options.keep else ""))
     work = asyncio.ensure_future(_chaos(options, plan_processes := Processes(folder, keep=options.keep), plan))

@@ -9,7 +9,7 @@ import random
 import secrets
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -187,28 +187,33 @@ class Stand:
         self.operator = str(made["id"])
         below = f"/admin/v1/operators/{self.operator}"
         for provider in self.plan.providers:
+            subject = provider.subject()
             body = {
                 "name": provider.name,
                 "adapter": provider.name,
-                "settings": dict(provider.settings),
-                "secrets": {name: [value] for name, value in provider.secrets.items()},
+                "settings": dict(subject.settings_raw),
+                "secrets": {name: [value] for name, value in subject.secrets.items()},
                 "policy": {"provider_timeout_ms": timing.provider_ms, "timeout_margin_ms": timing.margin_ms},
             }
             connection = await admin.ask("POST", f"{below}/connections", {"why": WHY, "body": body})
             game = {"title": provider.name.title(), "studio": provider.name}
             await admin.ask("PUT", f"{below}/games/{provider.name}-game", {"why": WHY, "body": game})
-            route = {"connection": connection["id"], "game": f"{provider.name}-game", "code": provider.game}
+            code = next(iter(subject.games))
+            route = {"connection": connection["id"], "game": f"{provider.name}-game", "code": code}
+            route["wallet_code"] = subject.played_as(code)
             await admin.ask("POST", f"{below}/routes", {"why": WHY, "body": route})
         asked = {"why": WHY, "label": "chaos", "role": "operator"}
         self.keys["operator"] = str((await admin.ask("POST", f"{below}/keys", asked))["key"])
 
     async def _seat(self, provider: Provider) -> None:
-        players = [f"{provider.name}-player-{place + 1}" for place in range(self.plan.players)]
+        players = [
+            f"{provider.name}-player-{place + 1}" for place in range(self.plan.players // len(self.plan.providers))
+        ]
         await asyncio.gather(*(self.wallet.ask("POST", "/players", {"player": player}) for player in players))
-        urls = [await self._launch(provider, player) for player in players]
-        await self.provider(provider.name).ask("POST", "/-/seats", list(zip(players, urls, strict=True)))
+        given = [await self._launch(provider, player) for player in players]
+        await self.provider(provider.name).ask("POST", "/-/seats", list(zip(players, given, strict=True)))
 
-    async def _launch(self, provider: Provider, player: str) -> str:
+    async def _launch(self, provider: Provider, player: str) -> dict[str, Any]:
         body: dict[str, Any] = {
             "game": f"{provider.name}-game",
             "player": player,
@@ -216,12 +221,13 @@ class Stand:
             "country": "SE",
             "address": "192.0.2.10",
             "return_url": "https://casino.example/lobby",
+            "display_name": player,
         }
         for attempt in range(20):  # a hub hears after some seconds at most of what another one was told
             with suppress(ApiError):
-                return str((await self.operators.ask("POST", "/v1/launches", body))["url"])
+                return _start_of(await self.operators.ask("POST", "/v1/launches", body))
             await asyncio.sleep(0.2 * (attempt + 1))
-        return str((await self.operators.ask("POST", "/v1/launches", body))["url"])
+        return _start_of(await self.operators.ask("POST", "/v1/launches", body))
 
     # --- parties ------------------------------------------------------------------------------------------------------
 
@@ -276,3 +282,8 @@ class Stand:
             _gone = await child.is_gone(10.0)
             await asyncio.sleep(0.5)
         raise EndedError(child.obituary())
+
+
+def _start_of(launched: Mapping[str, Any]) -> dict[str, Any]:
+    """How the game starts: an address, a page or parameters."""
+    return {name: launched[name] for name in ("url", "html", "parameters")}

@@ -32,7 +32,7 @@ BRIEF = (
     "--movements",
     "300",
     "--players",
-    "8",
+    "16",
     "--trouble",
     "6",
     "--pace",
