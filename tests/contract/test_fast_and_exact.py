@@ -34,6 +34,7 @@ from croupier.contract import (
     minor_to_text,
     read_form,
     read_json,
+    safe_fields,
     safe_form,
     safe_json,
     write_json,
@@ -214,6 +215,7 @@ SAFE = frozenset({"amount", "actions", "id"})
 def test_a_redacted_message_holds_the_safe_fields_alone_at_every_depth() -> None:
     body = {"amount": 5, "token": "t", "actions": [{"id": "a", "token": "t"}, [{"token": "t"}], "x"], "id": {"a": "t"}}
     assert safe_json(json.dumps(body).encode(), SAFE) == b'{"amount":5,"actions":[{"id":"a"},[{}],"x"]}'
+    assert safe_fields(body, SAFE) == b'{"amount":5,"actions":[{"id":"a"},[{}],"x"]}'
     assert safe_form(b"amount=5%2E0&token=t&id=&idx=1&%69d=t&=t&id", SAFE) == b"amount=5%2E0&id=&id"
 
 

@@ -119,7 +119,7 @@ class ToyAdapter(Adapter):
 
     def verify(self, request: HttpRequest, credentials: Credentials, now: datetime) -> Verified:
         require_proof(credentials.every("key"), request.headers.get("X-Key"), where="X-Key")
-        return Verified(request)
+        return Verified(request, {"proof": "a key"})
 
     def parse(self, verified: Verified) -> Calls:
         if verified.request.path == "/broken":
@@ -171,6 +171,10 @@ class ToyAdapter(Adapter):
 
     def redact(self, request: HttpRequest) -> HttpRequest:
         return HttpRequest(request.method, request.path, body=b"an id of %d bytes" % len(request.body))
+
+    def redact_verified(self, verified: Verified) -> HttpRequest:
+        shown = self.redact(verified.request)
+        return evolve(shown, body=shown.body + b", proven by a key" * bool(verified.fields))
 
 
 def _code(outcome: Outcome) -> str:

@@ -73,7 +73,7 @@ async def test_the_exchange_is_kept_redacted_and_tied_to_the_movement(hub: Any) 
     assert (row.operator, row.connection, row.side) == ("acme-id", "acme-id-toy-id", "provider_in")
     assert (row.operation, row.status, row.verdict, row.movement) == ("move", 200, "applied:moved", "t-1")
     assert row.trace == "a" * 32
-    assert row.request == "POST /move\n\nan id of 27 bytes"
+    assert row.request == "POST /move\n\nan id of 27 bytes, proven by a key"
     assert KEY not in row.request + row.response
     assert row.decision == {"provider_timeout_ms": 2000}
 

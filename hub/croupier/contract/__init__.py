@@ -189,6 +189,7 @@ from croupier.contract.policy import (
     override,
 )
 from croupier.contract.redaction import (
+    safe_fields,
     safe_form,
     safe_json,
 )
@@ -441,6 +442,7 @@ __all__ = [
     "read_moment",
     "refuse_status",
     "require_proof",
+    "safe_fields",
     "safe_form",
     "safe_json",
     "same_secret",

@@ -212,6 +212,14 @@ class Adapter(ABC):
         """
         return HttpRequest(request.method, request.path)
 
+    def redact_verified(self, verified: Verified) -> HttpRequest:
+        """Like `redact`, for a request whose origin is proven: by default the same.
+
+        Override it where bytes tell nothing (an encrypted envelope) and the fields that were decoded for the proof do:
+        `safe_fields` writes those that are known to be safe. Of a request that is not proven nothing of this is kept.
+        """
+        return self.redact(verified.request)
+
     def launch(self, query: LaunchQuery, credentials: Credentials, now: datetime, nonce: str) -> Flow[Launched]:
         """Start a game (capabilities `LAUNCH`, `LAUNCH_DEMO`).
 

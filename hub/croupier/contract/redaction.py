@@ -1,6 +1,6 @@
 """Messages as they may be stored and logged: the fields that are known to be safe, and nothing else.
 
-An adapter's `redact` says which fields these are: an unknown field may hold a token or a name.
+An adapter's `redact` and `redact_verified` say which fields these are: an unknown field may hold a token or a name.
 
 Example:
     >>> safe_json(b'{"amount": 5, "token": "t-1"}', frozenset({"amount"}))
@@ -27,7 +27,12 @@ def safe_json(body: bytes, names: frozenset[str]) -> bytes:
         value = read_json(body)
     except MalformedRequestError:
         return b""
-    return write_json(_safe(value, names)) if isinstance(value, dict) else b""
+    return safe_fields(value, names) if isinstance(value, dict) else b""
+
+
+def safe_fields(fields: Mapping[str, Any], names: frozenset[str]) -> bytes:
+    """Like `safe_json`, of fields that were decoded already: those of an encrypted request, say."""
+    return write_json(_safe(fields, names))
 
 
 def _safe(fields: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from croupier.contract import (
     StoreUnavailableError,
     UnknownCause,
     UnsupportedOperationError,
+    Verified,
     same_secret,
 )
 from croupier.ledger.port import Ledger
@@ -178,15 +179,15 @@ class Gateway:
         try:
             calls = adapter.parse(verified)
         except CroupierError as error:
-            return self._rendered_error(arrival, error, route.operation, proven=True)
+            return self._rendered_error(arrival, error, route.operation, verified=verified)
         operation = calls.items[0].operation if calls.items else route.operation
         budget = entrance.budget(operation)
         try:
             results = await self._results(arrival, calls, budget)
         except OverloadedError as error:
-            return self._rendered_error(arrival, error, operation, proven=True, decision=budget.decision)
+            return self._rendered_error(arrival, error, operation, verified=verified, decision=budget.decision)
         except asyncio.CancelledError:
-            gone = Answer(None, "unknown", "hung_up", operation, proven=True, decision=budget.decision)
+            gone = Answer(None, "unknown", "hung_up", operation, verified=verified, decision=budget.decision)
             self._record.keep(arrival, gone)
             raise
         try:
@@ -195,10 +196,12 @@ class Gateway:
             self._complain(arrival, error)
             again = RetryLaterError("the answer could not be written")
             return self._rendered_error(
-                arrival, again, operation, proven=True, decision=budget.decision, results=results
+                arrival, again, operation, verified=verified, decision=budget.decision, results=results
             )
         verdict, reason = verdict_of(results)
-        return Answer(response, verdict, reason, operation, proven=True, decision=budget.decision, results=results)
+        return Answer(
+            response, verdict, reason, operation, verified=verified, decision=budget.decision, results=results
+        )
 
     async def _results(self, arrival: Arrival, calls: Calls, budget: Budget) -> tuple[Result, ...]:
         """Drive the engine; where it fails or takes too long, money may have moved: nothing definite is said.
@@ -242,7 +245,7 @@ class Gateway:
         self._metrics.provider_calls_under_way(operator=operator, count=count)
 
     def _refused(self, arrival: Arrival, error: CroupierError, route: Route | None) -> Answer:
-        return self._rendered_error(arrival, error, route.operation if route else "", proven=False)
+        return self._rendered_error(arrival, error, route.operation if route else "")
 
     def _rendered_error(
         self,
@@ -250,7 +253,7 @@ class Gateway:
         error: CroupierError,
         operation: str,
         *,
-        proven: bool,
+        verified: Verified | None = None,
         decision: Mapping[str, Any] = NOTHING,
         results: tuple[Result, ...] = (),
     ) -> Answer:
@@ -262,7 +265,7 @@ class Gateway:
         if isinstance(error, MethodError) and response.status == UnsupportedOperationError.status:
             allow = ("Allow", ", ".join(error.methods))
             response = HttpResponse(405, Headers((*response.headers, allow)), response.body)
-        return Answer(response, "error", error.code, operation, proven=proven, decision=decision, results=results)
+        return Answer(response, "error", error.code, operation, verified=verified, decision=decision, results=results)
 
     def _complain(self, arrival: Arrival, error: BaseException) -> None:
         """Log a fault by its type and place: the text of an exception may hold what a log must not."""

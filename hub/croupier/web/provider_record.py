@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import define, field, fields, frozen
 
 from croupier.configuration.directory import LiveConnection
-from croupier.contract import HttpRequest, HttpResponse, Policy, Result, WireCurrency, digest_hex
+from croupier.contract import HttpRequest, HttpResponse, Policy, Result, Verified, WireCurrency, digest_hex
 from croupier.ledger.port import Ledger
 from croupier.ledger.records import ExchangeRow
 from croupier.wallet.ports import Clock, Ids
@@ -57,7 +57,7 @@ class Answer:
         verdict: `applied`, `declined`, `unknown` or `error`.
         reason: The decline reason, the cause, or the error's code.
         operation: The adapter's name of the operation, as far as it was found out.
-        proven: Whether the origin was proven.
+        verified: What was proven; `None` where nothing was.
         decision: The policy that decided, where it was looked up, as `decision_of` tells it.
         results: What the engine said.
     """
@@ -66,7 +66,7 @@ class Answer:
     verdict: str
     reason: str
     operation: str
-    proven: bool = field(kw_only=True)
+    verified: Verified | None = field(default=None, kw_only=True)
     decision: Mapping[str, Any] = field(default=NOTHING, kw_only=True)
     results: tuple[Result, ...] = field(default=(), kw_only=True)
 
@@ -129,7 +129,7 @@ class ProviderRecord:
                 connection=connection.id,
                 trace=arrival.trace,
                 movement=transaction_of(answer.results),
-                request=shown_request(arrival, proven=answer.proven),
+                request=shown_request(arrival, answer.verified),
                 response=shown_response(response) if response else "",
                 status=status,
                 verdict=f"{answer.verdict}:{answer.reason}" if answer.reason else answer.verdict,
@@ -160,13 +160,13 @@ class ProviderRecord:
         )
 
 
-def shown_request(arrival: Arrival, *, proven: bool) -> str:
+def shown_request(arrival: Arrival, verified: Verified | None) -> str:
     """A request as it may be stored."""
     request = arrival.request
-    if not proven:
+    if verified is None:
         return _unproven(request)
     try:
-        shown = arrival.live.adapter.redact(request)
+        shown = arrival.live.adapter.redact_verified(verified)
     except Exception:  # noqa: BLE001 - a fault of an adapter must not cost the record
         return f"{_unproven(request)}\nCroupier-Redaction: failed"
     text = f"{shown.method} {shown.url}"

@@ -259,6 +259,11 @@ class KeepsTheUnknown(SoftswissAdapter):
         return evolve(super().redact(request), headers=Headers(tuple(more)))
 
 
+class KeepsWhateverWasDecoded(PragmaticAdapter):
+    def redact_verified(self, verified: Verified) -> HttpRequest:
+        return HttpRequest(verified.request.method, verified.request.path, body=str(dict(verified.fields)).encode())
+
+
 class TellsWhatItExpected(SoftswissAdapter):
     def verify(self, request: HttpRequest, credentials: Credentials, now: datetime) -> Verified:
         try:
@@ -356,6 +361,7 @@ BYTES: Mapping[str, Broken] = {
     "errors-have-answers": _soft(RefusesWhatItHasNoRoomFor, "errors-have-answers"),
     "redaction-keeps-no-secret": _soft(KeepsEverything, "redaction-keeps-no-secret"),
     "redaction-keeps-no-secret: new fields": _soft(KeepsTheUnknown, "redaction-keeps-no-secret"),
+    "redaction-keeps-no-secret: decoded": _prag(KeepsWhateverWasDecoded, "redaction-keeps-no-secret"),
     "secrets-stay-out-of-errors": _soft(TellsWhatItExpected, "secrets-stay-out-of-errors"),
     "secrets-stay-out-of-errors: the player": _soft(TellsThePlayerOfItsErrors, "secrets-stay-out-of-errors"),
     # Every golden answer lacks the field.

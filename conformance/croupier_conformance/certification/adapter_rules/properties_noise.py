@@ -79,7 +79,7 @@ def parsed(adapter: Adapter, verified: Verified) -> Calls | CroupierError:
     layer=Layer.PROPERTIES,
     tier=Tier.BRONZE,
     title="Whatever arrives, only errors of the contract come out",
-    expects="verify, parse, render_error and redact raise nothing but CroupierError for any bytes",
+    expects="verify, parse, render_error, redact and redact_verified raise nothing but CroupierError for any bytes",
 )
 def noise_gives_contract_errors(bench: AdapterBench) -> None:
     """An unforeseen exception is answered by the hub with 500: the provider repeats it forever, or cancels.
@@ -183,6 +183,10 @@ def _survives(bench: AdapterBench, adapter: Adapter, request: HttpRequest) -> No
     else:
         if isinstance(told := parsed(adapter, verified), CroupierError):
             problem = told
+        try:
+            adapter.redact_verified(verified)
+        except Exception as error:
+            raise _strange("redact_verified", request, error) from error
     try:
         answered = adapter.render_error(request, problem)
     except Exception as error:
