@@ -15,6 +15,7 @@ from croupier.contract.capabilities import Capability
 from croupier.contract.errors import CroupierError
 from croupier.contract.http import HttpRequest, HttpResponse
 from croupier.contract.outcomes import Result
+from croupier.contract.redaction import safe_fields
 from croupier.contract.secrets import Credentials, SecretField
 from croupier_jdb import cipher, codes, mapping
 from croupier_jdb.outbound import Outbound
@@ -30,11 +31,16 @@ CAPABILITIES: Final = Capability.of(
     """
 )
 
+_SAFE_FIELDS: Final = frozenset(
+    """accumulatedTurnover accumulatedWin action activityDate activityId activityNo amount bet cashoutTime commission
+    currency denom eventId gType gambleBet gameDate gameRoundSeqNo hasBonusGame hasFreegame hasGamble historyId jackpot
+    jackpotContribute lastModifyTime mType mb mtype netWin refTransferId refTransferIds reportDate roomType roundClosed
+    systemTakeWin tax totalBet totalWin transferId ts validBet win""".split()
+)
+
 
 class JdbAdapter(Outbound):
     """The protocol with one connection's settings.
-
-    What is stored of a request is its method and path: its fields cannot be told without the key.
 
     Args:
         settings: The connection's settings.
@@ -64,7 +70,11 @@ class JdbAdapter(Outbound):
         return mapping.render(calls, results)
 
     def render_error(self, request: HttpRequest, error: CroupierError) -> HttpResponse:
-        return mapping.answer(codes.status_of_error(error))
+        return mapping.answer(*codes.status_of_error(error))
+
+    def redact_verified(self, verified: Verified) -> HttpRequest:
+        fields = safe_fields(verified.fields, _SAFE_FIELDS)
+        return HttpRequest(verified.request.method, verified.request.path, body=fields)
 
 
 SPEC: Final = AdapterSpec(

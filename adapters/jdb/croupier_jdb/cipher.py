@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from binascii import Error, a2b_base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -50,9 +50,11 @@ def envelope(body: bytes) -> str:
 
     Raises:
         AuthenticationError: There is no such field, or another one beside it.
-        MalformedRequestError: The body is no form and no JSON.
     """
-    fields: Mapping[str, Any] = read_json_object(body) if body[:1] == b"{" else read_form(body)
+    try:
+        fields: Mapping[str, Any] = read_json_object(body) if body[:1] == b"{" else read_form(body)
+    except MalformedRequestError:
+        fields = {}
     text = fields.get(ENVELOPE)
     if type(text) is not str or len(fields) != 1:
         raise AuthenticationError("expected an encrypted request, and nothing beside it", where=ENVELOPE)
@@ -66,11 +68,9 @@ def prove(text: str, credentials: Credentials) -> dict[str, Any]:
         AuthenticationError: No key of the connection makes a request of it.
     """
     sealed = _decoded(text)
-    if sealed is not None:
-        for cipher in _ciphers(credentials):
-            fields = _opened(sealed, cipher)
-            if fields is not None:
-                return fields
+    for cipher in _ciphers(credentials):
+        if sealed is not None and (fields := _opened(sealed, cipher)) is not None:
+            return fields
     raise AuthenticationError("no key makes a request of it", where=ENVELOPE)
 
 
@@ -100,12 +100,10 @@ def _opened(sealed: bytes, cipher: Cipher[CBC]) -> dict[str, Any] | None:
     return fields if known and all(map(str.isidentifier, fields)) else None
 
 
-def _ciphers(credentials: Credentials) -> Iterator[Cipher[CBC]]:
+def _ciphers(credentials: Credentials) -> list[Cipher[CBC]]:
     """One for each valid pair: while secrets are changed, key and iv may be changed one after the other."""
-    for key in credentials.every(KEY):
-        for iv in credentials.every(IV):
-            if _sixteen(key) is not None and _sixteen(iv) is not None:
-                yield _cipher(key, iv)
+    keys, ivs = ([one for one in credentials.every(name) if _sixteen(one) is not None] for name in (KEY, IV))
+    return [_cipher(key, iv) for key in keys for iv in ivs]
 
 
 @lru_cache(maxsize=64)

@@ -49,8 +49,6 @@ ACTIONS: Final[Mapping[int, str]] = {
 
 STAKES: Final = frozenset({BET_AND_SETTLE, BET, WITHDRAW})
 """What takes money: without a correct answer it is cancelled after a minute, and never sent again."""
-_CREDITS: Final = (SETTLE, ACTIVITY_REWARD, DEPOSIT, FREE_SPIN_REWARD)
-_CANCELS: Final = (CANCEL_BET, CANCEL_WITHDRAW)
 
 
 @unique
@@ -58,7 +56,6 @@ class Status(WireCode):
     """The `status` of an answer, on the wire as text of four digits; its text is the `err_text` that goes with it."""
 
     OK = 0, ""
-    BALANCE_ZERO = 6002, "the balance is zero"
     INSUFFICIENT = 6006, "the balance is insufficient"
     STANDS = 6101, "it cannot be cancelled and stands"
     NO_USER = 7501, "there is no such player"
@@ -102,12 +99,13 @@ _CANCEL: Final = _ALWAYS | by_reason(
     {Status.STANDS: "target_settled", Status.NO_DATA: "target_unknown target_declined already_rolled_back"}
 )
 # Whatever is not 6101 or 9017 counts as cancelled here: so it is said only where nothing stands.
-_CANCEL_SETTLED: Final = by_reason({Status.NO_DATA: "target_unknown target_declined already_rolled_back cancelled"})
+_NOTHING_STANDS: Final = "target_unknown target_declined already_rolled_back cancelled"
+_CANCEL_SETTLED: Final = by_reason({Status.NO_DATA: _NOTHING_STANDS, Status.IN_PROCESS: "conflict duplicate"})
 
 _TABLES: Final[Mapping[str, tuple[Mapping[DeclineReason, Status], Status]]] = {
     **dict.fromkeys((BALANCE, *sorted(STAKES)), (_STAKE, Status.FAILED)),
-    **dict.fromkeys(_CREDITS, (_CREDIT, Status.FAILED)),
-    **dict.fromkeys(_CANCELS, (_CANCEL, Status.FAILED)),
+    **dict.fromkeys((SETTLE, ACTIVITY_REWARD, DEPOSIT, FREE_SPIN_REWARD), (_CREDIT, Status.FAILED)),
+    **dict.fromkeys((CANCEL_BET, CANCEL_WITHDRAW), (_CANCEL, Status.FAILED)),
     CANCEL_BET_AND_SETTLE: (_CANCEL_SETTLED, Status.STANDS),
     FREE_SPIN_HISTORY: (_ALWAYS, Status.FAILED),
 }
@@ -120,6 +118,8 @@ _ERRORS: Final[Mapping[type[errors.CroupierError], Status]] = {
     errors.FixRequestError: Status.BAD_PARAMETER,
 }
 
+MAY_STAND: Final = "what it cancels may stand"
+"""The hint of an error in a cancellation of 8."""
 TRANSIENT: Final = frozenset({Status.IN_PROCESS, Status.TIMEOUT, Status.EXPIRED, Status.FAILED, Status.MAINTENANCE})
 """Of the provider's answers to the hub: what may go better another time."""
 
@@ -130,9 +130,15 @@ def decline_status(operation: str, reason: DeclineReason) -> Status:
     return table.get(reason, otherwise)
 
 
-def status_of_error(error: errors.CroupierError) -> Status:
-    """The code of what failed before there was a call; what is not the request's own fault is still in process."""
-    return by_error(_ERRORS, error, Status.IN_PROCESS)
+def status_of_error(error: errors.CroupierError) -> tuple[Status, str]:
+    """The code of what failed before there was a call, and what is told with it.
+
+    What is not the request's own fault is in process; so is what is, or may be, a cancellation of 8 that cannot be
+    believed or read: to JDB any other code cancels the round, which may stand.
+    """
+    status = by_error(_ERRORS, error, Status.IN_PROCESS)
+    may_stand = status is Status.NOT_AUTHORIZED or error.hint == MAY_STAND
+    return Status.IN_PROCESS if may_stand else status, status.text
 
 
 def policies(settings: JdbSettings) -> Policies:
@@ -168,7 +174,8 @@ def policies(settings: JdbSettings) -> Policies:
 
 def _retried(operation: str) -> dict[str, policy.RetryClass]:
     """What is owed is sent again: every minute, for an hour or for twelve."""
-    if operation in STAKES or operation in {BALANCE, CANCEL_BET_AND_SETTLE}:
+    if operation in STAKES or operation == BALANCE:
         return {}
-    again = [reason for reason in DeclineReason if decline_status(operation, reason) is Status.FAILED]
+    owed = {Status.FAILED, Status.IN_PROCESS}
+    again = [reason for reason in DeclineReason if decline_status(operation, reason) in owed]
     return {reason.value: policy.RetryClass.RETRIED for reason in again}

@@ -38,11 +38,9 @@ _GAME_FACTS: Final = {
 }
 _STAKE_FACTS: Final = {"turnover": "totalBet", "payout": "totalWin"}
 _EVENT_FACTS: Final = {"turnover": "accumulatedTurnover", "payout": "accumulatedWin"}
-_DETAILS: Final = tuple(
-    """
-    historyId sessionNo systemSessionId roomType reportDate gameDate lastModifyTime activityNo activityName activityDate
-    cashoutTime
-    """.split()
+_DETAILS: Final = (
+    *"historyId sessionNo systemSessionId roomType reportDate gameDate lastModifyTime".split(),
+    *"activityNo activityName activityDate cashoutTime".split(),
 )
 _HISTORY: Final = tuple("eventId eventName gType mType mtype gameDate denom bet win historyId currency".split())
 _TEXT_BALANCE: Final = frozenset({codes.BET, codes.SETTLE, codes.CANCEL_BET})
@@ -66,7 +64,12 @@ def parse(values: Mapping[str, Any]) -> Calls:
     operation = codes.ACTIONS.get(action) if type(action) is int else None
     if operation is None:
         raise UnsupportedOperationError("there is no such action", where="action")
-    return Calls((_READERS[operation](operation, Fields(values)),))
+    try:
+        return Calls((_READERS[operation](operation, Fields(values)),))
+    except MalformedRequestError as error:
+        if operation == codes.CANCEL_BET_AND_SETTLE:
+            error.hint = codes.MAY_STAND
+        raise
 
 
 def _balance(operation: str, fields: Fields) -> Call:
@@ -159,8 +162,7 @@ def _reward(operation: str, fields: Fields) -> Call:
 
 
 def _free_spin_history(operation: str, fields: Fields) -> Call:
-    values = fields.values
-    facts = {name: str(value)[:200] for name in _HISTORY if (value := values.get(name)) is not None}
+    facts = {name: str(value)[:200] for name in _HISTORY if (value := fields.values.get(name)) is not None}
     reference = number(fields, "transferId")
     return asks.Notice(
         operation=operation, subject="free_spin", reference=reference, player=_player(fields), facts=facts
@@ -209,16 +211,12 @@ def _facts(fields: Fields, currency: str, names: Mapping[str, str]) -> RoundFact
 _READERS: Final[Mapping[str, Callable[[str, Fields], Call]]] = {
     codes.BALANCE: _balance,
     codes.BET_AND_SETTLE: _bet_and_settle,
-    codes.CANCEL_BET_AND_SETTLE: _cancel,
-    codes.BET: _stake,
     codes.SETTLE: _settle,
-    codes.CANCEL_BET: _cancel,
-    codes.ACTIVITY_REWARD: _reward,
-    codes.WITHDRAW: _stake,
     codes.DEPOSIT: _deposit,
-    codes.CANCEL_WITHDRAW: _cancel,
-    codes.FREE_SPIN_REWARD: _reward,
     codes.FREE_SPIN_HISTORY: _free_spin_history,
+    **dict.fromkeys((codes.BET, codes.WITHDRAW), _stake),
+    **dict.fromkeys((codes.ACTIVITY_REWARD, codes.FREE_SPIN_REWARD), _reward),
+    **dict.fromkeys((codes.CANCEL_BET_AND_SETTLE, codes.CANCEL_BET, codes.CANCEL_WITHDRAW), _cancel),
 }
 
 
@@ -235,14 +233,14 @@ def render(calls: Calls, results: Sequence[Result]) -> HttpResponse:
         if operation in _NO_BALANCE or (balance is None and operation == codes.CANCEL_BET_AND_SETTLE):
             return answer(Status.OK)
         if balance is not None:
-            return answer(Status.OK, balance.text() if operation in _TEXT_BALANCE else balance.display())
+            return answer(Status.OK, balance=balance.text() if operation in _TEXT_BALANCE else balance.display())
     return _PLAIN if operation in codes.STAKES else answer(Status.IN_PROCESS)
 
 
-def answer(status: Status, balance: str | Decimal | None = None) -> HttpResponse:
+def answer(status: Status, text: str | None = None, *, balance: str | Decimal | None = None) -> HttpResponse:
     """An answer with its code."""
     told: dict[str, Any] = {"status": status.wire}
     if balance is not None:
         told["balance"] = balance
-    told["err_text"] = status.text
+    told["err_text"] = status.text if text is None else text
     return HttpResponse.json(write_json(told))

@@ -13,7 +13,6 @@ from attrs import frozen
 
 from croupier.contract import errors, flows
 from croupier.contract.adapter import Adapter
-from croupier.contract.errors import ProviderRefusedError, UpstreamError
 from croupier.contract.fields import Told, refuse_status, told_by
 from croupier.contract.flows import Flow, FreeRoundsIssued, GameListing, Launched, LogEntry, LogPage
 from croupier.contract.http import JSON_HEADERS, Effect, HttpRequest
@@ -26,15 +25,9 @@ from croupier_jdb.codes import TRANSIENT, Status
 from croupier_jdb.mapping import number, size
 from croupier_jdb.settings import JdbSettings
 
-LAUNCH: Final = 21
-RECENT: Final = 29
-DEMO: Final = 47
-GAMES: Final = 49
-DETAIL: Final = 54
-OLD: Final = 64
-EVENTS_OF_PLAYER: Final = 71
-CREATE_EVENT: Final = 72
-TERMINATE_EVENT: Final = 73
+LAUNCH, DEMO, GAMES, DETAIL = 21, 47, 49, 54
+RECENT, OLD = 29, 64
+EVENTS_OF_PLAYER, CREATE_EVENT, TERMINATE_EVENT = 71, 72, 73
 
 LAG: Final = timedelta(minutes=3)
 """What is younger is not in the log yet."""
@@ -47,7 +40,6 @@ GAME_TYPES: Final[Mapping[str, str]] = {"0": "slot", "7": "fish", "9": "arcade",
 _DATE: Final = "%d-%m-%Y %H:%M:%S"
 _LONGEST_EVENT: Final = 50
 _TRANSIENT: Final = frozenset({status.wire for status in TRANSIENT})
-_TERMINATED: Final = "TERMINATED"
 
 
 @frozen
@@ -83,9 +75,9 @@ class Line:
         told = told_by(response, where)
         status = told.code("status")
         if status in _TRANSIENT:
-            raise UpstreamError("the provider has no definite answer now", where=where)
+            raise errors.UpstreamError("the provider has no definite answer now", where=where)
         if status != Status.OK.wire:
-            raise ProviderRefusedError("the provider refused", provider_code=status[:32], where=where)
+            raise errors.ProviderRefusedError("the provider refused", provider_code=status[:32], where=where)
         return told
 
     def ask_each(self, action: int, fields: Mapping[str, Any], effect: Effect = Effect.READ) -> Flow[Told]:
@@ -94,7 +86,7 @@ class Line:
         for agent in others:
             try:
                 return (yield from self.ask(action, agent, fields, effect))
-            except ProviderRefusedError:
+            except errors.ProviderRefusedError:
                 continue
         return (yield from self.ask(action, last, fields, effect))
 
@@ -165,23 +157,23 @@ class Outbound(Adapter):
         }
         try:
             told = yield from line.ask(CREATE_EVENT, agent, fields, Effect.IDEMPOTENT)
-        except ProviderRefusedError as refused:
+        except errors.ProviderRefusedError as refused:
             # No second event is made under one id: the first is looked for.
             known = (yield from line.events(agent, query.player)) if _of_event(refused) else []
             if event not in {one.reference for one in known}:
                 raise
         else:
             if told.code("eventId") != event:
-                raise UpstreamError("the event has another id than it was given", where="eventId")
+                raise errors.UpstreamError("the event has another id than it was given", where="eventId")
         return FreeRoundsIssued(reference=event, rounds=query.rounds)
 
     def cancel_free_rounds(self, grant: str, player: str, credentials: Credentials, now: datetime) -> Flow[None]:
         line, event = Line(self.settings, credentials, now), event_id(grant)
         try:
             yield from line.ask_each(TERMINATE_EVENT, {"eventId": event}, Effect.IDEMPOTENT)
-        except ProviderRefusedError as refused:
+        except errors.ProviderRefusedError as refused:
             known = (yield from self.list_free_rounds(player, credentials, now)) if _of_event(refused) else ()
-            if (event, _TERMINATED) not in {(one.reference, one.state) for one in known}:
+            if (event, "TERMINATED") not in {(one.reference, one.state) for one in known}:
                 raise
 
     def list_free_rounds(
@@ -197,7 +189,7 @@ class Outbound(Adapter):
         told = yield from Line(self.settings, credentials, now).ask_each(DETAIL, fields)
         pages = told.objects("data")
         if not pages:
-            raise UpstreamError("there is no page of this round", where="data")
+            raise errors.UpstreamError("there is no page of this round", where="data")
         return Launched(url=pages[0].address("path"))
 
     def round_log(self, query: flows.LogQuery, credentials: Credentials, now: datetime) -> Flow[LogPage]:
@@ -234,7 +226,7 @@ def event_id(grant: str) -> str:
     return digest_hex(grant)[:_LONGEST_EVENT]
 
 
-def _of_event(refused: ProviderRefusedError) -> bool:
+def _of_event(refused: errors.ProviderRefusedError) -> bool:
     return refused.provider_code == Status.EVENT_ERROR.wire
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -15,8 +16,8 @@ from croupier.contract import (
     Credentials,
     CroupierError,
     HttpRequest,
-    MalformedRequestError,
     SettingsError,
+    Verified,
 )
 from croupier_jdb import cipher
 from croupier_jdb.adapter import JdbAdapter
@@ -188,11 +189,19 @@ def test_nothing_is_sealed_with_a_key_that_does_not_fit(keys: dict[str, tuple[st
         cipher.seal({"action": 49}, Credentials(keys))
 
 
-def test_a_body_that_is_no_form_is_malformed() -> None:
-    with pytest.raises(MalformedRequestError):
-        cipher.envelope(b"x=%zz")
+@pytest.mark.parametrize("body", [b"x=%zz", b'{"x":'])
+def test_a_body_that_cannot_be_read_proves_nothing(body: bytes) -> None:
+    with pytest.raises(AuthenticationError):
+        cipher.envelope(body)
 
 
 def test_what_is_stored_of_a_request_is_not_its_cipher_text() -> None:
     kept = adapter.redact(HttpRequest("POST", "/", body=f"x={SEALED}".encode()))
     assert (kept.method, kept.url, kept.body) == ("POST", "/", b"")
+
+
+def test_what_is_stored_of_a_proven_request_are_its_safe_fields() -> None:
+    fields = {"action": 9, "transferId": 7, "uid": "john", "amount": Decimal("0.2"), "refTransferIds": [1, 2], "new": 1}
+    kept = adapter.redact_verified(Verified(HttpRequest("POST", "/?a=b", body=f"x={SEALED}".encode()), fields))
+    assert (kept.method, kept.url) == ("POST", "/")
+    assert kept.body == b'{"action":9,"transferId":7,"amount":0.2,"refTransferIds":[1,2]}'
