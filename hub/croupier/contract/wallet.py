@@ -240,6 +240,7 @@ class DialectSpec:
             way.
         proves_operation: Whether the proof of a request covers what is asked for, and not the body alone that some
             other path might take.
+        proves_time: Whether what is proven has a time stamp, so that a wallet can refuse an old message.
         wins_name_a_bet: Whether a win has to name a bet: the hub then names one of the round where the provider
             named none.
         balance_needs_session: Whether a wallet may refuse to tell a balance after the session's end.
@@ -255,6 +256,7 @@ class DialectSpec:
     openapi: Callable[[], Mapping[str, Any]] | None = None
     late_original: LateOriginal = LateOriginal.DECLINE
     proves_operation: bool = True
+    proves_time: bool = True
     wins_name_a_bet: bool = False
     balance_needs_session: bool = False
 
@@ -266,7 +268,11 @@ class Dialect(ABC):
 
     @abstractmethod
     def request(self, call: WalletCall, credentials: Credentials, now: datetime) -> HttpRequest:
-        """Write and sign the request. The same call at another time differs by time stamp and signature alone."""
+        """Write and sign the request.
+
+        The same call at another time differs by time stamp, signature and, where the protocol has one, the attempt's
+        own id alone.
+        """
 
     @abstractmethod
     def reply(self, call: WalletCall, response: HttpResponse) -> WalletReply:
