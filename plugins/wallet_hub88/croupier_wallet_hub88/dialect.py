@@ -5,6 +5,7 @@ Source: `reference/protocols/hub88.md`, sections "Wallet callbacks", "Auth (EXAC
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -43,13 +44,22 @@ from croupier.contract import (
     WalletReply,
     WalletStatus,
     WalletUnknown,
+    epoch_ms,
     read_json_object,
     write_json,
 )
 from croupier_wallet_hub88 import amounts
 from croupier_wallet_hub88.settings import AuthenticateBy, Hub88WalletSettings
 from croupier_wallet_hub88.signing import PRIVATE_KEY, load_private_key, sign
-from croupier_wallet_hub88.statuses import DOES_NOT_EXIST, OK, REASONS, ROLLED_BACK, TOKEN_EXPIRED, WRONG_CURRENCY
+from croupier_wallet_hub88.statuses import (
+    DOES_NOT_EXIST,
+    INVALID_TOKEN,
+    OK,
+    REASONS,
+    ROLLED_BACK,
+    TOKEN_EXPIRED,
+    WRONG_CURRENCY,
+)
 
 MAX_ANSWER_BYTES: Final = 256 * 1024
 KEYS_KEPT: Final = 4
@@ -60,6 +70,8 @@ _WIN: Final = WalletOperation.WIN
 _ROLLBACK: Final = WalletOperation.ROLLBACK
 _OPERATIONS: Final = {operation: operation.value for operation in WalletOperation}
 _FREE: Final = frozenset({MovementKind.FREE_BET.value, MovementKind.FREE_WIN.value})
+_ATTEMPTS: Final = 2**48 - 1
+_ATTEMPT: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-")
 _FACT_LENGTH: Final = 64
 _COUNTRY_LENGTH: Final = 2
 
@@ -92,7 +104,11 @@ class Hub88WalletDialect(Dialect):
                 funds that are required beyond the amount.
             SettingsError: There is no private key, or none that can be used.
         """
-        operation, body, _ = self._written(call)
+        operation, raw, content = self._written(call)
+        # The first 48 bits are the attempt's, the rest the call's: a wallet that keeps its answer to an attempt cannot
+        # give it to the next one, and the answer is still known to be that of this call.
+        attempt = f"{epoch_ms(now) & _ATTEMPTS:012x}"
+        body = raw[:-1] + f',"request_uuid":"{attempt[:8]}-{attempt[8:]}-{content}"}}'.encode()
         effect = Effect.IDEMPOTENT if isinstance(call, WalletMove) else Effect.READ
         return self._signed(self._addresses[operation], body, credentials, effect)
 
@@ -109,12 +125,11 @@ class Hub88WalletDialect(Dialect):
         return HttpRequest("POST", url, Headers((*_JSON_BOTH_WAYS, (self._header, proof))), body, effect)
 
     def _written(self, call: WalletCall) -> tuple[str, bytes, str]:
-        """The operation, the body and its `request_uuid`, which follows from all else in it: equal calls are equal."""
+        """The operation, the body without its `request_uuid`, and the part of that which follows from the body."""
         operation, fields = self._fields(call)
         raw = write_json(fields)
         digits = sha256(operation.encode() + raw).hexdigest()
-        request_uuid = f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-a{digits[17:20]}-{digits[20:32]}"
-        return operation, raw[:-1] + f',"request_uuid":"{request_uuid}"}}'.encode(), request_uuid
+        return operation, raw, f"8{digits[:3]}-a{digits[3:6]}-{digits[6:18]}"
 
     def _fields(self, call: WalletCall) -> tuple[str, dict[str, Any]]:
         match call:
@@ -140,9 +155,9 @@ class Hub88WalletDialect(Dialect):
     def reply(self, call: WalletCall, response: HttpResponse) -> WalletReply:
         """Read the answer. Total: what is not exactly right is `WalletUnknown`."""
         try:
-            operation, _, request_uuid = self._written(call)
+            operation, _, content = self._written(call)
             data = _answer_object(response)
-            _same(data.get("request_uuid"), request_uuid, "request")
+            _check_echo(data.get("request_uuid"), content)
             status = data.get("status")
             if status == OK:
                 return _accepted(call, data, operation)
@@ -169,6 +184,7 @@ SPEC: Final = DialectSpec(
     settings=Hub88WalletSettings,
     create=Hub88WalletDialect,
     proves_operation=False,
+    proves_time=False,
     wins_name_a_bet=True,
     balance_needs_session=True,
 )
@@ -193,7 +209,7 @@ def _moving(call: WalletMove) -> dict[str, Any]:
     if movement.operation is _WIN:
         fields["reference_transaction_uuid"] = movement.target
         fields["is_supplier_promo"] = movement.target is None
-    fields["is_free"] = movement.kind in _FREE or movement.funding is not Funding.PLAYER
+    fields["is_free"] = _is_free(movement)
     fields["is_aggregated"] = False
     fields["reward_uuid"] = context.grant
     fields["meta"] = {
@@ -205,6 +221,13 @@ def _moving(call: WalletMove) -> dict[str, Any]:
         "funding": movement.funding.value,
     }
     return fields
+
+
+def _is_free(movement: WalletMovement) -> bool:
+    """Whether it is of free rounds. A bet that takes money is none: a wallet charges nothing for a free one."""
+    if movement.operation is _BET and movement.amount.minor:
+        return False
+    return movement.kind in _FREE or movement.funding is not Funding.PLAYER
 
 
 def _check(movement: WalletMovement, call: WalletMove) -> None:
@@ -232,6 +255,12 @@ def _answer_object(response: HttpResponse) -> dict[str, Any]:
         return read_json_object(response.body)
     except MalformedRequestError:
         raise _DistrustError("the wallet's answer is not a JSON object") from None
+
+
+def _check_echo(given: object, content: str) -> None:
+    """Distrust the answer to another call; that to another attempt of this one is as good."""
+    if not (isinstance(given, str) and _ATTEMPT.fullmatch(given[: -len(content)]) and given.endswith(content)):
+        raise _DistrustError("the wallet's answer speaks of another request")
 
 
 def _same(given: object, sent: str, name: str) -> None:
@@ -281,8 +310,8 @@ def _refused(call: WalletCall, data: dict[str, Any], status: object) -> WalletRe
     operation = call.movement.operation if isinstance(call, WalletMove) else None
     if operation is _ROLLBACK and status in {DOES_NOT_EXIST, ROLLED_BACK}:
         return WalletApplied(balance=balance, nothing_moved=True)
-    if operation in {_WIN, _ROLLBACK} and status == TOKEN_EXPIRED:
-        raise _DistrustError("an ended session is no answer to a win or a rollback")
+    if operation in {_WIN, _ROLLBACK} and status in {INVALID_TOKEN, TOKEN_EXPIRED}:
+        raise _DistrustError("a session is no reason to refuse a win or a rollback")
     if operation is not _WIN and reason is DeclineReason.TARGET_UNKNOWN:
-        reason = DeclineReason.OTHER
+        raise _DistrustError("the wallet misses a transaction that was not named")
     return WalletRefused(reason=reason, balance=balance)

@@ -38,6 +38,7 @@ from croupier_wallet_hub88.statuses import (
     DUPLICATE_TRANSACTION,
     INVALID_SIGNATURE,
     INVALID_TOKEN,
+    INVALID_USER,
     NOT_ENOUGH_MONEY,
     OK,
     ROLLED_BACK,
@@ -183,7 +184,7 @@ class Hub88WalletPeer(WalletPeer):
     def _account(self, fields: Fields) -> _Account:
         account = self._accounts.get(fields.text("user"))
         if account is None:
-            raise _Refusal(INVALID_TOKEN)
+            raise _Refusal(INVALID_USER)
         return account
 
     def _done(self, operation: str, account: _Account, fields: Fields) -> Mapping[str, Any]:

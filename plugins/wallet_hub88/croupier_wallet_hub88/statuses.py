@@ -10,6 +10,7 @@ from croupier.contract import DeclineReason
 
 OK: Final = "RS_OK"
 INVALID_TOKEN: Final = "RS_ERROR_INVALID_TOKEN"  # noqa: S105 - a status
+INVALID_USER: Final = "RS_ERROR_INVALID_USER"
 TOKEN_EXPIRED: Final = "RS_ERROR_TOKEN_EXPIRED"  # noqa: S105 - a status
 NOT_ENOUGH_MONEY: Final = "RS_ERROR_NOT_ENOUGH_MONEY"
 WRONG_CURRENCY: Final = "RS_ERROR_WRONG_CURRENCY"
@@ -34,7 +35,7 @@ REASONS: Final[Mapping[str, DeclineReason]] = MappingProxyType(
         "RS_ERROR_INVALID_PARTNER": DeclineReason.OPERATOR_DISABLED,
         "RS_ERROR_INVALID_GAME": DeclineReason.GAME_UNKNOWN,
         "RS_ERROR_USER_DISABLED": DeclineReason.PLAYER_BLOCKED,
-        "RS_ERROR_INVALID_USER": DeclineReason.PLAYER_UNKNOWN,
+        INVALID_USER: DeclineReason.PLAYER_UNKNOWN,
         "RS_ERROR_LIMIT_REACHED": DeclineReason.BET_LIMIT,
         "RS_ERROR_BET_LIMIT_EXCEEDED": DeclineReason.BET_LIMIT,
         "RS_ERROR_MAXBET_SINGLE": DeclineReason.BET_LIMIT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -221,6 +221,13 @@ def test_a_bet_of_a_free_round_is_free_and_charges_nothing() -> None:
     assert (fields["meta"]["stake"], fields["meta"]["funding"]) == (100, "operator")
 
 
+def test_a_bet_that_takes_money_is_never_told_as_free() -> None:
+    for more in ({"kind": "free_bet"}, {"funding": Funding.OPERATOR}):
+        fields = body(with_(BET, **more))
+        assert (fields["amount"], fields["is_free"]) == (356_000, False)
+    assert body(with_(WIN, kind="free_win", funding=Funding.OPERATOR))["is_free"] is True
+
+
 @pytest.mark.parametrize("kind", ["tip", "transfer_out", "adjustment"])
 def test_a_debit_of_any_kind_is_a_bet_whose_meta_tells_the_kind(kind: str) -> None:
     request = written(with_(BET, kind=kind))
@@ -241,11 +248,27 @@ def test_without_a_session_the_token_is_empty() -> None:
 
 
 @each_call
-def test_equal_calls_are_equal_and_others_have_another_request_uuid(name: str) -> None:
+def test_the_same_call_at_another_time_differs_by_its_request_uuid_alone(name: str) -> None:
+    call, later = CALLS[name], NOW + timedelta(milliseconds=1)
+    again = DIALECT.request(call, KEYS, later)
+    assert DIALECT.request(call, KEYS, NOW) == written(call)
+    assert again.url == written(call).url
+    first, second = body(call), json.loads(again.body)
+    ids = first.pop("request_uuid"), second.pop("request_uuid")
+    assert first == second
+    assert ids[0] != ids[1]
+    assert [str(UUID(one)) for one in ids] == list(ids)
+    assert {UUID(one).version for one in ids} == {8}
+
+
+@each_call
+def test_an_answer_to_any_attempt_of_a_call_is_its_answer_and_one_to_another_call_is_not(name: str) -> None:
     call = CALLS[name]
-    assert DIALECT.request(call, KEYS, datetime(2027, 1, 1, tzinfo=UTC)) == written(call)
-    other = evolve(call, player=evolve(PLAYER, player="p-2"))
-    assert body(other)["request_uuid"] != body(call)["request_uuid"]
+    later = json.loads(DIALECT.request(call, KEYS, NOW + timedelta(days=3)).body)["request_uuid"]
+    assert isinstance(reply(call, answer(call, request_uuid=later)), WalletApplied)
+    other = body(evolve(call, player=evolve(PLAYER, player="p-2")))["request_uuid"]
+    for wrong in (other, later[:-1], later + "0", later.upper(), later[14:], "x" * 14 + later[14:]):
+        assert isinstance(reply(call, answer(call, request_uuid=wrong)), WalletUnknown)
 
 
 def test_paths_and_the_name_of_the_header_are_settings() -> None:
@@ -360,13 +383,20 @@ def test_an_answer_that_is_too_large_is_unknown_and_one_with_new_fields_is_not()
     assert isinstance(reply(BET, answer(BET, more="x")), WalletApplied)
 
 
-@pytest.mark.parametrize(("status", "reason"), REASONS.items())
+@pytest.mark.parametrize(
+    ("status", "reason"), [item for item in REASONS.items() if item[1] is not DeclineReason.TARGET_UNKNOWN]
+)
 def test_every_status_of_a_refused_bet_is_the_reason_it_stands_for(status: str, reason: DeclineReason) -> None:
-    expected = DeclineReason.OTHER if reason is DeclineReason.TARGET_UNKNOWN else reason
     told = None if reason is DeclineReason.CURRENCY_WRONG else Balance(Money(9850, EUR))
-    assert reply(BET, answer(BET, status=status)) == WalletRefused(reason=expected, balance=told)
+    assert reply(BET, answer(BET, status=status)) == WalletRefused(reason=reason, balance=told)
     bare = {"status": status, "request_uuid": body(BET)["request_uuid"]}
-    assert reply(BET, bare) == WalletRefused(reason=expected)
+    assert reply(BET, bare) == WalletRefused(reason=reason)
+
+
+@pytest.mark.parametrize("name", ["authenticate", "balance", "bet"])
+def test_that_a_transaction_is_missing_is_no_answer_where_none_was_named(name: str) -> None:
+    told = answer(CALLS[name], status="RS_ERROR_TRANSACTION_DOES_NOT_EXIST")
+    assert isinstance(reply(CALLS[name], told), WalletUnknown)
 
 
 def test_a_win_whose_bet_is_unknown_is_refused_as_such() -> None:
@@ -381,9 +411,9 @@ def test_a_rollback_of_what_is_unknown_or_undone_moved_nothing(status: str) -> N
 
 
 @pytest.mark.parametrize("call", [WIN, ROLLBACK])
-def test_an_ended_session_is_no_answer_to_a_win_or_a_rollback(call: WalletMove) -> None:
-    assert isinstance(reply(call, answer(call, status="RS_ERROR_TOKEN_EXPIRED")), WalletUnknown)
-    assert isinstance(reply(call, answer(call, status="RS_ERROR_INVALID_TOKEN")), WalletRefused)
+@pytest.mark.parametrize("status", ["RS_ERROR_TOKEN_EXPIRED", "RS_ERROR_INVALID_TOKEN"])
+def test_a_session_is_no_reason_to_refuse_a_win_or_a_rollback(call: WalletMove, status: str) -> None:
+    assert isinstance(reply(call, answer(call, status=status)), WalletUnknown)
 
 
 def test_a_refusal_that_speaks_of_another_player_is_unknown() -> None:

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from croupier.contract import Credentials, Currency, HttpRequest, HttpResponse, RollbackShortfall
+from croupier.contract import (
+    Credentials,
+    Currency,
+    HttpRequest,
+    HttpResponse,
+    Money,
+    PlayContext,
+    RollbackShortfall,
+    WalletApplied,
+    WalletMove,
+    WalletMovement,
+    WalletOperation,
+    WalletPlayer,
+    WalletUnknown,
+)
+from croupier_wallet_hub88.dialect import Hub88WalletDialect
 from croupier_wallet_hub88.peer import Hub88WalletPeer
 from croupier_wallet_hub88.settings import Hub88WalletSettings
 from croupier_wallet_hub88.signing import sign
@@ -150,6 +165,41 @@ def test_the_book_adds_up() -> None:
     account = peer.accounts()[0]
     assert account.opening + sum(row.moved for row in peer.transactions()) == account.balance
     assert peer.book() == {"accounts": peer.accounts(), "movements": peer.transactions()}
+
+
+class _KeepsEveryAnswer(Hub88WalletPeer):
+    """It answers a request id once and for all (section "Idempotency"), and the first one badly."""
+
+    def __init__(self, settings: Hub88WalletSettings) -> None:
+        super().__init__(settings)
+        self.kept: dict[str, HttpResponse] = {}
+
+    def answer(self, request: HttpRequest, credentials: Credentials, now: datetime) -> HttpResponse:
+        echo = json.loads(request.body)["request_uuid"]
+        if not self.kept:
+            told = {"status": "RS_ERROR_UNKNOWN", "request_uuid": echo, "user": "p-1"}
+            self.kept[echo] = HttpResponse.json(json.dumps(told).encode())
+        if echo not in self.kept:
+            self.kept[echo] = super().answer(request, credentials, now)
+        return self.kept[echo]
+
+
+def test_a_win_is_paid_by_a_wallet_that_keeps_its_failures_by_the_request_id() -> None:
+    peer, dialect = _KeepsEveryAnswer(SETTINGS), Hub88WalletDialect(SETTINGS)
+    peer.open_player("p-1", EUR, 0, "s-1")
+    win = WalletMove(
+        player=WalletPlayer(player="p-1", currency=EUR, session="s-1"),
+        context=PlayContext(provider="acme", connection="main", game="g-1", round="r-1", provider_round="1"),
+        movement=WalletMovement(
+            operation=WalletOperation.WIN, transaction="t-1", amount=Money(250, EUR), kind="tournament_win"
+        ),
+    )
+    replies = []
+    for attempt in range(3):
+        at = NOW + timedelta(seconds=attempt)
+        replies.append(dialect.reply(win, peer.answer(dialect.request(win, KEYS, at), KEYS, at)))
+    assert [type(one) for one in replies] == [WalletUnknown, WalletApplied, WalletApplied]
+    assert balance(peer) == 250
 
 
 def test_another_path_is_none_of_the_protocol() -> None:
