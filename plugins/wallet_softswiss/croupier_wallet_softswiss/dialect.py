@@ -94,7 +94,7 @@ class SoftswissWalletDialect(Dialect):
                 if _is_rollback(_movements(call)):
                     url = self._rollback
             case WalletAuthenticate() | WalletBalance():
-                body, effect = self._who(call, call.game), Effect.READ
+                body, effect = self._who(call, call.game, names_session=True), Effect.READ
             case WalletStatus():
                 raise UnsupportedOperationError("the protocol tells no status", where="status")
             case _:
@@ -109,18 +109,20 @@ class SoftswissWalletDialect(Dialect):
         """
         return _signed(request.url, request.body, credentials, request.effect)
 
-    def _who(self, call: WalletCall, game: str | None) -> dict[str, Any]:
+    def _who(self, call: WalletCall, game: str | None, *, names_session: bool) -> dict[str, Any]:
         player = call.player
         body: dict[str, Any] = {"user_id": player.player, "currency": player.currency.code}
         # The hub's ids of games are `provider--game`, the protocol's `provider:game`.
         body["game"] = game.replace("--", ":", 1) if game else self._lobby
-        if player.session is not None:
+        if names_session and player.session is not None:
             body["session_id"] = player.session
         return body
 
     def _moving(self, call: WalletMove | WalletBatch) -> dict[str, Any]:
         context = call.context
-        body = self._who(call, context.game)
+        # Only a bet needs a live session: a wallet that sees none cannot refuse a win because it ended.
+        takes = any(one.operation is _BET for one in _movements(call))
+        body = self._who(call, context.game, names_session=takes)
         body["game_id"] = context.round
         body["finished"] = context.round_closed
         if not _movements(call):
@@ -214,8 +216,9 @@ class SoftswissWalletDialect(Dialect):
         told = data.get("balance")
         balance = None if told is None else self._balance(call, told)
         movements = _movements(call)
-        if code == NOT_FOUND and len(movements) == 1 and _is_rollback(movements):
-            return WalletApplied(balance=balance, nothing_moved=True)
+        if code == NOT_FOUND and any(one.operation is _ROLLBACK for one in movements):
+            # Nothing in it says whose answer it is: it may be that of a path that is not there, too.
+            raise _DistrustError("404 is no answer to a rollback: what is unknown is accepted and remembered")
         reason = reason_of(code, status)
         if reason is None:
             raise _DistrustError(f"the code {code} with HTTP {status} is no definite refusal")

@@ -266,9 +266,7 @@ class SoftswissWalletPeer(WalletPeer):
             # The kind of what is yet to come is not told: the tombstone takes whichever comes.
             buried = self._row(account, fields, row.target, "bet")
             book.rows[row.target] = evolve(buried, state="tombstone")
-        elif original.player != account.player or original.action == "rollback":
-            raise _Refusal(NOT_FOUND)
-        elif original.state == "applied":
+        elif original.player == account.player and original.action != "rollback" and original.state == "applied":
             back = -original.moved
             if self._shortfall is RollbackShortfall.RECORD and book.balance + back < 0:
                 row.own_id = ""

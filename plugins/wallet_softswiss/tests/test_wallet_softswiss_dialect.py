@@ -163,6 +163,19 @@ def test_a_session_is_sent_along_and_questions_change_nothing() -> None:
     assert written(BET).effect is Effect.IDEMPOTENT
 
 
+def test_wins_and_rollbacks_name_no_session_that_could_have_ended() -> None:
+    owner = evolve(PLAYER, session="s-1")
+    named = {name: "session_id" in body(evolve(call, player=owner)) for name, (call, _) in CALLS.items()}
+    assert named == {
+        "authenticate": True,
+        "balance": True,
+        "bet": True,
+        "win": False,
+        "rollback": False,
+        "batch": True,
+    }
+
+
 def test_the_same_call_at_another_time_is_the_same_request() -> None:
     assert DIALECT.request(BET, KEYS, datetime(2027, 1, 1, tzinfo=UTC)) == written(BET)
 
@@ -279,9 +292,12 @@ def test_a_rollback_without_an_id_of_the_wallet_had_nothing_to_undo() -> None:
     assert isinstance(undone, WalletApplied)
     assert undone.nothing_moved
     assert undone.operator_transactions == {}
-    not_found = reply(ROLLBACK, {"code": 404, "message": "not found"}, 404)
-    assert isinstance(not_found, WalletApplied)
-    assert not_found.nothing_moved
+
+
+def test_404_is_no_answer_to_a_rollback_for_any_missing_path_would_give_it() -> None:
+    undone = (ROLLBACK.movement, evolve(ROLLBACK.movement, transaction="r2", target="a2"))
+    for call in (ROLLBACK, evolve(BATCH, movements=undone), evolve(BATCH, movements=(BET.movement, *undone))):
+        assert isinstance(reply(call, {"code": 404, "message": "not found"}, 404), WalletUnknown)
 
 
 def test_a_whole_number_is_an_id_too_and_a_deficit_shows_as_zero() -> None:

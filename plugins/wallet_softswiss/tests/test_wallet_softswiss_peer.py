@@ -74,6 +74,15 @@ def test_a_late_original_is_accepted_and_moves_nothing(peer: SoftswissWalletPeer
     assert [(row.transaction, row.state) for row in peer.transactions()] == [("a1", "tombstone"), ("r1", "applied")]
 
 
+def test_another_players_bet_is_nothing_to_undo(peer: SoftswissWalletPeer) -> None:
+    peer.open_player("p-2", EUR, 1_000)
+    ask(peer, "/play", bet("a1", 100))
+    undone = ask(peer, "/rollback", undo("r1", "a1"), user_id="p-2")
+    assert (undone.status, told(undone)["transactions"][0]["tx_id"]) == (200, "")
+    assert [one.balance for one in peer.accounts()] == [900, 1_000]
+    assert told(ask(peer, "/rollback", undo("r2", "a1")))["balance"] == 1_000
+
+
 @pytest.mark.parametrize(("shortfall", "left", "tx_id"), [("deficit", -60, "tx-3"), ("record", 40, "")])
 def test_a_spent_win_is_taken_back_or_recorded(shortfall: str, left: int, tx_id: str) -> None:
     settings = SoftswissWalletSettings(url="https://wallet.example")
