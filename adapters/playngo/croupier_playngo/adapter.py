@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from croupier.contract import flows
 from croupier.contract.adapter import Adapter, AdapterSpec, Proof, Route, Verified
 from croupier.contract.calls import Calls
 from croupier.contract.capabilities import Capability
 from croupier.contract.errors import CroupierError
-from croupier.contract.flows import Flow, FreeRoundsIssued, FreeRoundsQuery, Launched, LaunchQuery
+from croupier.contract.flows import Flow, FreeRoundsIssued, FreeRoundsQuery, GameListing, Launched, LaunchQuery
 from croupier.contract.http import HttpRequest, HttpResponse
 from croupier.contract.outcomes import Result
 from croupier.contract.secrets import Credentials, SecretField
@@ -62,7 +61,7 @@ class PlayngoAdapter(Adapter):
         yield from ()  # nothing is asked: the address is all
         return Launched(url=outbound.launch(query, self.settings))
 
-    def game_list(self, credentials: Credentials, now: datetime) -> Flow[tuple[flows.GameListing, ...]]:
+    def game_list(self, credentials: Credentials, now: datetime) -> Flow[tuple[GameListing, ...]]:
         return outbound.game_list(self.settings, credentials)
 
     def issue_free_rounds(

@@ -11,16 +11,12 @@ from typing import Final
 
 from attrs import evolve
 
-from croupier.contract import policy
+from croupier.contract import errors, policy
 from croupier.contract.codes import WireCode, by_error, by_reason
-from croupier.contract.errors import AuthenticationError, CroupierError, DeclinedError, FixRequestError, OverloadedError
 from croupier.contract.outcomes import DeclineReason
 
-AUTHENTICATE: Final = "authenticate"
-BALANCE: Final = "balance"
-RESERVE: Final = "reserve"
-RELEASE: Final = "release"
-CANCEL: Final = "cancelReserve"
+OPERATIONS: Final = tuple("authenticate balance reserve release cancelReserve".split())
+AUTHENTICATE, BALANCE, RESERVE, RELEASE, CANCEL = OPERATIONS
 
 
 @unique
@@ -42,7 +38,7 @@ class Code(WireCode):
     SERVICE_UNAVAILABLE = 12, "SERVICEUNAVAILABLE"
 
 
-DECLINES: Final[Mapping[DeclineReason, Code]] = by_reason(
+_BET: Final = dict.fromkeys(DeclineReason, Code.SERVICE_UNAVAILABLE) | by_reason(
     {
         Code.NO_USER: "player_unknown session_unknown",
         Code.INVALID_CURRENCY: "currency_wrong",
@@ -52,33 +48,42 @@ DECLINES: Final[Mapping[DeclineReason, Code]] = by_reason(
         Code.SPENDING_BUDGET_EXCEEDED: "bet_limit loss_limit turnover_limit bonus_rule",
         Code.SESSION_EXPIRED: "session_expired",
         Code.TIME_BUDGET_EXCEEDED: "time_limit reality_check",
+    }
+)
+# What is owed to a player is refused only where no later attempt could be right; all else is to be sent again.
+_OWED: Final = dict.fromkeys(DeclineReason, Code.INTERNAL) | by_reason(
+    {
+        Code.NO_USER: "player_unknown",
+        Code.INVALID_CURRENCY: "currency_wrong",
         Code.SERVICE_UNAVAILABLE: """
-            game_unknown game_disabled game_forbidden maintenance amount_invalid round_closed round_unknown round_limit
-            target_unknown target_declined target_settled already_rolled_back cancelled duplicate conflict
-            free_rounds_unknown operation_not_allowed other
+            round_closed target_unknown target_declined target_settled already_rolled_back cancelled duplicate conflict
+            operation_not_allowed
         """,
     }
 )
-"""Every decline reason. 12 is what a public integration answers where nothing else fits, and for what is undone."""
 
-_ERRORS: Final[Mapping[type[CroupierError], Code]] = {
-    AuthenticationError: Code.WRONG_USERNAME_PASSWORD,
-    FixRequestError: Code.SERVICE_UNAVAILABLE,
-    DeclinedError: Code.SERVICE_UNAVAILABLE,
-    OverloadedError: Code.MAX_CONCURRENT_CALLS,
+DECLINES: Final[Mapping[str, Mapping[DeclineReason, Code]]] = {
+    AUTHENTICATE: _BET | by_reason({Code.WRONG_USERNAME_PASSWORD: "player_unknown session_unknown"}),
+    **dict.fromkeys((BALANCE, RESERVE), _BET),
+    **dict.fromkeys((RELEASE, CANCEL), _OWED),
+}
+"""Every refusal by operation; 12 is what a public integration answers where nothing else fits."""
+
+_ERRORS: Final[Mapping[type[errors.CroupierError], Code]] = {
+    errors.AuthenticationError: Code.WRONG_USERNAME_PASSWORD,
+    errors.ForbiddenError: Code.INTERNAL,  # the list of addresses is the operator's setting, no fault of the request
+    errors.FixRequestError: Code.SERVICE_UNAVAILABLE,
+    errors.DeclinedError: Code.SERVICE_UNAVAILABLE,
+    errors.OverloadedError: Code.MAX_CONCURRENT_CALLS,
 }
 
 
-def decline_code(operation: str, reason: DeclineReason) -> Code:
-    """The code of a definite refusal: at `authenticate` it is the ticket that is wrong."""
-    code = DECLINES[reason]
-    return Code.WRONG_USERNAME_PASSWORD if operation == AUTHENTICATE and code is Code.NO_USER else code
-
-
-def error_code(error: CroupierError) -> Code:
+def error_code(error: errors.CroupierError) -> Code:
     """The code of what failed before there was a call; 2 for what is not the request's own fault."""
     return by_error(_ERRORS, error, Code.INTERNAL)
 
+
+_AGAIN: Final = {reason.value: policy.RetryClass.RETRIED for reason, code in _OWED.items() if code is Code.INTERNAL}
 
 _POLICY: Final = policy.Policy(
     on_silence=policy.OnSilence.RESENDS,
@@ -94,10 +99,10 @@ _POLICY: Final = policy.Policy(
 POLICIES: Final = policy.Policies(
     _POLICY,
     {
-        AUTHENTICATE: evolve(_POLICY, on_silence=policy.OnSilence.NEITHER),
-        BALANCE: evolve(_POLICY, on_silence=policy.OnSilence.NEITHER),
+        **dict.fromkeys((AUTHENTICATE, BALANCE), evolve(_POLICY, on_silence=policy.OnSilence.NEITHER)),
         RESERVE: evolve(_POLICY, on_silence=policy.OnSilence.CANCELS, session_for_bet=True),
-        CANCEL: evolve(_POLICY, answer_needs_balance=False),
+        RELEASE: evolve(_POLICY, retry_class=_AGAIN),
+        CANCEL: evolve(_POLICY, answer_needs_balance=False, retry_class=_AGAIN),
     },
 )
 """How the provider behaves, where it is not as the contract has it by default; the README has a line for each knob."""

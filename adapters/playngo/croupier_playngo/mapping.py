@@ -8,7 +8,7 @@ Facts: `reference/protocols/playngo.md`, sections "Wallet callbacks", "Amounts" 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from contextlib import suppress
 from typing import Any, Final
 
 from croupier.contract import calls, outcomes
@@ -20,7 +20,7 @@ from croupier.contract.http import HttpResponse
 from croupier.contract.money import MAJOR, WireAmount
 from croupier.contract.outcomes import Applied, Declined, PlayResult, Result
 from croupier_playngo import wire
-from croupier_playngo.codes import AUTHENTICATE, BALANCE, CANCEL, RELEASE, RESERVE, Code, decline_code
+from croupier_playngo.codes import AUTHENTICATE, BALANCE, CANCEL, DECLINES, RELEASE, RESERVE, Code
 from croupier_playngo.settings import PlayngoSettings
 
 NO_ROUND: Final = "0"
@@ -28,9 +28,9 @@ NO_ROUND: Final = "0"
 SESSION_CLOSED: Final = "game_session_closed"
 """The subject of a notice about a `release` that tells an amount and moves none."""
 
-_ZERO: Final = Decimal(0)
+_FACTS: Final = (("jackpotLoss", "jackpot_contribution"), ("jackpotGain", "jackpot_win"), ("turnover", "turnover"))
 _FLAGS: Final[Mapping[str | None, bool]] = {"1": True, "true": True, "0": False, "false": False}
-_TOLD: Final = ("roundId", "real", "currency", "state", "type", "gameId", "gameSessionId")
+_TOLD: Final = ("externalId", "roundId", "real", "currency", "state", "type", "gameId", "gameSessionId")
 
 
 def parse(verified: Verified, settings: PlayngoSettings) -> Calls:
@@ -71,14 +71,13 @@ def _who(fields: Fields) -> dict[str, Any]:
 
 def _reserve(fields: Fields, _settings: PlayngoSettings) -> Calls:
     currency = fields.text("currency")
-    keys = (MovementKey(RESERVE, fields.text("transactionId")),)
     real = fields.amount("real", MAJOR, currency)
     free = fields.optional_text("freegameExternalId") is not None
     worth = fields.optional_amount("actualValue", MAJOR, currency) if free else None
     bet = Movement(
         MovementKind.FREE_BET if free else MovementKind.BET,
-        keys=keys,
-        amount=WireAmount(_ZERO, MAJOR, currency) if free else real,
+        keys=(MovementKey(RESERVE, fields.text("transactionId")),),
+        amount=WireAmount.of(0, MAJOR, currency) if free else real,
         stake=(worth if worth and worth.value else real) if free else None,
         funding=calls.Funding.OPERATOR if free else calls.Funding.PLAYER,
         facts=_facts(fields, currency),
@@ -129,26 +128,26 @@ def _played(operation: str, fields: Fields, movement: Movement, *, closes_round:
         round=fields.text("roundId"),
         closes_round=closes_round,
         grant=fields.optional_text("freegameExternalId"),
-        closes_grant=_flag(fields, "freegameFinished", "0"),
+        closes_grant=fields.values.get("freegameFinished") in ("1", "true"),
         **_who(fields),
     )
     return Calls((play,))
 
 
-def _flag(fields: Fields, name: str, absent: str | None = None) -> bool:
-    value = _FLAGS.get(fields.optional_text(name) or absent)
+def _flag(fields: Fields, name: str) -> bool:
+    value = _FLAGS.get(fields.optional_text(name))
     if value is None:
         raise MalformedRequestError("expected 0 or 1", where=name)
     return value
 
 
 def _facts(fields: Fields, currency: str) -> calls.RoundFacts | None:
-    """What is told beside the money. Jackpot amounts are no money of their own: `real` has them."""
-    names = ("jackpotLoss", "jackpotGain", "turnover")
-    lost, won, turnover = (fields.optional_amount(name, MAJOR, currency) for name in names)
-    if lost is won is turnover is None:
-        return None
-    return calls.RoundFacts(turnover=turnover, jackpot_contribution=lost, jackpot_win=won)
+    """What is told beside the money (`real` has the jackpots'); over what cannot be read here no payout is refused."""
+    told: dict[str, Any] = {}
+    for name, fact in _FACTS:
+        with suppress(MalformedRequestError):
+            told[fact] = fields.optional_amount(name, MAJOR, currency)
+    return calls.RoundFacts(**told) if any(told.values()) else None
 
 
 _READERS: Final[Mapping[str, Callable[[Fields, PlayngoSettings], Calls]]] = {
@@ -176,7 +175,7 @@ def render(asked: Calls, results: Sequence[Result], settings: PlayngoSettings) -
     """The answer to calls with their results; total, and the same for the same arguments."""
     outcome, method = outcomes.outcome_of(results), asked.items[-1].operation
     if isinstance(outcome, Declined):
-        return wire.answer(method, decline_code(method, outcome.reason))
+        return wire.answer(method, DECLINES[method][outcome.reason])
     fields = _success(method, results, asked.echo, settings) if isinstance(outcome, Applied) else None
     return wire.answer(method, Code.INTERNAL) if fields is None else wire.answer(method, Code.OK, fields)
 

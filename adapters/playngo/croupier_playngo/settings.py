@@ -36,7 +36,7 @@ class PlayngoSettings:
         api_user: The user name for it.
         games_url: The address of the list of games as JSON. Without it the list is read from the SOAP service.
         page_size: How many games the SOAP service is asked for at once.
-        credit_on_closed: Whether a `release` with `state` 1 and an amount pays, or tells what was paid before.
+        credit_on_closed: Whether a `release` with `state` 1 and an amount pays; else it leaves but a notice.
         lines: The lines of free games by `gameId`, for games of which the SOAP service shall not be asked.
         locales: What a language is called in the provider's `en_GB` style, for languages whose region is not told.
         brand: `brand` at launch, if any.

@@ -131,11 +131,27 @@ def test_a_balance_has_two_digits_and_is_cut(money: Money, shown: str) -> None:
     assert f"<real>{shown}</real><currency>{money.currency.code}</currency>".encode() in body
 
 
-@pytest.mark.parametrize("action", [BET, WIN, UNDO])
 @pytest.mark.parametrize("reason", DeclineReason)
-def test_every_refusal_is_told_as_one(action: PeerPlay, reason: DeclineReason) -> None:
+def test_every_refusal_of_a_bet_is_told_as_one(reason: DeclineReason) -> None:
+    answer = heard(BET, Declined(reason=reason))
+    assert (answer.verdict, answer.code) == (Verdict.REFUSED, str(DECLINES["reserve"][reason].value))
+
+
+FINAL = """
+    player_unknown currency_wrong round_closed target_unknown target_declined target_settled already_rolled_back
+    cancelled duplicate conflict operation_not_allowed
+""".split()
+
+
+@pytest.mark.parametrize("action", [WIN, UNDO])
+@pytest.mark.parametrize("reason", DeclineReason)
+def test_what_is_owed_is_sent_again_unless_no_later_attempt_could_be_right(
+    action: PeerPlay, reason: DeclineReason
+) -> None:
     answer = heard(action, Declined(reason=reason))
-    assert (answer.verdict, answer.code) == (Verdict.REFUSED, str(DECLINES[reason].value))
+    assert answer.verdict is (Verdict.REFUSED if reason.value in FINAL else Verdict.RETRY)
+    retried = adapter.policies.of("release" if action is WIN else "cancelReserve").retry_class
+    assert (reason.value in retried) is (answer.verdict is Verdict.RETRY)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +170,7 @@ def test_every_refusal_is_told_as_one(action: PeerPlay, reason: DeclineReason) -
     ],
 )
 def test_codes_are_those_of_the_sheet(reason: DeclineReason, code: int) -> None:
-    assert DECLINES[reason] == code
+    assert DECLINES["reserve"][reason] == code
 
 
 @pytest.mark.parametrize("action", [BET, WIN, UNDO])
@@ -237,7 +253,7 @@ def test_an_amount_that_moves_nothing_is_acknowledged_once_it_is_kept(noted: Out
     ("error", "code"),
     [
         (AuthenticationError("no"), "4"),
-        (ForbiddenError("no"), "12"),
+        (ForbiddenError("no"), "2"),
         (MalformedRequestError("no"), "12"),
         (UnsupportedOperationError("no"), "12"),
         (OverloadedError("no"), "8"),

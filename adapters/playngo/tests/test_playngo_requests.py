@@ -121,7 +121,7 @@ def test_a_lost_round_is_a_win_of_nothing() -> None:
     assert (win.kind, minor(win.amount)) == (MovementKind.WIN, 0)
 
 
-@pytest.mark.parametrize(("ended", "closes"), [("1", True), ("0", False), ("", False)])
+@pytest.mark.parametrize(("ended", "closes"), [("1", True), ("true", True), ("0", False), ("", False), ("7", False)])
 def test_a_win_of_free_games_needs_no_bet_and_may_end_its_grant(ended: str, closes: bool) -> None:
     free = {"type": "1", "freegameExternalId": "grant-1", "freegameFinished": ended}
     play, win = played("release", {**RELEASE, **free})
@@ -146,6 +146,24 @@ def test_jackpots_and_turnover_are_facts_and_no_money() -> None:
     assert win.facts.jackpot_contribution == WireAmount(Decimal("0.015"), currency="EUR")
 
 
+@pytest.mark.parametrize("name", ["jackpotGain", "jackpotLoss", "turnover"])
+@pytest.mark.parametrize("text", ["1E-05", "0,01", "-1.00", "much"])
+def test_no_win_is_refused_over_a_fact_that_cannot_be_read(name: str, text: str) -> None:
+    told = {"jackpotGain": "7.00", "jackpotLoss": "7.00", "turnover": "7.00", name: text}
+    _, win = played("release", {**RELEASE, **told})
+    assert minor(win.amount) == 400
+    assert win.facts is not None
+    facts = (win.facts.jackpot_win, win.facts.jackpot_contribution, win.facts.turnover)
+    assert [fact is None for fact in facts] == [given == text for given in told.values()]
+
+
+def test_no_win_is_refused_over_elements_inside_a_fact() -> None:
+    body = document("release", RELEASE).replace(b"</release>", b"<freegameFinished><a/></freegameFinished></release>")
+    (play,) = calls(HttpRequest("POST", "/release", body=body))
+    assert isinstance(play, Play)
+    assert not play.closes_grant
+
+
 def test_a_list_of_jackpots_is_read_over() -> None:
     jackpots = (
         b"<jackpots><jackpot><id>1</id><loss>0.01</loss><win>0</win></jackpot><jackpot><id>2</id></jackpot></jackpots>"
@@ -166,7 +184,8 @@ def test_an_amount_at_the_end_of_a_game_session_is_told_and_moves_nothing() -> N
     notice, close = calls(request("release", {**RELEASE, "state": "1"}))
     assert isinstance(notice, Notice)
     assert isinstance(close, CloseRound)
-    assert (notice.reference, notice.player, notice.facts["real"]) == ("2001", "421", "4.00")
+    assert (notice.reference, notice.player) == ("2001", "421")
+    assert [notice.facts[name] for name in ("externalId", "roundId", "real", "state")] == ["421", "9001", "4.00", "1"]
 
 
 def test_an_amount_at_the_end_of_a_game_session_is_a_win_where_the_account_says_so() -> None:
@@ -248,7 +267,7 @@ def test_what_some_movements_need_must_be_there(root: str, name: str) -> None:
         calls(request(root, {**fields, name: ""}))
 
 
-@pytest.mark.parametrize("changes", [{"state": "2"}, {"state": ""}, {"type": "free"}, {"freegameFinished": "yes"}])
+@pytest.mark.parametrize("changes", [{"state": "2"}, {"state": ""}, {"type": "free"}])
 def test_a_flag_of_another_value_is_refused(changes: Mapping[str, str]) -> None:
     with pytest.raises(MalformedRequestError, match=next(iter(changes))):
         calls(request("release", {**RELEASE, **changes}))
