@@ -61,3 +61,13 @@ def test_a_failure_says_what_is_wrong_and_what_was_sent_or_heard(slug: str) -> N
 def test_sound_adapters_break_none_of_these_rules(sound: Callable[[], AdapterSubject]) -> None:
     certified = certify_adapter(sound(), examples=EXAMPLES, only=lambda rule: rule.slug in TABLES)
     assert [result.rule.slug for result in certified.broken] == []
+
+
+def test_the_whole_book_is_tried_with_a_broken_adapter_as_its_record_says() -> None:
+    """`make trial` does it with each of them."""
+    from tests.certification.whole_book import broken_by, defects, elsewhere
+
+    assert elsewhere().keys() <= {defect.name for defect in defects()}
+    for name in ("zero-win-ends", "flow-proof"):
+        found, must = broken_by(name)
+        assert found == must

@@ -206,7 +206,7 @@ BROKEN: dict[str, Any] = {
     "flow-cancel-round": (of_pragmatic(VoidsARoundOfNobody), frozenset({"flow-cancel-round"})),
     "flow-transaction-log": (of_pragmatic(NeverReachesTheEnd), frozenset({"flow-transaction-log"})),
     "flow-round-log": (of_pragmatic(NeverReachesTheLastRound), frozenset({"flow-round-log"})),
-    "free-rounds-once": (of_softswiss(GivesAnewEachTime), frozenset({"free-rounds-once", "flow-free-rounds-cancel"})),
+    "free-rounds-once": (of_softswiss(GivesAnewEachTime), frozenset({"free-rounds-once"})),
     "flow-proof": (everybody_is_believed, frozenset({"flow-proof"})),
     "flow-bad-answers": (of_softswiss(TrustsTheAnswer), frozenset({"flow-bad-answers", "flow-proof"})),
     "flow-no-answer": (of_softswiss(TakesSilenceForNoGames), frozenset({"flow-no-answer"})),

@@ -40,6 +40,8 @@ DEATHS: Final = range(1, 9)
 """After which effects of a message the hub dies: one message has up to six, and one more is after its answer."""
 SOME_DEATHS: Final = (2, 3, 4)
 """Around the wallet's call, where money is."""
+ROUND_SECONDS: Final = 120
+"""So much of the story's time may a round take, all its lost messages and late answers included."""
 
 
 @ADAPTER_RULES.rule(
@@ -312,7 +314,16 @@ async def _three_books(stage: Stage) -> None:
     seats = [Seat(label=who, player=await stage.sit(who), dice=Random(f"{seed}/{who}")) for who in players]
     hub.trouble(wallet=0.3, providers=0.3)
     rounds = max(10, stage.bench.examples)
-    await asyncio.gather(*(driver.play(seat, rounds) for seat in seats))
+    try:
+        async with asyncio.timeout(rounds * ROUND_SECONDS):
+            await asyncio.gather(*(driver.play(seat, rounds) for seat in seats))
+    except TimeoutError:
+        raise RuleBrokenError(
+            f"{driver.tally['rounds']} of {rounds * len(seats)} rounds were played; then a message was sent again for "
+            "hours of the story's time and never answered definitely",
+            came_back=f"{dict(driver.tally)}",
+            hint="run silent-wallet-bet, silent-wallet-win and silent-wallet-rollback; they are plainer",
+        ) from None
     await hub.drain()
     accounts = [Account(player=who, opening=OPENING, balance=stage.operator.balances[who]) for who in players]
     found = compare(driver.book.values(), await _hub_book(stage, players), _operator_book(stage), accounts)
