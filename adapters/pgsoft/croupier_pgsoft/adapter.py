@@ -32,14 +32,12 @@ _ROUTES: Final = (
     Route("POST", wire.BET_DETAIL, codes.BET_DETAIL),
 )
 _SAFE_FIELDS: Final = frozenset(
-    """
-    adjustment_id adjustment_time adjustment_transaction_id bet_amount bet_id bet_type bonus_balance_amount bonus_id
+    """adjustment_id adjustment_time adjustment_transaction_id bet_amount bet_id bet_type bonus_balance_amount bonus_id
     bonus_ratio_amount count create_time currency currency_code expired_date free_game_id game_count game_id game_ids
     is_adjustment is_end_round is_feature is_feature_buy is_minus_count is_parent_zero_stake is_round_end
     is_validate_bet is_wager jackpot_rtp_contribution_amount jackpot_win_amount language parent_bet_id path platform
     promotion_id promotion_type real_transfer_amount row_version status transaction_type transfer_amount updated_time
-    url_type wallet_type win_amount transaction_id
-    """.split()
+    url_type wallet_type win_amount transaction_id""".split()
 )
 
 
@@ -79,7 +77,7 @@ class PgsoftAdapter(Outbound):
         return mapping.render(calls, results, now)
 
     def render_error(self, request: HttpRequest, error: CroupierError) -> HttpResponse:
-        return mapping.refusal(codes.error_code(error))
+        return mapping.refusal(codes.error_code(error, request.path))
 
     def redact(self, request: HttpRequest) -> HttpRequest:
         return HttpRequest(request.method, request.path, body=safe_form(request.body, _SAFE_FIELDS))
@@ -90,10 +88,8 @@ SPEC: Final = AdapterSpec(
     name="PG Soft",
     proof=Proof.BEARER,
     capabilities=Capability.of(
-        """
-        authenticate balance bet win bet_and_win adjustment promo_win bonus_win free_bet launch launch_demo game_list
-        free_rounds_issue round_replay transaction_log end_session
-        """
+        """authenticate balance bet win bet_and_win adjustment promo_win bonus_win free_bet launch launch_demo game_list
+        free_rounds_issue round_replay transaction_log end_session"""
     ),
     secrets=(
         SecretField(SECRET, "The key that the provider gives with the account: it stands in every request."),

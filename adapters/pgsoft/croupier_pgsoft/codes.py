@@ -16,6 +16,7 @@ from croupier.contract import errors, policy
 from croupier.contract.codes import WireCode, by_error, by_reason
 from croupier.contract.money import WireCurrency
 from croupier.contract.outcomes import DeclineReason
+from croupier_pgsoft import wire
 from croupier_pgsoft.settings import PgsoftSettings
 
 VERIFY: Final = "verify_session"
@@ -102,6 +103,8 @@ _ERRORS: Final[Mapping[type[errors.CroupierError], Code]] = {
     errors.FixRequestError: Code.INVALID_REQUEST,
     errors.DeclinedError: Code.FAILED,
 }
+MAY_STAND: Final = "it may have been booked when it was sent before"
+"""The hint of an error in a transfer that was sent again."""
 ABSENT: Final = "the field is missing"
 """How the contract's reader words that a field was not sent."""
 WRONG_SUM: Final = "it is not what was won less what was staked"
@@ -119,10 +122,15 @@ def decline_code(operation: str, reason: DeclineReason) -> Code:
     return table.get(reason, otherwise)
 
 
-def error_code(error: errors.CroupierError) -> Code:
-    """The code of what failed before there was a call. What is not the request's own fault is to be sent again."""
+def error_code(error: errors.CroupierError, path: str) -> Code:
+    """The code of what failed before there was a call. What is not the request's own fault is to be sent again.
+
+    So is money that may have been booked before, for it cannot be believed, or was sent again and cannot be read.
+    """
     known = _MALFORMED.get(error.message) if isinstance(error, errors.MalformedRequestError) else None
-    return known or by_error(_ERRORS, error, Code.AGAIN)
+    code = known or by_error(_ERRORS, error, Code.AGAIN)
+    unproven = code is Code.INVALID_OPERATOR and path.rstrip("/") in wire.MOVES
+    return Code.AGAIN if unproven or error.hint == MAY_STAND else code
 
 
 def policies(settings: PgsoftSettings) -> policy.Policies:

@@ -36,6 +36,7 @@ _WALLETS: Final = _NOT_CASH | {"C"}
 
 _MAX_SESSION: Final = 1000
 _NOTHING: Final = WireAmount.of("0")
+_AGAIN: Final = ("is_validate_bet", "is_adjustment")
 _FLAGS: Final = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
 _SPIN_DETAILS: Final = ("transaction_id", "wallet_type", "platform", "is_feature_buy", "free_game_id", "bonus_id")
 _ADJUSTMENT_DETAILS: Final = ("adjustment_id", "transaction_type", "promotion_id", "promotion_type")
@@ -51,7 +52,12 @@ def parse(path: str, fields: Mapping[str, str], settings: PgsoftSettings) -> Cal
     reader = _READERS.get(path.rstrip("/"))
     if reader is None:
         raise UnsupportedOperationError("there is no such method")
-    return reader(Fields.of_form(fields), settings)
+    try:
+        return reader(Fields.of_form(fields), settings)
+    except MalformedRequestError as error:
+        if any(_FLAGS.get(fields.get(name) or "False") is not False for name in _AGAIN):
+            error.hint = codes.MAY_STAND
+        raise
 
 
 def _verify_session(form: Fields, _settings: PgsoftSettings) -> Calls:
@@ -74,6 +80,8 @@ def _transfer(form: Fields, settings: PgsoftSettings) -> Calls:
     real = _real_amount(form, net, currency, settings)
     if form.values.get("wallet_type", "C") not in _WALLETS:
         raise MalformedRequestError("expected C, B or G", where="wallet_type")
+    if form.values.get("bet_type", "1") != "1":
+        raise MalformedRequestError("only games for money move it", where="bet_type")
     parent = form.text("parent_bet_id")
     operation, movement = _spin(form, parent, stake, payout, settings)
     converts = operation == codes.CONVERSION
@@ -90,7 +98,7 @@ def _transfer(form: Fields, settings: PgsoftSettings) -> Calls:
         grant=_grant(form, settings) if free else None,
         closes_grant=converts,
         provider_time=_moment(form, "create_time"),
-        resend=_flag(form, "is_validate_bet") is True or _flag(form, "is_adjustment") is True,
+        resend=any(_flag(form, name) is True for name in _AGAIN),
     )
     _moment(form, "updated_time")
     echo = {"updated_time": form.values["updated_time"]}
@@ -103,38 +111,31 @@ def _spin(
     """The operation and the movement of a transfer."""
     bet, transaction = form.text("bet_id"), form.text("transaction_id")
     kind = _type_of(transaction, bet, parent)
-    keys = (_key(kind, bet, transaction),)
-    contribution = form.optional_amount("jackpot_rtp_contribution_amount")
-    jackpot = form.optional_amount("jackpot_win_amount")
+    key = _key(kind, bet, transaction)
+    contribution, jackpot = map(form.optional_amount, ("jackpot_rtp_contribution_amount", "jackpot_win_amount"))
     details = form.named(_SPIN_DETAILS)
     if kind in _CONVERSIONS or form.values.get("wallet_type") in _NOT_CASH:
-        return _of_free_game(keys, stake, payout, details, pays=settings.free_games_pay, converts=kind in _CONVERSIONS)
+        return _of_free_game(key, stake, payout, details, pays=settings.free_games_pay, converts=kind in _CONVERSIONS)
     facts = RoundFacts(jackpot_contribution=contribution, jackpot_win=jackpot, details=details)
     if stake.value:
         if payout.value:
-            both = Movement(MovementKind.BET_AND_WIN, keys=keys, amount=stake, win_amount=payout, facts=facts)
+            both = Movement(MovementKind.BET_AND_WIN, keys=(key,), amount=stake, win_amount=payout, facts=facts)
             return codes.TRANSFER, both
-        return codes.TRANSFER, Movement(MovementKind.BET, keys=keys, amount=stake, facts=facts)
+        return codes.TRANSFER, Movement(MovementKind.BET, keys=(key,), amount=stake, facts=facts)
     never_staked = bet == parent or _flag(form, "is_parent_zero_stake") is True
     operation = codes.FREE_PAYOUT if never_staked else codes.PAYOUT
-    return operation, Movement(MovementKind.WIN, keys=keys, amount=payout, facts=facts)
+    return operation, Movement(MovementKind.WIN, keys=(key,), amount=payout, facts=facts)
 
 
 def _of_free_game(
-    keys: tuple[MovementKey, ...],
-    stake: WireAmount,
-    payout: WireAmount,
-    details: Mapping[str, str],
-    *,
-    pays: str,
-    converts: bool,
+    key: MovementKey, stake: WireAmount, payout: WireAmount, details: Mapping[str, str], *, pays: str, converts: bool
 ) -> tuple[str, Movement]:
     """A spin that cash does not pay for, or what such spins won: one of the two pays, the other only informs."""
     if stake.value and converts:
         raise MalformedRequestError("a conversion to cash stakes nothing", where="bet_amount")
     movement = Movement(
         MovementKind.BONUS_WIN if converts else MovementKind.FREE_WIN,
-        keys=keys,
+        keys=(key,),
         amount=payout if converts is (pays == "conversion") else _NOTHING,
         stake=stake if stake.value else None,
         funding=calls.Funding.OPERATOR,
@@ -172,10 +173,11 @@ def _bet_detail(form: Fields, _settings: PgsoftSettings) -> Calls:
 
 def _type_of(transaction: str, bet: str, parent: str) -> str | None:
     """The type in `{bet}-{parent}-{type}-{balance}`; `None` where the id is put together otherwise."""
-    start = f"{bet}-{parent}-"
-    if not transaction.startswith(start):
-        return None
-    kind = transaction[len(start) :].partition("-")[0]
+    start, parts = f"{bet}-{parent}-", transaction.split("-")
+    if transaction.startswith(start):
+        kind = transaction[len(start) :].partition("-")[0]
+    else:  # its ids may be written otherwise than in the fields
+        kind = parts[2] if len(parts) == 4 else ""
     return kind if kind.isdigit() and kind.isascii() else None
 
 
@@ -205,10 +207,8 @@ def _ends_round(form: Fields) -> bool:
 
 def _flag(form: Fields, name: str) -> bool | None:
     value = form.values.get(name)
-    if value is None:
-        return None
-    flag = _FLAGS.get(value)
-    if flag is None:
+    flag = _FLAGS.get(value or "")
+    if value is not None and flag is None:
         raise MalformedRequestError("expected True or False", where=name)
     return flag
 
@@ -235,7 +235,6 @@ _READERS: Final[Mapping[str, Callable[[Fields, PgsoftSettings], Calls]]] = {
     wire.ADJUSTMENT: _adjustment,
     wire.BET_DETAIL: _bet_detail,
 }
-
 
 _REFUSALS: Final = {
     code: HttpResponse.json(write_json({"data": None, "error": {"code": str(int(code)), "message": code.text}}))

@@ -31,8 +31,7 @@ TRIAL: Final = "2"
 LAUNCH_OPTIONS: Final = ("op", "te", "ri", "iwk", "oc")
 """Fields of a game's address that a launch's options may set."""
 
-_CASH: Final = 1
-_ACTIVE: Final = 1
+_CASH = _ACTIVE = 1
 _MOST_SESSION: Final = 200
 
 Form = Iterable[tuple[str, str]]

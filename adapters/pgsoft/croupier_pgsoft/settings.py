@@ -20,7 +20,6 @@ SALT: Final = "salt"
 """The name of the secret that signs header fields: another one than `secret_key`."""
 
 _ADJUSTMENTS: Final = frozenset(map(MovementKind, "adjustment promo_win tournament_win jackpot_win".split()))
-_ONE: Final = Decimal(1)
 
 
 @frozen(kw_only=True)
@@ -72,8 +71,7 @@ class PgsoftSettings:
 
     def ratio(self, currency: str) -> Decimal:
         """How many units of the player's currency one unit on the wire is."""
-        ratio = self.currency_ratios.get(currency)
-        return _ONE if ratio is None else Decimal(ratio)
+        return Decimal(self.currency_ratios.get(currency, 1))
 
 
 def check(settings: PgsoftSettings) -> PgsoftSettings:

@@ -20,6 +20,7 @@ GET: Final = "/Cash/Get"
 TRANSFER: Final = "/Cash/TransferInOut"
 ADJUSTMENT: Final = "/Cash/Adjustment"
 BET_DETAIL: Final = "/Cash/UpdateBetDetail"
+MOVES: Final = frozenset({TRANSFER, ADJUSTMENT})
 
 LAUNCHER: Final = "/external-game-launcher/api/v1/GetLaunchURLHTML"
 GAMES: Final = "/external/Game/v2/Get"

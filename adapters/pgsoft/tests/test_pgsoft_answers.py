@@ -243,6 +243,20 @@ def test_what_fails_before_there_is_a_call_has_a_code(error: CroupierError, told
     assert code(ADAPTER.render_error(HttpRequest("POST", "/Cash/Get"), error)) == told
 
 
+@pytest.mark.parametrize("path", ["/Cash/TransferInOut?trace_id=g", "/Cash/TransferInOut/", "/Cash/Adjustment"])
+def test_money_that_cannot_be_proven_is_not_made_void(path: str) -> None:
+    # It may have been booked before it was sent again, under another key or with another salt.
+    assert code(ADAPTER.render_error(HttpRequest("POST", path), AuthenticationError("no"))) == "1200"
+
+
+@pytest.mark.parametrize("flag", ["is_validate_bet=True", "is_adjustment=1", "is_validate_bet=yes"])
+@pytest.mark.parametrize(("old", "new"), [("win_amount=2.50", "win_amount=x"), ("&game_id=126", "")])
+def test_a_spin_that_was_sent_again_and_cannot_be_read_is_not_made_void(old: str, new: str, flag: str) -> None:
+    with pytest.raises(MalformedRequestError) as refused:
+        transfer(f"{TRANSFER.replace(old, new)}&{flag}")
+    assert code(ADAPTER.render_error(HttpRequest("POST", "/Cash/TransferInOut"), refused.value)) == "1200"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [

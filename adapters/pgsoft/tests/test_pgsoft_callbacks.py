@@ -136,6 +136,12 @@ def test_only_the_last_part_of_the_id_may_differ_when_a_spin_is_sent_again(trans
     assert spun(transaction_id=transaction).movements[0].keys == (MovementKey("spin", "1001"),)
 
 
+@pytest.mark.parametrize("transaction", ["0001001-1000-106-7", "B1001-B1000-106-8"])
+def test_an_id_that_writes_the_bet_otherwise_than_its_field_says_which_spin_all_the_same(transaction: str) -> None:
+    assert spun(transaction_id=transaction).movements[0].keys == (MovementKey("spin", "1001"),)
+    assert free(transaction_id=transaction.replace("106", "403")).operation == "conversion"
+
+
 def test_an_id_that_is_put_together_otherwise_is_the_key_itself() -> None:
     assert spun(transaction_id="x-1").movements[0].keys == (MovementKey("transaction", "x-1"),)
 
@@ -183,6 +189,7 @@ def test_a_round_ends_by_either_name_of_the_flag_or_with_every_spin(changes: dic
         ({"is_end_round": "True", "is_round_end": "False"}, "is_round_end"),
         ({"is_end_round": "yes"}, "is_end_round"),
         ({"wallet_type": "X"}, "wallet_type"),
+        ({"bet_type": "2"}, "bet_type"),
         ({"updated_time": "soon"}, "updated_time"),
         ({"bet_id": "x" * 201}, "bet_id"),
     ],
