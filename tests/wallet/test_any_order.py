@@ -27,6 +27,7 @@ from croupier.contract import (
     Policy,
     RollbackAfterWin,
     RolledBackRepeat,
+    RoundEnd,
     TransportError,
     Unknown,
     UnknownCause,
@@ -56,6 +57,9 @@ PLAYS = {
     "net down": ("net down",),
     "correct up": ("correct up",),
     "correct down": ("correct down",),
+    "pays b1": ("pays b1",),
+    "pays b1 more": ("pays b1 more",),
+    "tip": ("tip",),
 }
 """What the provider may ask for, each play all or none."""
 
@@ -79,6 +83,9 @@ AMOUNTS = {
     "net down": -140,
     "correct up": 40,
     "correct down": -60,
+    "pays b1": 45,
+    "pays b1 more": 15,
+    "tip": -35,
 }
 """What each movement changes the balance by."""
 
@@ -96,6 +103,10 @@ policies = st.builds(
     rolled_back_repeat=st.sampled_from(RolledBackRepeat),
     win_without_bet=st.sampled_from(WinWithoutBet),
     net_settlement=st.sampled_from(NetSettlement),
+    round_end=st.sampled_from([RoundEnd.FLAG, RoundEnd.SETTLED]),
+    bet_on_closed_round=st.booleans(),
+    rollback_of_net=st.booleans(),
+    wins_per_bet=st.sampled_from([None, 1]),
 )
 
 
@@ -264,6 +275,10 @@ def _movement(player: str, name: str) -> Movement:
     if name.startswith("correct"):
         signed = WireAmount.of(f"{AMOUNTS[name] / 100:.2f}")
         return Movement(MovementKind.ADJUSTMENT, keys=(key,), amount=signed)
+    if name == "tip":
+        return Movement(MovementKind.TIP, keys=(key,), amount=amount)
+    if name.startswith("pays b1"):
+        return win(mine, str(amount.value), of=f"{player} b1")
     return bet(mine, str(amount.value)) if AMOUNTS[name] < 0 else win(mine, str(amount.value))
 
 
@@ -408,5 +423,6 @@ def test_the_stories_have_every_kind_that_moves_money_both_ways() -> None:
         MovementKind.WIN,
         MovementKind.BET_AND_WIN,
         MovementKind.ADJUSTMENT,
+        MovementKind.TIP,
         MovementKind.ROLLBACK,
     }

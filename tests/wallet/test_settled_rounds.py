@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
-from croupier.contract import Applied, Declined, DeclineReason, OnSilence, RoundEnd, Unknown
-from croupier.ledger.port import Page
-from croupier.ledger.records import RoundRow, RoundState
+import pytest
+
+from croupier.contract import (
+    Applied,
+    Declined,
+    DeclineReason,
+    Movement,
+    MovementKey,
+    MovementKind,
+    NetSettlement,
+    OnSilence,
+    RoundEnd,
+    Unknown,
+    WireAmount,
+)
+from croupier.ledger.port import Look, Page, Snapshot
+from croupier.ledger.records import DeliveryState, RoundRow, RoundState
+from croupier.ledger.sqlite import SqliteLedger
 from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
 from croupier_conformance.network import Fault, Faults
 from croupier_conformance.virtual_time import simulate
 
 SILENT = Faults(share={Fault.LOST_REPLY: 1.0})
+SLOW = Faults(share={Fault.REORDER: 1.0})
+TIP = Movement(MovementKind.TIP, keys=(MovementKey("tx", "t1"),), amount=WireAmount.of("1.00"))
+
+
+def net(id_: str, stake: str, payout: str) -> Movement:
+    return Movement(
+        MovementKind.BET_AND_WIN,
+        keys=(MovementKey("tx", id_),),
+        amount=WireAmount.of(stake),
+        win_amount=WireAmount.of(payout),
+    )
 
 
 async def the_round(path: MoneyPath) -> RoundRow:
@@ -127,5 +154,130 @@ def test_a_win_that_is_delivered_later_ends_the_round_though_nobody_asks_again(t
             await path.drain()
             assert await state(path) is RoundState.CLOSED
             assert path.balance() == 10_400
+
+    simulate(story())
+
+
+def test_a_tip_opens_no_round_that_has_ended_and_keeps_none_open(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            table(path)
+            await path.play(bet("b1", "1.00"))
+            await path.play(win("w1", "0.00", of="b1"))
+            ended = await the_round(path)
+            assert isinstance((await path.play(TIP)).outcome, Applied)
+            assert (await the_round(path)).closed_at == ended.closed_at is not None
+            await path.play(bet("b2", "1.00"))
+            assert await state(path) is RoundState.OPEN
+            await path.play(win("w2", "0.00", of="b2"))
+            assert await state(path) is RoundState.CLOSED
+            assert path.balance() == 9_700
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("settlement", NetSettlement)
+@pytest.mark.parametrize("payout", ["0.00", "1.00", "9.00"])
+def test_a_bet_that_came_with_its_win_is_settled(tmp_path: Path, settlement: NetSettlement, payout: str) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            table(path, net_settlement=settlement)
+            await path.play(bet("b1", "1.00"))
+            await path.play(net("n1", "1.00", payout))
+            assert await state(path) is RoundState.OPEN
+            await path.play(win("w1", "0.00", of="b1"))
+            assert await state(path) is RoundState.CLOSED
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("win_comes", [0, 1, 2])
+def test_a_win_that_names_no_bet_pays_all_bets_of_its_play(tmp_path: Path, win_comes: int) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            table(path)
+            await path.play(bet("b0", "1.00"))
+            movements = [bet("b1", "1.00"), bet("b2", "1.00")]
+            movements.insert(win_comes, win("w1", "5.00"))
+            await path.play(*movements)
+            assert await state(path) is RoundState.CLOSED
+            assert path.balance() == 10_200
+
+    simulate(story())
+
+
+def test_a_win_that_is_still_in_flight_has_settled_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            table(path)
+            await path.play(bet("b1", "1.00"))
+            path.network.faults = SLOW
+            paying = asyncio.ensure_future(path.play(win("w1", "5.00")))
+            await path.clock.sleep(0.001)
+            path.games.refusal = DeclineReason.GAME_DISABLED
+            assert isinstance((await path.play(bet("b2", "1.00"))).outcome, Declined)
+            assert not paying.done()
+            assert await state(path) is RoundState.OPEN
+            await paying
+            await path.drain()
+            assert await state(path) is RoundState.CLOSED
+            assert path.balance() == 10_400
+
+    simulate(story())
+
+
+def test_a_win_that_comes_again_with_its_bet_opens_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            table(path)
+            path.reconfigure(bet_on_closed_round=False)
+            await path.play(bet("b1", "1.00"), win("w1", "5.00"))
+            ended = await the_round(path)
+            await path.play(bet("b1", "1.00"), win("w2", "2.00"))
+            assert ((await the_round(path)).state, (await the_round(path)).closed_at) == (ended.state, ended.closed_at)
+            assert path.balance() == 10_600
+
+    simulate(story())
+
+
+def test_a_win_that_a_person_settles_ends_the_round(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            table(path, on_silence=OnSilence.RESENDS)
+            await path.play(bet("b1", "1.00"))
+            path.network.faults = Faults(share={Fault.LOST_REQUEST: 1.0})
+            assert isinstance((await path.play(win("w1", "5.00", of="b1"))).outcome, Unknown)
+            path.wallet.refuse = DeclineReason.PLAYER_BLOCKED
+            await path.drain()
+            (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
+            assert await state(path) is RoundState.OPEN
+            await path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="paid by hand", applied=True)
+            assert await state(path) is RoundState.CLOSED
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("settlement", NetSettlement)
+def test_a_round_that_settling_has_ended_is_not_read_about_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settlement: NetSettlement
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(net_settlement=settlement)
+            looked: list[Look] = []
+            read = SqliteLedger.look
+
+            async def look(ledger: SqliteLedger, what: Look) -> Snapshot:
+                looked.append(what)
+                return await read(ledger, what)
+
+            monkeypatch.setattr(SqliteLedger, "look", look)
+            for movements in ((net("n1", "1.00", "3.00"),), (bet("b1"), win("w1", "3.00")), (bet("b2"),)):
+                looked.clear()
+                await path.play(*movements, round=movements[0].keys[0].value, closes_round=True)
+                assert looked == []
+            assert [row.state for row in await path.ledger.rounds(OPERATOR, None, Page(limit=10))] == [
+                RoundState.CLOSED
+            ] * 3
 
     simulate(story())

@@ -204,7 +204,7 @@ class Policy:
         free_rounds_credit: Which message pays for free rounds; `None` where the connection must say.
         bets_per_round: How many bets a round may hold; `None` for no limit.
         wins_per_round: How many wins a round may hold; `None` for no limit.
-        wins_per_bet: How many wins may name one bet; one more is `TARGET_SETTLED`. `None` for no limit.
+        wins_per_bet: How many wins may name one bet, jackpots aside; one more is `TARGET_SETTLED`. `None` for no limit.
         jackpot_in_bet: Whether the stake on the wire includes the jackpot contribution.
         retry_class: What the provider makes of each of our decline reasons (reason value to class), for what
             differs from `FINAL`.

@@ -135,7 +135,7 @@ class Deliveries:
         self._at_once = at_once
         self._wake = asyncio.Event()
         self._stopped = False
-        self.held = HeldWork(ledger, self._settler, clock, self.wake)
+        self.held = HeldWork(ledger, self._settler, clock, self.wake, self._end_settled)
 
     def wake(self) -> None:
         """Look for work now."""

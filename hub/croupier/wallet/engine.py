@@ -190,20 +190,27 @@ class Engine:
         """Movements that begin together: one plan, one commit before the wallet is called."""
         connection = request.connection
         policy = connection.policies.of(play.operation)
-        identity = await self._resolver.play(connection, play, fresh=False)
+        bets = any(movement.direction is Direction.DEBIT for movement in play.movements)
+        at_hand = bets or not policy.own_token  # of bets alone the ledger refuses what rests on a session of before
+        identity = await self._resolver.play(connection, play, fresh=not at_hand)
         if reason := unidentified(identity, play):
             return same_for_all(play, Declined(reason=reason))
-        bets = any(movement.direction is Direction.DEBIT for movement in play.movements)
         if bets and not wire_currency_is(connection, play.operation, play.currency, identity.currency):
             return same_for_all(play, Declined(reason=DeclineReason.CURRENCY_WRONG))
         try:
             begun = await self._begin(request, play, policy, identity)
         except StoreUnavailableError:
             return same_for_all(play, Unknown(cause=UnknownCause.STORE))
+        if isinstance(begun, DeclineReason):
+            return same_for_all(play, Declined(reason=begun))
         return await self._finish(request, play, policy, begun)
 
-    async def _begin(self, request: Request, play: Play, policy: Policy, identity: Identity) -> Begun:
-        """Plan and make the intent durable; waits for what is in flight as long as there is time."""
+    async def _begin(self, request: Request, play: Play, policy: Policy, identity: Identity) -> Begun | DeclineReason:
+        """Plan and make the intent durable; waits for what is in flight as long as there is time.
+
+        Returns:
+            What was begun, or why the play can no longer be tied to a player.
+        """
         attempt = self._attempt(self._ids.new_id(), request.deadline)
         lock = f"{request.connection.operator.id}/{identity.round or identity.player or request.connection.id}"
         rollback = play.movements[0].kind is MovementKind.ROLLBACK
@@ -218,6 +225,8 @@ class Engine:
                 plan = plan_rollback(situation, intended[0]) if rollback else plan_forward(situation, intended)
                 if not await self._write(plan):
                     identity = await self._resolver.play(request.connection, play)
+                    if reason := unidentified(identity, play):
+                        return reason
                     continue
             waits = next((item for item in plan.steps if isinstance(item, WaitFor)), None)
             if waits is None or not await self._bell.wait(waits.movement, request.deadline):
@@ -304,7 +313,7 @@ class Engine:
         results = by_movement(play, begun.intended, outcomes)
         whole = overall([item.outcome for item in results])
         if not isinstance(whole, Unknown):
-            await self._ends_round(play, policy, begun, applied=isinstance(whole, Applied))
+            await self._ends_round(play, policy, begun, sent, applied=isinstance(whole, Applied))
         if isinstance(whole, Applied):
             await self._end_grant(play, begun)
         balance, outcome = await self._balance(request, policy, begun, sent, whole)
@@ -331,10 +340,10 @@ class Engine:
             return await self._sender.undo(errand, undo.row, undo.target)
         return await self._sender.send(errand, sends)
 
-    async def _ends_round(self, play: Play, policy: Policy, begun: Begun, *, applied: bool) -> None:
+    async def _ends_round(self, play: Play, policy: Policy, begun: Begun, sent: Sent, *, applied: bool) -> None:
         """End the round where that was not part of settling."""
         now = applied and closes(play, policy)
-        if not now and not may_settle(play, policy, applied=applied):
+        if sent.closed or not (now or may_settle(play, policy, applied=applied)):
             return
         steps = begun.plan.steps
         undone = (item.target.round for item in steps if isinstance(item, UndoIt))

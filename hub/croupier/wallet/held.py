@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from attrs import evolve
 
@@ -19,12 +19,20 @@ from croupier.wallet.two_people import Proposal, proposal_of, with_proposal
 class HeldWork:
     """Decides about held work; every decision is recorded with who took it and why."""
 
-    def __init__(self, ledger: Ledger, settler: Settler, clock: Clock, wake: Callable[[], None]) -> None:
-        """`wake` is called when there may be something to deliver again."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        settler: Settler,
+        clock: Clock,
+        wake: Callable[[], None],
+        settled: Callable[[DeliveryRow], Awaitable[None]],
+    ) -> None:
+        """`wake` is called when there may be something to deliver again, `settled` when work was resolved."""
         self._ledger = ledger
         self._settler = settler
         self._clock = clock
         self._wake = wake
+        self._settled = settled
 
     async def redrive(self, operator: str, delivery: str, *, who: str, why: str) -> DeliveryRow:
         """Try held work again, now.
@@ -82,7 +90,7 @@ class HeldWork:
 
     async def _propose(self, row: DeliveryRow, said: Proposal, why: str) -> DeliveryRow:
         after = with_proposal(row, said)
-        body = {"who": said.who, "why": why, "decision": said.decision}
+        body = {"movement": row.movement, "who": said.who, "why": why, "decision": said.decision}
         told = LedgerEvent(kind="delivery.proposed", subject=row.delivery, at=self._clock.now_ms(), body=body)
         change = Change(operator=row.operator, delivery_updates=(DeliveryUpdate(after),), events=(told,))
         if isinstance(await self._ledger.commit(change), Refused):
@@ -91,7 +99,10 @@ class HeldWork:
 
     async def _resolve(self, row: DeliveryRow, said: Proposal, more: Mapping[str, str]) -> DeliveryRow:
         event = Event.SETTLED_DONE if said.applied else Event.SETTLED_UNDONE
-        return await self._decide(row, event, DeliveryState.DONE, {"who": said.who, "decision": said.decision, **more})
+        body = {"who": said.who, "decision": said.decision, **more}
+        resolved = await self._decide(row, event, DeliveryState.DONE, body)
+        await self._settled(resolved)
+        return resolved
 
     async def _held(self, operator: str, delivery: str) -> DeliveryRow:
         row = await self._ledger.delivery(operator, delivery)
@@ -114,7 +125,8 @@ class HeldWork:
             version=row.version + 1,
         )
         happening = Happening(movement=row.movement, event=event)
-        decided = LedgerEvent(kind="delivery.decided", subject=row.delivery, at=now, body=body)
+        about = {"movement": row.movement, **body}
+        decided = LedgerEvent(kind="delivery.decided", subject=row.delivery, at=now, body=about)
         await self._settler.settle(row.operator, [happening], delivery=DeliveryUpdate(after), also=(decided,))
         self._wake()
         return after

@@ -8,7 +8,7 @@ first, a new reading is planned anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve, frozen
 
@@ -18,6 +18,7 @@ from croupier.contract import (
     Declined,
     DeclineReason,
     LateOriginal,
+    MovementKind,
     Outcome,
     Play,
     Policy,
@@ -146,14 +147,14 @@ class Situation:
         """An empty draft."""
         return Draft(self.operator, self.attempt.now)
 
-    def change(self, draft: Draft, *, rests_on: SessionRow | None = None, bets: bool = False) -> Change:
+    def change(self, draft: Draft, *, rests_on: SessionRow | None = None) -> Change:
         """The draft as one command, with this play's round counted anew; refused if the session has changed.
 
-        A bet opens a settled round again: where the hub derives the end, it comes when that bet is settled, too.
+        A new bet opens a settled round again: where the hub derives the end, it comes when that bet is settled, too.
         """
         row = round_of(self)
         derived = self.policy.round_end is RoundEnd.SETTLED
-        if bets and derived and row is not None and row.state is RoundState.CLOSED:
+        if derived and row is not None and row.state is RoundState.CLOSED and any(map(_begins_bet, draft.movements)):
             row = changed(row, state=RoundState.OPEN, closed_at=None)
             draft.events.append(LedgerEvent(kind="round.reopened", subject=row.round, at=draft.now))
         return draft.change(row, stored=self.snapshot.round is not None, rests_on=rests_on)
@@ -190,9 +191,8 @@ def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
             row = _linked(following.row, movement, situation, intended)
             steps[place] = SendIt(draft.insert(row, movement.every_key))
     begins = any(isinstance(following, SendIt) for following in steps)
-    bets = begins and any(movement.is_bet for movement in intended)
-    session = situation.identity.session if bets else None
-    return Plan(change=situation.change(draft, rests_on=session, bets=bets), steps=tuple(steps))
+    session = situation.identity.session if begins and any(movement.is_bet for movement in intended) else None
+    return Plan(change=situation.change(draft, rests_on=session), steps=tuple(steps))
 
 
 def _intent(situation: Situation, movement: Intended) -> MovementRow:
@@ -209,9 +209,7 @@ def _intent(situation: Situation, movement: Intended) -> MovementRow:
 def _linked(row: MovementRow, movement: Intended, situation: Situation, intended: Sequence[Intended]) -> MovementRow:
     """The row with its target: the bet it settles, by name or in the same play."""
     if movement.target is not None:
-        known = situation.snapshot.keys.get(movement.target)
-        sibling = next((other.id for other in intended if movement.target in other.keys), None)
-        return changed(row, target=known.movement if known else sibling)
+        return changed(row, target=_named_bet(situation, movement, intended))
     if not movement.takes_stake:
         bet = next((other for other in intended if other.takes_stake), None)
         return changed(row, target=bet.id) if bet else row
@@ -358,8 +356,12 @@ def _credit_refusal(situation: Situation, movement: Intended, intended: Sequence
         return Say(outcome=Declined(reason=DeclineReason.ROUND_CLOSED))
     if _wins_are_full(situation, movement, intended):
         return Say(outcome=Declined(reason=DeclineReason.ROUND_LIMIT))
-    if movement.target is not None and not any(movement.target in other.keys for other in intended):
-        return _by_named_bet(situation, movement)
+    if movement.target is not None:
+        bet = _named_bet(situation, movement, intended)
+        if bet is not None and (paid := _bet_is_paid(situation, movement, bet, intended)):
+            return paid
+        if not any(movement.target in other.keys for other in intended):
+            return _by_named_bet(situation, movement)
     if movement.kind in ROUND_WINS | OF_ITS_BETS and not any(other.takes_stake for other in intended):
         return _by_round(situation, movement)
     return None
@@ -380,10 +382,43 @@ def _by_named_bet(situation: Situation, movement: Intended) -> Next | None:
     bet = situation.snapshot.keys.get(movement.target)
     if bet is None:
         return _without_bet(situation)
-    limit, rows = situation.policy.wins_per_bet, situation.snapshot.round_movements
-    if limit is not None and sum(is_win(row) and row.target == bet.movement and is_live(row) for row in rows) >= limit:
-        return Say(outcome=Declined(reason=DeclineReason.TARGET_SETTLED))
     return _by_bets([bet])
+
+
+def _named_bet(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> str | None:
+    """The id of the bet that a win names: one that is stored, or one of its own play."""
+    assert movement.target is not None  # noqa: S101 # the caller looked
+    known = situation.snapshot.keys.get(movement.target)
+    return known.movement if known else next((other.id for other in intended if movement.target in other.keys), None)
+
+
+def _bet_is_paid(situation: Situation, movement: Intended, bet: str, intended: Sequence[Intended]) -> Next | None:
+    """Why a bet takes no further win by name: it has had them all, or so many are in flight that they decide first.
+
+    Those of the play before this one are wins that it has had. Jackpots are paid beside it.
+    """
+    limit = situation.policy.wins_per_bet
+    if limit is None or movement.kind is MovementKind.JACKPOT_WIN:
+        return None
+    earlier = (other for other in intended[: intended.index(movement)] if other.target and not other.takes_stake)
+    of_it = (
+        situation.existing(other)
+        for other in earlier
+        if other.kind is not MovementKind.JACKPOT_WIN and _named_bet(situation, other, intended) == bet
+    )
+    new = sum(stored is None or stored.state is MovementState.DECLINED for stored in of_it)
+    rows = [row for row in situation.snapshot.round_movements if _pays(row, bet)]
+    if len(rows) + new < limit:
+        return None
+    in_flight = next((row for row in rows if row.state in {MovementState.INTENT, MovementState.OWED}), None)
+    if in_flight is not None:
+        return WaitFor(in_flight.movement)
+    held = any(row.state is MovementState.HELD for row in rows)
+    return Say(outcome=_NOT_YET if held else Declined(reason=DeclineReason.TARGET_SETTLED))
+
+
+def _pays(row: MovementRow, bet: str) -> bool:
+    return is_win(row) and is_live(row) and row.target == bet and row.kind != MovementKind.JACKPOT_WIN.value
 
 
 def _by_round(situation: Situation, movement: Intended) -> Next | None:
@@ -414,6 +449,8 @@ def _without_bet(situation: Situation) -> Say | None:
         case WinWithoutBet.DECLINE:
             return Say(outcome=Declined(reason=DeclineReason.TARGET_UNKNOWN))
 
+
+_NOT_YET: Final = Unknown(cause=UnknownCause.IN_PROGRESS)
 
 Rule = Callable[[Situation, Intended], DeclineReason | None]
 
@@ -503,3 +540,7 @@ def round_of(situation: Situation) -> RoundRow | None:
 def is_live(row: MovementRow) -> bool:
     """Whether a movement counts for its round."""
     return row.state in LIVE
+
+
+def _begins_bet(row: MovementRow) -> bool:
+    return row.state is MovementState.INTENT and is_bet(row)

@@ -36,7 +36,7 @@ from croupier.wallet.plan import (
     WaitFor,
     is_live,
 )
-from croupier.wallet.rows import applied_outcome, declined_outcome, is_bet, is_win, takes_stake
+from croupier.wallet.rows import applied_outcome, declined_outcome, is_bet, is_win, names_its_bet, takes_stake
 
 
 def win_leg_key(target: Key) -> Key:
@@ -227,14 +227,9 @@ def _is_paid(situation: Situation, target: MovementRow) -> bool:
     of_its_play = (row for row in rows if row.play == target.play)
     after = dropwhile(lambda row: row.movement != target.movement, rows)
     return any(
-        is_win(row) and is_live(row) and row != own_win and not _pays_another(row, target)
+        is_win(row) and is_live(row) and row != own_win and (row.target == target.movement or not names_its_bet(row))
         for row in (*of_its_play, *after)
     )
-
-
-def _pays_another(win: MovementRow, bet: MovementRow) -> bool:
-    """Whether a win was sent for another bet by name; a target that the hub found by itself says nothing."""
-    return "target" in win.fingerprint and win.target is not None and win.target != bet.movement
 
 
 def _begin(

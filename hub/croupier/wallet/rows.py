@@ -43,6 +43,11 @@ def is_win(row: MovementRow) -> bool:
     return row.kind in _WINS and row.direction == _CREDIT and not is_bet(row)
 
 
+def names_its_bet(row: MovementRow) -> bool:
+    """Whether a win was sent for a bet by name; a target that the hub found by itself says nothing."""
+    return row.target is not None and "target" in row.fingerprint
+
+
 def shape_of(rows: Sequence[MovementRow]) -> Shape:
     """What kind of work it is to send these movements of one play."""
     stakes = [row for row in rows if takes_stake(row)]

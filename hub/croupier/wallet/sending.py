@@ -29,7 +29,7 @@ from croupier.wallet.channel import Channel
 from croupier.wallet.machine import IN_FLIGHT, UNANSWERED, Answer, Event, Shape
 from croupier.wallet.parties import Connection
 from croupier.wallet.rows import shape_of, takes_stake
-from croupier.wallet.settle import Happening, Settler
+from croupier.wallet.settle import STANDING, Happening, Settler
 from croupier.wallet.wire import (
     applied_columns,
     balance_columns,
@@ -79,11 +79,13 @@ class Sent:
         rows: The movements as they stand now, by id.
         balance: The balance after it, where the wallet told it.
         answer: What the provider is told where nothing definite is known.
+        closed: Whether settling it has surely ended the round.
     """
 
     rows: Mapping[str, MovementRow]
     balance: Balance | None = None
     answer: Answer = Answer.RETRY
+    closed: bool = False
 
 
 class Sender:
@@ -131,7 +133,7 @@ class Sender:
         reply = await self._move(errand, row, last=True)
         event, answer = self._unanswered(errand, shape_of([row]))
         rows = await self._settle(errand, [_happening(row, reply, event)])
-        return Sent(rows=rows, balance=_balance(reply), answer=answer)
+        return Sent(rows=rows, balance=_balance(reply), answer=answer, closed=_closed(errand, rows))
 
     async def _batch(self, errand: Errand, rows: Sequence[MovementRow]) -> Sent:
         context = context_of(rows[0], errand.connection, errand.provider_round, round_closed=errand.closes_round)
@@ -143,7 +145,8 @@ class Sender:
         stakes_first = sorted(rows, key=lambda row: not takes_stake(row))
         happenings = [_happening(row, reply, event, owed=not mixed) for row in stakes_first]
         settled = await self._settle(errand, happenings)
-        return Sent(rows=settled, balance=_balance(reply), answer=_told(settled, answer))
+        closed = _closed(errand, settled)
+        return Sent(rows=settled, balance=_balance(reply), answer=_told(settled, answer), closed=closed)
 
     async def _in_turn(self, errand: Errand, rows: Sequence[MovementRow]) -> Sent:
         debits = [row for row in rows if takes_stake(row)]
@@ -155,7 +158,7 @@ class Sender:
 
     async def _payouts(self, errand: Errand, payouts: Sequence[MovementRow], sent: Sent) -> Sent:
         """Send the credits after what was `sent`; once something of the play may stand, all of them are owed."""
-        settled, balance, answer = dict(sent.rows), sent.balance, sent.answer
+        settled, balance, answer, closed = dict(sent.rows), sent.balance, sent.answer, False
         for place, row in enumerate(payouts):
             last = row is payouts[-1]
             reply = await self._move(errand, row, last=last)
@@ -169,8 +172,10 @@ class Sender:
                 if isinstance(reply, WalletRefused)
                 else _happening(row, reply, event)
             )
-            settled |= await self._settle(errand, [happening], fresh=True, closes=errand.closes_round and last)
-        return Sent(rows=settled, balance=balance, answer=answer)
+            rows = await self._settle(errand, [happening], fresh=True, closes=errand.closes_round and last)
+            settled |= rows
+            closed = last and _closed(errand, rows)
+        return Sent(rows=settled, balance=balance, answer=answer, closed=closed)
 
     async def _debits(
         self, errand: Errand, debits: Sequence[MovementRow], payouts: Sequence[MovementRow]
@@ -260,6 +265,11 @@ def _given_up(row: MovementRow) -> Happening:
 def _told(rows: Mapping[str, MovementRow], answer: Answer) -> Answer:
     """The answer of a play that is all or none: if one of it was rolled back meanwhile, the hub takes back the rest."""
     return Answer.FAILED if any(row.undone_by is not None for row in rows.values()) else answer
+
+
+def _closed(errand: Errand, rows: Mapping[str, MovementRow]) -> bool:
+    """Whether settling these as the last of a play has ended its round."""
+    return errand.closes_round and all(row.state in STANDING for row in rows.values())
 
 
 def _balance(reply: WalletReply) -> Balance | None:

@@ -94,7 +94,7 @@ class Settler:
             after = {item.movement: _apply(draft, snapshot.movements[item.movement], item) for item in happenings}
             complete = _settle_rollbacks(draft, snapshot, happenings)
             if complete:
-                closes = closes_round and all(row.state in _STANDING for row in after.values())
+                closes = closes_round and all(row.state in STANDING for row in after.values())
                 draft.events.extend(also)
                 if delivery is not None:
                     draft.delivery_updates.append(_held_with_movement(delivery, after))
@@ -128,7 +128,8 @@ class Settler:
 
 _GIVEN_BACK: Final = frozenset({Event.UNDO_REFUSED, Event.UNDO_WAIVED, Event.SETTLED_DONE})
 _STANDS_AGAIN: Final[Mapping[str, Any]] = {"undone_by": None}
-_STANDING: Final = frozenset({MovementState.APPLIED, MovementState.OWED})
+STANDING: Final = frozenset({MovementState.APPLIED, MovementState.OWED})
+"""States of a play's movements in which it ends its round, if it says so."""
 
 
 def _apply(draft: Draft, row: MovementRow, item: Happening) -> MovementRow:
