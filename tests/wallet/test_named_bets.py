@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,16 @@ from croupier.contract import (
     Declined,
     DeclineReason,
     Movement,
+    MovementKind,
+    OnSilence,
+    Unknown,
+    WalletCapability,
 )
-from croupier_conformance.money_path import GAME, MoneyPath, bet, rollback, win
+from croupier.ledger.port import Change
+from croupier.ledger.records import SessionRow
+from croupier.wallet.parties import Connection
+from croupier_conformance.money_path import GAME, OPERATOR, MoneyPath, TableSessions, bet, rollback, win
+from croupier_conformance.network import Fault, Faults
 from croupier_conformance.virtual_time import simulate
 
 
@@ -149,5 +158,109 @@ def test_an_exchange_that_names_another_player_is_refused(tmp_path: Path, player
             assert isinstance(told.outcome, Applied) is knows
             if not knows:
                 assert reason(told.outcome) is DeclineReason.SESSION_UNKNOWN
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("without", [frozenset(), frozenset({WalletCapability.ATOMIC_BATCH})], ids=["batch", "turns"])
+def test_wins_of_one_play_count_for_the_bet_that_they_name(
+    tmp_path: Path, without: frozenset[WalletCapability]
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", without=without) as path:
+            path.reconfigure(wins_per_bet=1)
+            await path.play(bet("b1", "1.00"))
+            twice = await path.play(win("w1", "3.00", of="b1"), win("w2", "3.00", of="b1"))
+            assert reason(twice.outcome) is DeclineReason.TARGET_SETTLED
+            whole = await path.play(bet("b2", "1.00"), win("w3", "3.00", of="b2"), win("w4", "3.00", of="b2"))
+            assert reason(whole.outcome) is DeclineReason.TARGET_SETTLED
+            assert path.balance() == 9_900
+            assert isinstance((await path.play(win("w1", "3.00", of="b1"))).outcome, Applied)
+            assert path.balance() == 10_200
+
+    simulate(story())
+
+
+def test_a_bet_is_not_called_settled_while_its_win_may_still_come_to_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(wins_per_bet=1, on_silence=OnSilence.RESENDS)
+            await path.play(bet("b1", "1.00"))
+            path.network.faults = Faults(share={Fault.LOST_REQUEST: 1.0})
+            assert isinstance((await path.play(win("w1", "3.00", of="b1"))).outcome, Unknown)
+            assert isinstance((await path.play(win("w2", "3.00", of="b1"))).outcome, Unknown)
+            await path.drain()
+            assert reason((await path.play(win("w2", "3.00", of="b1"))).outcome) is DeclineReason.TARGET_SETTLED
+            assert path.balance() == 10_200
+
+    simulate(story())
+
+
+def test_a_win_waits_for_another_one_of_its_bet_and_is_paid_if_that_is_refused(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(wins_per_bet=1)
+            await path.play(bet("b1", "1.00"))
+            path.wallet.refuse = DeclineReason.PLAYER_BLOCKED
+            first = asyncio.ensure_future(path.play(win("w1", "3.00", of="b1")))
+            await path.clock.sleep(0.005)
+            second = asyncio.ensure_future(path.play(win("w2", "3.00", of="b1")))
+            assert isinstance((await first).outcome, Declined)
+            path.wallet.refuse = None
+            assert isinstance((await second).outcome, Applied)
+            assert path.balance() == 10_200
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("jackpot_first", [True, False])
+def test_a_jackpot_is_paid_beside_the_win_of_its_bet(tmp_path: Path, *, jackpot_first: bool) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(wins_per_bet=1)
+            await path.play(bet("b1", "1.00"))
+            wins = [evolve(win("j1", "7.00", of="b1"), kind=MovementKind.JACKPOT_WIN), win("w1", "3.00", of="b1")]
+            for one in wins if jackpot_first else reversed(wins):
+                assert isinstance((await path.play(one)).outcome, Applied)
+            assert path.balance() == 10_900
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("movement", [win("w1", "5.00", of="b1"), rollback("x", "b1")])
+def test_a_token_that_nobody_has_is_refused_though_the_message_names_a_bet(tmp_path: Path, movement: Movement) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(own_token=True)
+            await path.play(bet("b1", "1.00"))
+            refused = (await path.play(movement, player=None, session="nobodys")).outcome
+            assert reason(refused) is DeclineReason.SESSION_UNKNOWN
+            assert isinstance((await path.play(movement, player=None)).outcome, Applied)
+
+    simulate(story())
+
+
+class AtHand(TableSessions):
+    """Sessions of which a play may be given what another process has replaced meanwhile."""
+
+    async def by_token(self, connection: Connection, token: str, *, fresh: bool = True) -> SessionRow | None:
+        row = await super().by_token(connection, token, fresh=fresh)
+        return row if fresh or row is None else evolve(row, token_hash=None, version=1)
+
+
+@pytest.mark.parametrize("movement", [bet("b2"), win("w1", "5.00", of="b1"), rollback("x", "b1")])
+def test_nothing_moves_under_a_token_that_another_process_has_replaced(tmp_path: Path, movement: Movement) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(own_token=True)
+            assert isinstance((await path.play(bet("b1", "1.00"), session="token-p1")).outcome, Applied)
+            seat = path.sessions.sessions["surrogate-p1"]
+            renewed = evolve(seat, token_hash="newer", version=2)
+            await path.ledger.commit(Change(operator=OPERATOR, sessions=(renewed,)))
+            path.sessions = AtHand(path.sessions.players, {"surrogate-p1": renewed})
+            await path.crash()
+            refused = (await path.play(movement, session="token-p1")).outcome
+            assert reason(refused) is DeclineReason.SESSION_UNKNOWN
+            assert path.balance() == 9_900
 
     simulate(story())

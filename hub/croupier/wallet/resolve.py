@@ -39,7 +39,8 @@ class Resolver:
         """The identity of a play; `player` is empty where nothing tells. `fresh` is as in `person`."""
         player, session = await self.person(connection, alias=play.player, token=play.session, fresh=fresh)
         token = play.session
-        if player and token and connection.policies.of(play.operation).own_token and not self.owns(session, token):
+        known = player or play.player is None  # a name that nobody has is told as such
+        if token and known and connection.policies.of(play.operation).own_token and not self.owns(session, token):
             return Identity(connection=connection, operation=play.operation, refusal=DeclineReason.SESSION_UNKNOWN)
         grant = (
             await self._ledger.grant(connection.operator.id, connection.id, play.grant)
