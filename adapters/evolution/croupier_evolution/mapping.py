@@ -6,6 +6,7 @@ Facts: `reference/protocols/evolution.md`, sections "Wallet callbacks", "ids" an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from croupier.contract import (
@@ -74,8 +75,8 @@ def _check(fields: Fields, settings: EvolutionSettings) -> Call:
         operation=codes.CHECK,
         token=fields.text("sid"),
         player=fields.text("userId"),
-        rotate=settings.renew_sid,
-        renew=settings.renew_sid,
+        rotate=settings.renew_sid != "never",
+        renew=settings.renew_sid == "every",
     )
 
 
@@ -127,8 +128,11 @@ def _promo_payout(fields: Fields, _settings: EvolutionSettings) -> Call:
     promo, game = _inner(fields, "promoTransaction"), _optional(fields, "game")
     currency, kind = fields.text("currency"), promo.text("type")
     details = {name: text for name in _PROMO_FACTS if (text := _word(promo.values.get(name)))}
-    if game is not None:
-        details["round"] = game.text("id")  # where it came from; it belongs to no bet of that round
+    table = None
+    if game is not None:  # where it came from: it belongs to no bet of that round, and is refused over none of this
+        details |= {"round": id_} if (id_ := _word(game.values.get("id"))) else {}
+        with suppress(MalformedRequestError):
+            table = _table(game)
     movement = Movement(
         MovementKind.JACKPOT_WIN if kind == JACKPOT else MovementKind.PROMO_WIN,
         keys=(MovementKey(PROMOS, promo.text("id")),),
@@ -140,7 +144,7 @@ def _promo_payout(fields: Fields, _settings: EvolutionSettings) -> Call:
         movements=(movement,),
         player=fields.text("userId"),
         session=fields.text("sid"),
-        game=_table(game),
+        game=table,
         currency=currency,
     )
 

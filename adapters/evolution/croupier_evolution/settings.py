@@ -25,8 +25,8 @@ class EvolutionSettings:
         api_url: `https://` and the host that the provider gave: every call of the hub goes there, and a game's address
             is this with the launch's `entry` behind.
         casino_key: The casino's name with the provider.
-        renew_sid: Whether every `check` gives a new session id in the place of the one that was sent. Otherwise the
-            launch token stays the session id.
+        renew_sid: Which `check` gives a new session id in the place of the one that was sent: the `first` of a launch,
+            `every`, or with `never` none, and the launch token stays the session id.
         refuse_foreign_sid: Whether money calls under a session id that never was the player's, or was replaced by a
             newer one, are answered `INVALID_SID`. Otherwise only bets are, and under an unknown id alone.
         balance_digits: Digits after the point of `balance` and `bonus`, 0 to 9; more are cut.
@@ -40,7 +40,7 @@ class EvolutionSettings:
 
     api_url: str
     casino_key: str
-    renew_sid: bool = True
+    renew_sid: str = "first"
     refuse_foreign_sid: bool = True
     balance_digits: int = 6
     brand_id: str = ""
@@ -58,9 +58,11 @@ def check(settings: EvolutionSettings) -> EvolutionSettings:
         SettingsError: `where` is the setting's name.
     """
     if not is_address(settings.api_url) or set(settings.api_url) & set("?#"):
-        raise SettingsError("expected an address that begins with https://", where="api_url")
+        raise SettingsError("expected an http or https address without a query", where="api_url")
     if not (settings.casino_key.isascii() and settings.casino_key.isalnum()):
         raise SettingsError("expected letters and digits", where="casino_key")
+    if settings.renew_sid not in ("never", "first", "every"):
+        raise SettingsError("expected never, first or every", where="renew_sid")
     if not settings.lobby_code:
         raise SettingsError("must not be empty", where="lobby_code")
     if not 0 <= settings.balance_digits <= 9:

@@ -96,10 +96,8 @@ def redact(request: HttpRequest) -> HttpRequest:
     except MalformedRequestError:
         body = None
     kept = write_json(_safe("", body)) if isinstance(body, dict) else b""
-    path = request.path
-    if path.startswith(LAUNCH):
-        path = LAUNCH  # the token stands behind it
-    return HttpRequest(request.method, path, body=kept)
+    path, launch, _ = request.path.partition(LAUNCH)  # behind it stands the token
+    return HttpRequest(request.method, path + launch, body=kept)
 
 
 def _safe(place: str, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,15 +100,16 @@ def test_basic_authorization_is_the_published_one() -> None:
 # --- the methods ------------------------------------------------------------------------------------------------------
 
 
-def test_a_check_exchanges_the_session_id_of_a_named_player_for_a_new_one() -> None:
+def test_a_check_exchanges_the_launch_token_of_a_named_player_for_a_session_id() -> None:
     call = read("check", {**WHO, "channel": {"type": "P"}})
-    assert call == Authenticate(operation="check", token="sid-1", player="p-1", rotate=True, renew=True)
+    assert call == Authenticate(operation="check", token="sid-1", player="p-1", rotate=True)
 
 
-def test_a_check_keeps_the_session_id_where_the_setting_says_so() -> None:
-    call = read("check", WHO, evolve(SETTINGS, renew_sid=False))
+@pytest.mark.parametrize(("renews", "flags"), [("never", (False, False)), ("every", (True, True))])
+def test_a_check_keeps_the_session_id_or_replaces_it_as_the_setting_says(renews: str, flags: object) -> None:
+    call = read("check", WHO, evolve(SETTINGS, renew_sid=renews))
     assert isinstance(call, Authenticate)
-    assert (call.rotate, call.renew) == (False, False)
+    assert (call.rotate, call.renew) == flags
 
 
 @pytest.mark.parametrize(("game", "table"), [(None, None), (GAME, "table-1")])
@@ -158,6 +159,13 @@ def test_a_payout_is_a_win_in_no_round_whatever_its_type(kind: str, is_a: Moveme
     assert paid.facts is not None
     where = {} if game is None else {"round": "round-1"}
     assert paid.facts.details == {"type": kind, "voucherId": "v-1", "remainingRounds": "0", **where}
+
+
+@pytest.mark.parametrize("game", [{}, {"id": 7, "type": None}, {"details": {"table": {"vid": "v"}}}, {"details": []}])
+def test_no_payout_is_refused_over_a_game_that_is_half_told(game: object) -> None:
+    promo = {"type": "JackpotWin", "id": "P-1", "amount": 7.5}
+    play = played("promo_payout", {**WHO, "currency": "EUR", "game": game, "promoTransaction": promo})
+    assert (play.movements[0].amount, play.game) == (WireAmount(Decimal("7.5"), currency="EUR"), None)
 
 
 @pytest.mark.parametrize("amount", ["0.000001", "12345678901234567.123456"])
@@ -229,6 +237,12 @@ def test_what_is_kept_of_a_request_has_no_token_no_session_and_no_player() -> No
     assert adapter.redact(request("debit", "{")).body == b""
 
 
+@pytest.mark.parametrize(("api_url", "kept"), [("", "/ua/v1/"), ("/proxy", "/proxy/ua/v1/")])
+def test_of_a_launch_the_token_is_not_kept_wherever_the_address_leads(api_url: str, kept: str) -> None:
+    launch = HttpRequest("POST", f"https://evolution.example{api_url}/ua/v1/acme0001/a-test-token", body=b"{}")
+    assert adapter.redact(launch).url == kept
+
+
 # --- policies and settings --------------------------------------------------------------------------------------------
 
 
@@ -265,6 +279,7 @@ def test_foreign_session_ids_are_looked_at_for_bets_alone_where_the_setting_says
         ({"api_url": "https://evolution.example/?x=1"}, "api_url"),
         ({"casino_key": ""}, "casino_key"),
         ({"casino_key": "acme/0001"}, "casino_key"),
+        ({"renew_sid": "always"}, "renew_sid"),
         ({"lobby_code": ""}, "lobby_code"),
         ({"balance_digits": 10}, "balance_digits"),
         ({"history_minutes": 0}, "history_minutes"),

@@ -220,9 +220,39 @@ def test_a_payout_of_a_promotion_is_paid_once_and_settles_no_bet(tmp_path: Path)
     simulate(story())
 
 
-def test_every_check_gives_a_new_session_id_and_money_moves_under_the_newest_alone(tmp_path: Path) -> None:
+def test_a_check_whose_answer_is_lost_costs_the_player_no_win_and_no_stake(tmp_path: Path) -> None:
     async def story() -> None:
         async with Table.open(tmp_path) as table:
+            await table.debit("won", "10")
+            await table.debit("undone", "5")
+            await table.check(table.seat)  # and nobody hears the answer
+            assert await table.credit("c1", "won", "30") == "OK"
+            assert await table.cancel("undone") == "OK"
+            assert (await table.check(table.seat))["sid"] == table.seat.token
+            assert table.change() == 2000
+
+    simulate(story())
+
+
+def test_the_launch_token_is_replaced_by_the_first_check_and_pays_nothing_after_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Table.open(tmp_path) as table:
+            await table.debit("ref", "10")
+            launched = evolve(table.seat, token=table.hub.seats[0].token)
+            assert launched.token != table.seat.token
+            assert (await table.check(launched))["sid"] == table.seat.token
+            assert await table.credit("c1", "ref", "20", seat=launched) == "INVALID_SID"
+            assert await table.credit("c1", "ref", "20") == "OK"
+            await table.hub.clock.sleep(61)
+            assert (await table.check(launched))["status"] == "INVALID_SID"
+            assert table.change() == 1000
+
+    simulate(story())
+
+
+def test_every_check_gives_a_new_session_id_and_money_moves_under_the_newest_alone(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Table.open(tmp_path, renew_sid="every") as table:
             await table.debit("ref", "10")
             old = table.seat
             answer = await table.check(old)
@@ -282,7 +312,7 @@ def test_what_is_owed_is_done_under_an_expired_session_id(tmp_path: Path, *, str
 
 def test_the_launch_token_stays_the_session_id_where_the_setting_says_so(tmp_path: Path) -> None:
     async def story() -> None:
-        async with Table.open(tmp_path, renew_sid=False) as table:
+        async with Table.open(tmp_path, renew_sid="never") as table:
             assert (await table.check(table.seat))["sid"] == table.seat.token
             assert await table.debit("ref", "10") == "OK"
             assert await table.cancel("ref") == "OK"
