@@ -27,6 +27,7 @@ from croupier.contract import (
     NoticeResult,
     ProviderRefusedError,
     RetryLaterError,
+    SettingsError,
     Told,
     Unknown,
     UnknownCause,
@@ -35,6 +36,8 @@ from croupier.contract import (
     balance_of,
     by_error,
     by_reason,
+    check_base_address,
+    check_path,
     epoch_ms,
     epoch_seconds,
     from_epoch_ms,
@@ -133,6 +136,46 @@ def test_a_catalogues_words_are_read_leniently() -> None:
 @pytest.mark.parametrize("text", ["", "games.example", "ftp://games.example", "https://", "http://[", "javascript:x"])
 def test_what_is_no_web_address_is_known(text: str) -> None:
     assert not is_address(text)
+
+
+@pytest.mark.parametrize("text", ["https://wallet.example", "http://127.0.0.1:8080/gcp/", "https://[::1]/wallet"])
+def test_an_address_below_which_paths_can_lie_is_taken(text: str) -> None:
+    check_base_address(text, "settings.url")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "wallet.example",
+        "/wallet",
+        "ftp://wallet.example",
+        "https://",
+        "https://wallet.example/?a=1",
+        "https://wallet.example/?",
+        "https://wallet.example/#a",
+        "https://name:word@wallet.example",
+        "https://@wallet.example",
+        "https://[::1",
+        "https://wallet.example:99999",
+        "https://wallet.example:x",
+        "https://wallet.example/a b",
+        "https://wallet.example/\n",
+    ],
+)
+def test_what_is_no_such_address_is_told_by_the_settings_path_and_not_shown(text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        check_base_address(text, "settings.url")
+    assert caught.value.where == "settings.url"
+    assert "word" not in str(caught.value)
+
+
+def test_a_path_begins_with_a_slash_and_has_no_query() -> None:
+    check_path("/wallet/bet", "paths.bet")
+    for text in ("", "bet", "/bet?a=1", "/bet#a", "/b et", "/bet\n"):
+        with pytest.raises(SettingsError) as caught:
+            check_path(text, "paths.bet")
+        assert caught.value.where == "paths.bet"
 
 
 def test_a_host_is_a_host_alone() -> None:

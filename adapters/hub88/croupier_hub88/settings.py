@@ -7,7 +7,7 @@ from typing import Final
 from attrs import frozen
 
 from croupier.contract.errors import SettingsError
-from croupier.contract.fields import is_address
+from croupier.contract.fields import check_base_address
 from croupier.contract.secrets import SecretField
 
 PRIVATE_KEY: Final = "private_key"
@@ -48,8 +48,7 @@ class Hub88Settings:
         Raises:
             SettingsError: `where` is the setting's path.
         """
-        if not is_address(self.api_url) or set(self.api_url) & set("?#"):
-            raise SettingsError("expected an address that begins with https://", where="settings.api_url")
+        check_base_address(self.api_url, "settings.api_url")
         if self.operator_id < 1:
             raise SettingsError("expected the number that Hub88 gave", where="settings.operator_id")
         if self.sub_partner_id == "":

@@ -29,6 +29,7 @@ from croupier.contract.errors import (
     CroupierError,
     MalformedRequestError,
     ProviderRefusedError,
+    SettingsError,
     UpstreamError,
 )
 from croupier.contract.http import HttpResponse
@@ -281,3 +282,35 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def check_base_address(text: str, where: str) -> None:
+    """Refuse a setting that is no address below which paths can lie: absolute, http or https, and no more.
+
+    Args:
+        text: The setting.
+        where: Its path.
+
+    Raises:
+        SettingsError: It is none, or has a query, a fragment or credentials.
+    """
+    problem = "expected an absolute http address without query"
+    try:
+        parts = urlsplit(text)
+        is_base = is_address(text) and parts.port != 0 and text.isprintable() and not set(text) & set("?# ")
+    except ValueError:
+        raise SettingsError(problem, where=where) from None
+    if not is_base:
+        raise SettingsError(problem, where=where)
+    if "@" in parts.netloc:
+        raise SettingsError("credentials do not belong into an address", where=where)
+
+
+def check_path(text: str, where: str) -> None:
+    """Refuse a setting that is no path to be put behind an address.
+
+    Raises:
+        SettingsError: It does not begin with a slash, or has a query.
+    """
+    if not text.startswith("/") or not text.isprintable() or set(text) & set("?# "):
+        raise SettingsError("a path begins with / and has no query", where=where)

@@ -5,7 +5,7 @@ Source: `reference/protocols/hub88.md`, sections "Wallet callbacks", "Statuses" 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -14,19 +14,19 @@ from attrs import define
 
 from croupier.contract import (
     AmountError,
+    BookWalletPeer,
     Credentials,
     CroupierError,
     Currency,
     Fields,
+    HeldAccount,
+    HeldTransaction,
     HttpRequest,
     HttpResponse,
     LateOriginal,
     MalformedRequestError,
     Money,
-    PeerAccount,
-    PeerTransaction,
     RollbackShortfall,
-    WalletPeer,
     read_json_object,
     write_json,
 )
@@ -59,33 +59,14 @@ class _Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
         self.status = status
 
 
-@define
-class _Account:
-    player: str
-    currency: Currency
-    opening: int
-    balance: int
+@define(kw_only=True)
+class _Row(HeldTransaction):
+    """A transaction as it was recorded."""
 
-
-@define
-class _Row:
-    """A transaction as it was recorded; a tombstone has no content."""
-
-    transaction: str
-    player: str
-    operation: str
-    content: tuple[Any, ...]
-    amount: int = 0
-    moved: int = 0
-    state: str = "applied"
     found_nothing: bool = False
-    target: str | None = None
-    round: str = ""
-    game: str = ""
-    currency: str = ""
 
 
-class Hub88WalletPeer(WalletPeer):
+class Hub88WalletPeer(BookWalletPeer[_Row]):
     """A simulated wallet.
 
     Args:
@@ -95,51 +76,11 @@ class Hub88WalletPeer(WalletPeer):
     """
 
     def __init__(self, settings: Hub88WalletSettings, shortfall: RollbackShortfall = RollbackShortfall.DEFICIT) -> None:
+        super().__init__()
         self._settings = settings
         self._shortfall = shortfall
         self._key = lru_cache(maxsize=4)(load_private_key)
-        self._accounts: dict[str, _Account] = {}
-        self._tokens: dict[str, str] = {}
-        self._ended: set[str] = set()
-        self._rows: dict[str, _Row] = {}
         self.closed: set[str] = set()
-
-    # --- the operator's own side --------------------------------------------------------------------------------------
-
-    def open_player(self, player: str, currency: Currency, balance: int, session: str | None = None) -> None:
-        if player not in self._accounts:
-            self._accounts[player] = _Account(player, currency, balance, balance)
-        if session is not None:
-            self._tokens[session] = player
-            self._ended.discard(session)
-
-    def end_session(self, session: str) -> None:
-        self._ended.add(session)
-
-    def accounts(self) -> Sequence[PeerAccount]:
-        return [
-            PeerAccount(player=one.player, currency=one.currency.code, opening=one.opening, balance=one.balance)
-            for one in self._accounts.values()
-        ]
-
-    def transactions(self) -> Sequence[PeerTransaction]:
-        return [
-            PeerTransaction(
-                transaction=row.transaction,
-                player=row.player,
-                operation=row.operation,
-                currency=row.currency,
-                amount=row.amount,
-                moved=row.moved,
-                state=row.state,
-                target=row.target,
-                round=row.round,
-                game=row.game,
-            )
-            for row in self._rows.values()
-        ]
-
-    # --- what the hub asks --------------------------------------------------------------------------------------------
 
     def answer(self, request: HttpRequest, credentials: Credentials, now: datetime) -> HttpResponse:
         operation = next((name for name in PATHS if request.path.endswith(self._settings.path(name))), None)
@@ -155,7 +96,7 @@ class Hub88WalletPeer(WalletPeer):
 
     def _answered(self, operation: str, fields: Fields) -> HttpResponse:
         echo: dict[str, Any] = {}
-        account: _Account | None = None
+        account: HeldAccount | None = None
         status = OK
         more: Mapping[str, Any] = {}
         try:
@@ -181,13 +122,13 @@ class Hub88WalletPeer(WalletPeer):
             return False
         return any(is_proven(key, request.body, given[0]) for key in keys)
 
-    def _account(self, fields: Fields) -> _Account:
-        account = self._accounts.get(fields.text("user"))
+    def _account(self, fields: Fields) -> HeldAccount:
+        account = self.held.get(fields.text("user"))
         if account is None:
             raise _Refusal(INVALID_USER)
         return account
 
-    def _done(self, operation: str, account: _Account, fields: Fields) -> Mapping[str, Any]:
+    def _done(self, operation: str, account: HeldAccount, fields: Fields) -> Mapping[str, Any]:
         if operation == "info":
             return _FACTS
         token = self._token(fields)
@@ -209,15 +150,15 @@ class Hub88WalletPeer(WalletPeer):
             raise MalformedRequestError("expected a text", where="token")
         return token
 
-    def _check_token(self, account: _Account, token: str) -> None:
-        if self._tokens.get(token) != account.player:
+    def _check_token(self, account: HeldAccount, token: str) -> None:
+        if not self.is_session_of(account.player, token):
             raise _Refusal(INVALID_TOKEN)
-        if token in self._ended:
+        if self.has_ended(token):
             raise _Refusal(TOKEN_EXPIRED)
 
-    def _transact(self, operation: str, account: _Account, fields: Fields, token: str) -> None:
+    def _transact(self, operation: str, account: HeldAccount, fields: Fields, token: str) -> None:
         row = self._row(operation, account, fields)
-        known = self._rows.get(row.transaction)
+        known = self.rows.get(row.transaction)
         if known is not None:
             self._repeat(known, row)
         elif operation == "rollback":
@@ -225,7 +166,7 @@ class Hub88WalletPeer(WalletPeer):
         else:
             self._move(account, fields, row, token)
 
-    def _row(self, operation: str, account: _Account, fields: Fields) -> _Row:
+    def _row(self, operation: str, account: HeldAccount, fields: Fields) -> _Row:
         amount, target = 0, fields.optional_text("reference_transaction_uuid")
         content: tuple[Any, ...] = (account.player, operation, target)
         if operation == "rollback":
@@ -254,7 +195,7 @@ class Hub88WalletPeer(WalletPeer):
         if known.found_nothing:
             raise _Refusal(DOES_NOT_EXIST)
 
-    def _move(self, account: _Account, fields: Fields, row: _Row, token: str) -> None:
+    def _move(self, account: HeldAccount, fields: Fields, row: _Row, token: str) -> None:
         if row.operation == "bet":
             self._check_token(account, token)
             if account.balance < row.amount:
@@ -264,7 +205,7 @@ class Hub88WalletPeer(WalletPeer):
             self._check_reference(fields, row)
             row.moved = row.amount
         account.balance += row.moved
-        self._rows[row.transaction] = row
+        self.rows[row.transaction] = row
 
     def _check_reference(self, fields: Fields, row: _Row) -> None:
         """A win names its bet, but for a promotion (`reference/wallet-semantics.md`, section 1.2)."""
@@ -272,22 +213,21 @@ class Hub88WalletPeer(WalletPeer):
             if not fields.flag("is_supplier_promo"):
                 raise _Refusal(WRONG_SYNTAX)
             return
-        bet = self._rows.get(row.target)
+        bet = self.rows.get(row.target)
         if bet is None or bet.player != row.player or bet.operation != "bet":
             raise _Refusal(DOES_NOT_EXIST)
         if bet.state != "applied":
             raise _Refusal(ROLLED_BACK)
 
-    def _undo(self, account: _Account, row: _Row) -> None:
+    def _undo(self, account: HeldAccount, row: _Row) -> None:
         assert row.target is not None  # noqa: S101 # a rollback has one
-        original = self._rows.get(row.target)
+        original = self.rows.get(row.target)
         if original is None:
             # Of what is yet to come the kind is not told: the tombstone takes whichever comes.
-            self._rows[row.target] = _Row(
+            self.rows[row.target] = _Row(
                 transaction=row.target,
                 player=row.player,
                 operation="bet",
-                content=(),
                 state="tombstone",
                 round=row.round,
                 game=row.game,
@@ -302,7 +242,7 @@ class Hub88WalletPeer(WalletPeer):
             row.amount, row.moved = original.amount, -original.moved
             account.balance += row.moved
         row.found_nothing = original is None or original.state == "tombstone"
-        self._rows[row.transaction] = row
+        self.rows[row.transaction] = row
         if row.found_nothing:
             raise _Refusal(DOES_NOT_EXIST)
 

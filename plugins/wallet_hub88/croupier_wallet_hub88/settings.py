@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping
 from enum import Enum, unique
 from typing import Final
-from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from croupier.contract import LateOriginal, SettingsError
+from croupier.contract import LateOriginal, SettingsError, check_base_address, check_path
 
 PATHS: Final[Mapping[str, str]] = {
     "info": "/user/info",
@@ -57,11 +56,7 @@ class Hub88WalletSettings:
 
     @url.validator
     def _url_is_absolute(self, _attribute: object, value: str) -> None:
-        parts = urlsplit(value)
-        if parts.scheme not in {"https", "http"} or not parts.hostname or parts.query or parts.fragment:
-            raise SettingsError("expected an absolute http address without query", where="url")
-        if parts.username is not None or parts.password is not None:
-            raise SettingsError("credentials do not belong into an address", where="url")
+        check_base_address(value, "url")
 
     @paths.validator
     def _paths_are_of_operations(self, _attribute: object, value: Mapping[str, str]) -> None:
@@ -70,8 +65,7 @@ class Hub88WalletSettings:
                 raise SettingsError(
                     "there is no such operation", where=f"paths.{name}", hint=f"known: {', '.join(sorted(PATHS))}"
                 )
-            if not path.startswith("/") or "?" in path or "#" in path:
-                raise SettingsError("a path begins with / and has no query", where=f"paths.{name}")
+            check_path(path, f"paths.{name}")
         if len({self.path(name) for name in PATHS}) < len(PATHS):
             raise SettingsError("each operation has a path of its own", where="paths")
 

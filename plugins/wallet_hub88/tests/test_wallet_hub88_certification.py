@@ -66,21 +66,21 @@ class _BelievesEverybody(Hub88WalletPeer):
 
 class _AnswersUnknownRollbacksAsDone(Hub88WalletPeer):
     def _undo(self, account: Any, row: Any) -> None:
-        if row.target in self._rows:
+        if row.target in self.rows:
             super()._undo(account, row)
 
 
 class _PaysAgainAfterARollback(Hub88WalletPeer):
     def _repeat(self, known: Any, row: Any) -> None:
         if known.state == "rolled_back":
-            self._accounts[row.player].balance += known.moved
+            self.held[row.player].balance += known.moved
         else:
             super()._repeat(known, row)
 
 
 class _FailsAfterTheSession(Hub88WalletPeer):
     def _check_token(self, account: Any, token: str) -> None:
-        if token in self._ended:
+        if self.has_ended(token):
             raise MalformedRequestError("no such session any more")
         super()._check_token(account, token)
 

@@ -483,6 +483,7 @@ def test_a_balance_is_cut_and_a_deficit_shows_as_zero() -> None:
     [
         ({"url": "wallet.example"}, "url"),
         ({"url": "https://wallet.example/#a"}, "url"),
+        ({"url": "https://[wallet.example"}, "url"),
         ({"url": "https://user:word@wallet.example"}, "url"),
         ({"url": URL, "paths": {"stake": "/bet"}}, "paths.stake"),
         ({"url": URL, "paths": {"bet": "bet"}}, "paths.bet"),

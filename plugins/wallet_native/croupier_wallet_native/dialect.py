@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, TypeVar, assert_never
-from urllib.parse import urlsplit
 
 import msgspec
 from attrs import field, frozen
@@ -40,6 +39,8 @@ from croupier.contract import (
     WalletStatus,
     WalletStatusReply,
     WalletUnknown,
+    check_base_address,
+    check_path,
     digest_hex,
     read_json_object,
 )
@@ -92,11 +93,7 @@ class NativeSettings:
 
     @url.validator
     def _url_is_absolute(self, _attribute: object, value: str) -> None:
-        parts = urlsplit(value)
-        if parts.scheme not in {"https", "http"} or not parts.hostname or parts.query or parts.fragment:
-            raise SettingsError("expected an absolute http address without query", where="url")
-        if parts.username is not None or parts.password is not None:
-            raise SettingsError("credentials do not belong into an address", where="url")
+        check_base_address(value, "url")
 
     @paths.validator
     def _paths_are_of_operations(self, _attribute: object, value: Mapping[str, str]) -> None:
@@ -106,8 +103,7 @@ class NativeSettings:
                 raise SettingsError(
                     "there is no such operation", where=f"paths.{name}", hint=f"known: {', '.join(sorted(known))}"
                 )
-            if not path.startswith("/") or "?" in path or "#" in path:
-                raise SettingsError("a path begins with / and has no query", where=f"paths.{name}")
+            check_path(path, f"paths.{name}")
 
     def address(self, operation: Operation) -> str:
         """The absolute address of an operation."""

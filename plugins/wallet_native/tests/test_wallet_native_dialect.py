@@ -255,6 +255,7 @@ def test_a_path_may_be_the_operators_own() -> None:
     [
         ({"url": "wallet.example"}, "url"),
         ({"url": "ftp://wallet.example"}, "url"),
+        ({"url": "https://[wallet.example"}, "url"),
         ({"url": "https://wallet.example/?a=1"}, "url"),
         ({"url": "https://name:word@wallet.example"}, "url"),
         ({"url": "https://wallet.example", "paths": {"debit": "/debit"}}, "paths.debit"),

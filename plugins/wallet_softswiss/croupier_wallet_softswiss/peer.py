@@ -14,17 +14,16 @@ from attrs import define, evolve, field
 
 from croupier.contract import (
     AmountError,
+    BookWalletPeer,
     Credentials,
-    Currency,
     Fields,
+    HeldAccount,
+    HeldTransaction,
     HttpRequest,
     HttpResponse,
     MalformedRequestError,
     Money,
-    PeerAccount,
-    PeerTransaction,
     RollbackShortfall,
-    WalletPeer,
     hmac_hex,
     iso_utc,
     read_json_object,
@@ -57,30 +56,11 @@ class _Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
         self.code = code
 
 
-@define
-class _Account:
-    player: str
-    currency: Currency
-    opening: int
-    balance: int
+@define(kw_only=True)
+class _Row(HeldTransaction):
+    """An action as it was recorded."""
 
-
-@define
-class _Row:
-    """An action as it was recorded; a tombstone has no content."""
-
-    action_id: str
-    player: str
-    action: str
-    amount: int
-    moved: int
     own_id: str
-    content: tuple[Any, ...]
-    state: str = "applied"
-    target: str | None = None
-    round: str = ""
-    game: str = ""
-    currency: str = ""
 
 
 @define
@@ -91,7 +71,7 @@ class _Book:
     rows: dict[str, _Row] = field(factory=dict)
 
 
-class SoftswissWalletPeer(WalletPeer):
+class SoftswissWalletPeer(BookWalletPeer[_Row]):
     """A simulated wallet.
 
     Args:
@@ -103,57 +83,17 @@ class SoftswissWalletPeer(WalletPeer):
     def __init__(
         self, settings: SoftswissWalletSettings, shortfall: RollbackShortfall = RollbackShortfall.DEFICIT
     ) -> None:
+        super().__init__()
         self._settings = settings
         self._amounts = Amounts(settings)
         self._shortfall = shortfall
-        self._accounts: dict[str, _Account] = {}
-        self._sessions: dict[str, str] = {}
-        self._ended: set[str] = set()
-        self._rows: dict[str, _Row] = {}
         self._count = 0
         self.finished: set[str] = set()
-
-    # --- the operator's own side --------------------------------------------------------------------------------------
-
-    def open_player(self, player: str, currency: Currency, balance: int, session: str | None = None) -> None:
-        if player not in self._accounts:
-            self._accounts[player] = _Account(player, currency, balance, balance)
-        if session is not None:
-            self._sessions[session] = player
-            self._ended.discard(session)
-
-    def end_session(self, session: str) -> None:
-        self._ended.add(session)
-
-    def accounts(self) -> Sequence[PeerAccount]:
-        return [
-            PeerAccount(player=one.player, currency=one.currency.code, opening=one.opening, balance=one.balance)
-            for one in self._accounts.values()
-        ]
-
-    def transactions(self) -> Sequence[PeerTransaction]:
-        return [
-            PeerTransaction(
-                transaction=row.action_id,
-                player=row.player,
-                operation=row.action,
-                currency=row.currency,
-                amount=row.amount,
-                moved=row.moved,
-                state=row.state,
-                target=row.target,
-                round=row.round,
-                game=row.game,
-            )
-            for row in self._rows.values()
-        ]
-
-    # --- what the hub asks --------------------------------------------------------------------------------------------
 
     def answer(self, request: HttpRequest, credentials: Credentials, now: datetime) -> HttpResponse:
         if not _is_proven(request, credentials):
             return _refusal(FORBIDDEN)
-        account: _Account | None = None
+        account: HeldAccount | None = None
         try:
             operation = self._operation(request)
             fields = Fields(read_json_object(request.body))
@@ -174,15 +114,15 @@ class SoftswissWalletPeer(WalletPeer):
                     return operation
         raise _Refusal(NOT_FOUND)
 
-    def _account(self, fields: Fields) -> _Account:
-        account = self._accounts.get(fields.text("user_id"))
+    def _account(self, fields: Fields) -> HeldAccount:
+        account = self.held.get(fields.text("user_id"))
         if account is None:
             raise _Refusal(PLAYER_INVALID)
         if fields.text("currency") != account.currency.code:
             raise _Refusal(CURRENCY)
         return account
 
-    def _done(self, operation: str, account: _Account, fields: Fields, now: datetime) -> Mapping[str, Any]:
+    def _done(self, operation: str, account: HeldAccount, fields: Fields, now: datetime) -> Mapping[str, Any]:
         actions = fields.optional_objects("actions")
         if operation == "rollback" and not actions:
             raise MalformedRequestError("a rollback has actions", where="actions")
@@ -193,7 +133,7 @@ class SoftswissWalletPeer(WalletPeer):
         return {"balance": self._told(account)}
 
     def _acted(
-        self, operation: str, account: _Account, fields: Fields, actions: Sequence[Fields], now: datetime
+        self, operation: str, account: HeldAccount, fields: Fields, actions: Sequence[Fields], now: datetime
     ) -> Mapping[str, Any]:
         fields.text("game")
         round_id, is_last = fields.text("game_id"), fields.flag("finished")
@@ -205,14 +145,14 @@ class SoftswissWalletPeer(WalletPeer):
             self._count = counted
             raise
         account.balance = book.balance
-        self._rows |= book.rows
+        self.rows |= book.rows
         if is_last:
             self.finished.add(round_id)
         at = iso_utc(now, 3)
-        told = [{"action_id": row.action_id, "tx_id": row.own_id, "processed_at": at} for row in rows]
+        told = [{"action_id": row.transaction, "tx_id": row.own_id, "processed_at": at} for row in rows]
         return {"balance": self._told(account), "game_id": round_id, "transactions": told}
 
-    def _act(self, operation: str, account: _Account, fields: Fields, action: Fields, book: _Book) -> _Row:
+    def _act(self, operation: str, account: HeldAccount, fields: Fields, action: Fields, book: _Book) -> _Row:
         kind, action_id = action.text("action"), action.text("action_id")
         if kind not in ({"rollback"} if operation == "rollback" else {"bet", "win"}):
             raise MalformedRequestError("no such action here", where="action")
@@ -236,7 +176,7 @@ class SoftswissWalletPeer(WalletPeer):
         book.rows[action_id] = row
         return row
 
-    def _amount(self, action: Fields, account: _Account) -> int:
+    def _amount(self, action: Fields, account: HeldAccount) -> int:
         value = action.values.get("amount")
         below_zero = value < 0 if type(value) is int else isinstance(value, str) and value.startswith("-")
         if below_zero:
@@ -249,40 +189,40 @@ class SoftswissWalletPeer(WalletPeer):
                 raise _Refusal(NOT_ENOUGH_FUNDS) from None
             raise
 
-    def _move(self, account: _Account, fields: Fields, row: _Row, book: _Book) -> None:
-        if row.action == "bet":
+    def _move(self, account: HeldAccount, fields: Fields, row: _Row, book: _Book) -> None:
+        if row.operation == "bet":
             session = fields.optional_text("session_id")
-            if session is not None and (self._sessions.get(session) != account.player or session in self._ended):
+            if session is not None and (not self.is_session_of(account.player, session) or self.has_ended(session)):
                 raise _Refusal(PLAYER_INVALID)
             if book.balance < row.amount:
                 raise _Refusal(NOT_ENOUGH_FUNDS)
-        row.moved = -row.amount if row.action == "bet" else row.amount
+        row.moved = -row.amount if row.operation == "bet" else row.amount
         book.balance += row.moved
 
-    def _undo(self, account: _Account, fields: Fields, row: _Row, book: _Book) -> None:
+    def _undo(self, account: HeldAccount, fields: Fields, row: _Row, book: _Book) -> None:
         assert row.target is not None  # noqa: S101 # a rollback has one
         original = self._find(row.target, book)
         if original is None:
             # The kind of what is yet to come is not told: the tombstone takes whichever comes.
             buried = self._row(account, fields, row.target, "bet")
             book.rows[row.target] = evolve(buried, state="tombstone")
-        elif original.player == account.player and original.action != "rollback" and original.state == "applied":
+        elif original.player == account.player and original.operation != "rollback" and original.state == "applied":
             back = -original.moved
             if self._shortfall is RollbackShortfall.RECORD and book.balance + back < 0:
                 row.own_id = ""
                 return
-            book.rows[original.action_id] = evolve(original, state="rolled_back")
+            book.rows[original.transaction] = evolve(original, state="rolled_back")
             book.balance += back
             row.amount, row.moved = original.amount, back
             return
         row.own_id = ""
 
     def _find(self, action_id: str, book: _Book) -> _Row | None:
-        return book.rows.get(action_id) or self._rows.get(action_id)
+        return book.rows.get(action_id) or self.rows.get(action_id)
 
     def _row(
         self,
-        account: _Account,
+        account: HeldAccount,
         fields: Fields,
         action_id: str,
         action: str,
@@ -293,11 +233,10 @@ class SoftswissWalletPeer(WalletPeer):
     ) -> _Row:
         self._count += 1
         return _Row(
-            action_id=action_id,
+            transaction=action_id,
             player=account.player,
-            action=action,
+            operation=action,
             amount=amount,
-            moved=0,
             own_id=f"tx-{self._count}",
             content=content,
             target=target,
@@ -306,7 +245,7 @@ class SoftswissWalletPeer(WalletPeer):
             currency=account.currency.code,
         )
 
-    def _told(self, account: _Account) -> int | str:
+    def _told(self, account: HeldAccount) -> int | str:
         return self._amounts.write(Money(max(account.balance, 0), account.currency))
 
 

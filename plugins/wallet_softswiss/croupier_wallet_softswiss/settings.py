@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum, unique
 from typing import Final
-from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from croupier.contract import SettingsError
+from croupier.contract import SettingsError, check_base_address, check_path
 
 MAX_DIGITS: Final = 18
 
@@ -50,19 +49,15 @@ class SoftswissWalletSettings:
 
     @url.validator
     def _url_is_absolute(self, _attribute: object, value: str) -> None:
-        parts = urlsplit(value)
-        if parts.scheme not in {"https", "http"} or not parts.hostname or parts.query or parts.fragment:
-            raise SettingsError("expected an absolute http address without query", where="url")
-        if parts.username is not None or parts.password is not None:
-            raise SettingsError("credentials do not belong into an address", where="url")
+        check_base_address(value, "url")
 
     @play_path.validator
     def _play_path_is_a_path(self, _attribute: object, value: str) -> None:
-        _check_path(value, "play_path")
+        check_path(value, "play_path")
 
     @rollback_path.validator
     def _rollback_path_is_a_path(self, _attribute: object, value: str) -> None:
-        _check_path(value, "rollback_path")
+        check_path(value, "rollback_path")
         if value == self.play_path:
             raise SettingsError("bets and rollbacks have different paths", where="rollback_path")
 
@@ -77,8 +72,3 @@ class SoftswissWalletSettings:
     def address(self, path: str) -> str:
         """The absolute address of a path."""
         return self.url.rstrip("/") + path
-
-
-def _check_path(value: str, where: str) -> None:
-    if not value.startswith("/") or "?" in value or "#" in value:
-        raise SettingsError("a path begins with / and has no query", where=where)

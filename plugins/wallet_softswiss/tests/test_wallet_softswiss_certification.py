@@ -60,7 +60,7 @@ class _RemembersNothing(SoftswissWalletPeer):
 class _LeavesNoTombstones(SoftswissWalletPeer):
     def _undo(self, account: Any, fields: Any, row: Any, book: Any) -> None:
         super()._undo(account, fields, row, book)
-        for action_id in [one.action_id for one in book.rows.values() if one.state == "tombstone"]:
+        for action_id in [one.transaction for one in book.rows.values() if one.state == "tombstone"]:
             del book.rows[action_id]
 
 

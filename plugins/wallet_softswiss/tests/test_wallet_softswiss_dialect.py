@@ -406,6 +406,7 @@ def test_a_balance_with_more_digits_is_cut() -> None:
     [
         ({"url": "wallet.example"}, "url"),
         ({"url": "https://wallet.example/?a=b"}, "url"),
+        ({"url": "https://[wallet.example"}, "url"),
         ({"url": "https://user@wallet.example"}, "url"),
         ({"url": URL, "play_path": "play"}, "play_path"),
         ({"url": URL, "rollback_path": "/play"}, "rollback_path"),
