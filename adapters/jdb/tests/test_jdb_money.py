@@ -50,6 +50,11 @@ async def answered(stage: Stage, action: int, request: HttpRequest) -> tuple[Ver
     return answer.verdict, answer.code
 
 
+def unread(request: HttpRequest) -> HttpRequest:
+    """The same, with bytes changed on the way."""
+    return evolve(request, body=request.body[:40] + b"test" + request.body[44:])
+
+
 async def cancelled(stage: Stage, whole: PeerPlay) -> tuple[Verdict, str]:
     (undone,) = undo(stage.peer, whole).moves
     answer = (await stage.tell(evolve(whole, moves=(evolve(undone, undoes=MovementKind.BET_AND_WIN),)))).answer
@@ -67,6 +72,20 @@ def sealed(stage: Stage, action: int, **fields: object) -> HttpRequest:
     known = {"action": action, "ts": 1, "currency": "EUR", "gType": 0, "mType": 8001}
     text = cipher.seal(known | fields, stage.bench.credentials)
     return HttpRequest("POST", "/", body=f"x={text}".encode())
+
+
+def test_a_cancellation_that_cannot_be_believed_or_read_leaves_a_booked_round_at_both_sides(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        seat = await stage.sit()
+        await stage.done(one(seat, MovementKind.BET_AND_WIN, "1", "1.00", win="2.50"), "a whole round")
+        known = {"uid": seat.player, "transferId": 1, "historyId": "r-1"}
+        sound = sealed(stage, 4, **known)
+        for unsure in (unread(sound), sealed(stage, 4, **known | {"transferId": None})):
+            assert await answered(stage, 4, unsure) == (Verdict.RETRY, "9017")
+        assert await answered(stage, 4, sound) == (Verdict.REFUSED, "6101")
+        assert stage.change() == 150
+
+    told(tmp_path, story)
 
 
 def test_a_whole_round_moves_its_net_once_and_stands_when_it_is_cancelled(tmp_path: Path) -> None:

@@ -69,6 +69,20 @@ def test_a_spin_that_wins_nothing_is_a_bet_that_ends_its_round(tmp_path: Path) -
     told(story, tmp_path)
 
 
+def test_a_booked_spin_that_comes_again_and_cannot_be_believed_or_read_is_not_void(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        seat = await stage.sit()
+        action = spin(seat, stage.new_round(), stage.new_id(), 100, 250)
+        await stage.done(action, "a spin")
+        again = evolve(action, resend=True)
+        for unsure in (altered(stage, again, secret_key="another-test-key"), altered(stage, again, game_id="")):
+            assert await code(stage, unsure) == "1200"
+        await stage.done(again, "the spin again")
+        assert stage.change() == 150
+
+    told(story, tmp_path)
+
+
 def test_a_spin_whose_stake_is_not_there_is_refused_though_its_win_would_pay_for_it(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         seat = await stage.sit()
