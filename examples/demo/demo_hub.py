@@ -98,7 +98,7 @@ async def configure(admin: Api, plan: Plan) -> str:
         connection = await admin.ask("POST", f"{below}/connections", {"why": why, "body": body})
         for code, title in subject.games.items():
             game = {"title": title, "studio": provider.title, "category": "slots"}
-            name = _slug(provider, title)
+            name = game_name(provider, title)
             stored = await admin.ask("PUT", f"{below}/games/{name}", {"why": why, "body": game})
             route = {"connection": connection["id"], "game": stored["id"], "code": code}
             route["wallet_code"] = subject.played_as(code)
@@ -131,7 +131,7 @@ def _connection(provider: Provider, subject: AdapterSubject) -> dict[str, Any]:
     }
 
 
-def _slug(provider: Provider, title: str) -> str:
+def game_name(provider: Provider, title: str) -> str:
     return f"{provider.name}--{title.lower().replace(' ', '-')}"
 
 
@@ -139,7 +139,7 @@ async def launch(operator: Api, provider: Provider, player: str, place: int) -> 
     """Launch one of the provider's games for a player; the address, page or parameters that the browser would open."""
     titles = list(provider.subject().games.values())
     body: Mapping[str, Any] = {
-        "game": _slug(provider, titles[place % len(titles)]),
+        "game": game_name(provider, titles[place % len(titles)]),
         "player": player,
         "currency": CURRENCY,
         "connection": provider.name,

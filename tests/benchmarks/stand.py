@@ -20,17 +20,15 @@ import attrs
 from aiohttp import web
 from attrs import define, field, frozen
 
-from croupier.contract import Credentials, Headers, HttpRequest
-from croupier.registry import structure
+from croupier.contract import Headers, HttpRequest
+from croupier_conformance.certification.subject import load_adapter
 from croupier_conformance.servers import PostgresServer
-from croupier_softswiss.peer import SoftswissPeer
-from croupier_softswiss.settings import SoftswissSettings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 HERE: Final = Path(__file__).resolve().parent
 sys.path.insert(1, str(ROOT / "examples/demo"))
 
-from demo_hub import Api, launch  # noqa: E402 # found by the line above
+from demo_hub import Api, game_name, launch  # noqa: E402 # found by the line above
 from demo_plan import Provider  # noqa: E402 # same
 from demo_processes import Processes, until  # noqa: E402 # same
 
@@ -38,7 +36,7 @@ __all__ = ["HERE", "HOST", "HubProcess", "Stand", "Tenant", "free_ports", "set_u
 
 HOST: Final = "127.0.0.1"
 PLAYERS: Final = 64
-TOKEN: Final = secrets.token_hex(24)
+TOKEN: Final = load_adapter("softswiss").secrets["auth_token"]
 WALLET_SECRET: Final = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 SETTINGS: Final = """\
@@ -225,11 +223,8 @@ async def start_hub(
     create = ["-m", "croupier", "admin", "create-key", str(file), "--label", "bench", "--why", "the benchmark"]
     admin_key = (await stand.processes.run("create-key", create)).strip()
     await stand.begin(name, [*wrapper, "serve", str(file), *options], [providers, operators, admin])
-    provider = Provider(
-        name="softswiss", title="SOFTSWISS", peer=("", "", ""), port=peer_port,
-        settings={"api_url": f"http://{HOST}:{peer_port}/api", "casino_id": "bench"}, secrets={"auth_token": TOKEN},
-        games={"acceptance:test": "Acceptance Test"},
-    )  # fmt: skip
+    provider = Provider(name="softswiss", title="SOFTSWISS", port=peer_port)
+    settings = dict(provider.subject().settings_raw)
     wallets = {"acme": stand.wallet} | ({"stalled": stand.silent} if stalled else {})
     tenants = []
     for tenant, wallet in wallets.items():
@@ -238,7 +233,7 @@ async def start_hub(
         )
         players = await _seat(Api(stand.http, f"http://{HOST}:{operators}", operator_key), provider)
         tenants.append(Tenant(name=tenant, operator=operator, connection=connection, players=players))
-    hub = HubProcess(name=name, database=database, port=providers, tenants=tenants, settings=dict(provider.settings))
+    hub = HubProcess(name=name, database=database, port=providers, tenants=tenants, settings=settings)
     await set_up(stand, name, providers, hub)
     for tenant_of in tenants[1:]:
         await set_up(stand, f"{name}/{tenant_of.name}", providers, hub, tenant=tenant_of)
@@ -286,16 +281,17 @@ async def configure(admin: Api, tenant: str, provider: Provider, wallet: int) ->
     }
     made = await admin.ask("POST", "/admin/v1/operators", {"why": why, "body": operator})
     below = f"/admin/v1/operators/{made['id']}"
+    subject = provider.subject()
     body = {
         "name": provider.name,
         "adapter": provider.name,
-        "settings": dict(provider.settings),
+        "settings": dict(subject.settings_raw),
         "secrets": {"auth_token": [TOKEN]},
     }
     connection = await admin.ask("POST", f"{below}/connections", {"why": why, "body": body})
-    for code, title in provider.games.items():
+    for code, title in subject.games.items():
         game = {"title": title, "studio": provider.title, "category": "slots"}
-        stored = await admin.ask("PUT", f"{below}/games/{title.lower().replace(' ', '-')}", {"why": why, "body": game})
+        stored = await admin.ask("PUT", f"{below}/games/{game_name(provider, title)}", {"why": why, "body": game})
         route = {"connection": connection["id"], "game": stored["id"], "code": code}
         await admin.ask("POST", f"{below}/routes", {"why": why, "body": route})
     key = await admin.ask("POST", f"{below}/keys", {"why": why, "label": "bench", "role": "operator"})
@@ -304,8 +300,8 @@ async def configure(admin: Api, tenant: str, provider: Provider, wallet: int) ->
 
 async def _seat(operator: Api, provider: Provider) -> list[dict[str, str]]:
     """Launch a game for every player; the provider's own API is served meanwhile."""
-    peer = SoftswissPeer(structure(provider.settings, SoftswissSettings, where="settings"))
-    credentials = Credentials({"auth_token": (TOKEN,)})
+    subject = provider.subject()
+    peer, credentials = subject.peer(), subject.credentials
 
     async def serve(request: web.BaseRequest) -> web.StreamResponse:
         asked = HttpRequest("POST", str(request.url), Headers.of(request.headers.items()), await request.read())
@@ -316,7 +312,7 @@ async def _seat(operator: Api, provider: Provider) -> list[dict[str, str]]:
     await runner.setup()
     await web.TCPSite(runner, HOST, provider.port).start()
     try:
-        urls = [await launch(operator, provider, f"player-{place}", 0) for place in range(PLAYERS)]
+        given = [await launch(operator, provider, f"player-{place}", 0) for place in range(PLAYERS)]
     finally:
         await runner.cleanup()
-    return [attrs.asdict(peer.launched(url)) for url in urls]
+    return [attrs.asdict(peer.launched(launched["url"])) for launched in given]
