@@ -190,11 +190,10 @@ class Engine:
         """Movements that begin together: one plan, one commit before the wallet is called."""
         connection = request.connection
         policy = connection.policies.of(play.operation)
-        bets = any(movement.direction is Direction.DEBIT for movement in play.movements)
-        at_hand = bets or not policy.own_token  # of bets alone the ledger refuses what rests on a session of before
-        identity = await self._resolver.play(connection, play, fresh=not at_hand)
+        identity = await self._resolver.play(connection, play, fresh=False)
         if reason := unidentified(identity, play):
             return same_for_all(play, Declined(reason=reason))
+        bets = any(movement.direction is Direction.DEBIT for movement in play.movements)
         if bets and not wire_currency_is(connection, play.operation, play.currency, identity.currency):
             return same_for_all(play, Declined(reason=DeclineReason.CURRENCY_WRONG))
         try:

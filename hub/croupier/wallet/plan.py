@@ -31,7 +31,7 @@ from croupier.contract import (
 )
 from croupier.ledger.port import Change, Snapshot
 from croupier.ledger.records import Event as LedgerEvent
-from croupier.ledger.records import Key, MovementRow, MovementState, RoundRow, RoundState, SessionRow, changed
+from croupier.ledger.records import Key, MovementRow, MovementState, RoundRow, RoundState, changed
 from croupier.wallet.draft import Draft
 from croupier.wallet.intended import BETS, COUNTED_WINS, OF_ITS_BETS, ROUND_WINS, Identity, Intended, same_content
 from croupier.wallet.machine import LIVE, UNDONE, Event
@@ -147,8 +147,11 @@ class Situation:
         """An empty draft."""
         return Draft(self.operator, self.attempt.now)
 
-    def change(self, draft: Draft, *, rests_on: SessionRow | None = None) -> Change:
-        """The draft as one command, with this play's round counted anew; refused if the session has changed.
+    def change(self, draft: Draft, *, bets: bool = False) -> Change:
+        """The draft as one command, with this play's round counted anew.
+
+        It is refused if the session has changed on which the play rests: that of what `bets`, or of what must come
+        under the player's own token.
 
         A new bet opens a settled round again: where the hub derives the end, it comes when that bet is settled, too.
         """
@@ -157,7 +160,9 @@ class Situation:
         if derived and row is not None and row.state is RoundState.CLOSED and any(map(_begins_bet, draft.movements)):
             row = changed(row, state=RoundState.OPEN, closed_at=None)
             draft.events.append(LedgerEvent(kind="round.reopened", subject=row.round, at=draft.now))
-        return draft.change(row, stored=self.snapshot.round is not None, rests_on=rests_on)
+        rests = bets or (self.policy.own_token and self.play.session is not None)
+        session = self.identity.session if rests else None
+        return draft.change(row, stored=self.snapshot.round is not None, rests_on=session)
 
     def existing(self, intended: Intended) -> MovementRow | None:
         """The stored movement that this is a message of."""
@@ -191,8 +196,8 @@ def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
             row = _linked(following.row, movement, situation, intended)
             steps[place] = SendIt(draft.insert(row, movement.every_key))
     begins = any(isinstance(following, SendIt) for following in steps)
-    session = situation.identity.session if begins and any(movement.is_bet for movement in intended) else None
-    return Plan(change=situation.change(draft, rests_on=session), steps=tuple(steps))
+    bets = begins and any(movement.is_bet for movement in intended)
+    return Plan(change=situation.change(draft, bets=bets), steps=tuple(steps))
 
 
 def _intent(situation: Situation, movement: Intended) -> MovementRow:
