@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from croupier.contract.errors import ConflictError
-from croupier.ledger.port import Change, Ledger, MovementFilter, Page, Refused, RoundFilter
+from croupier.ledger.port import Change, Committed, Ledger, Look, MovementFilter, Page, Refused, RoundFilter
 from croupier.ledger.records import AliasRow, ExchangeRow, MovementState, PlayerRow, RoundState, SessionState
 
 if TYPE_CHECKING:
@@ -82,6 +82,27 @@ async def test_a_session_is_found_by_either_hash(ledger: Ledger, rows: Rows, sto
     await store(rows.change(sessions=(again,)))
     assert await ledger.session_by_hash("casino", "c1", "one") is None
     assert await ledger.session_by_hash("casino", "c1", "four") == again == await ledger.session("casino", "s1")
+
+
+async def test_a_round_ends_or_takes_one_more_bet_of_two_who_come_at_once_and_goes_on_without_an_end(
+    ledger: Ledger, rows: Rows, store: Store
+) -> None:
+    await store(rows.change(rounds=(rows.round(bets=1),)))
+    ended = rows.round(bets=1, state=RoundState.CLOSED, closed_at=20, version=2)
+    entering = rows.change(
+        movements=(rows.movement(round="r1"),),
+        keys=((rows.key(), "m1"),),
+        rounds=(rows.round(bets=2, version=2),),
+    )
+    told = await asyncio.gather(ledger.commit(rows.change(rounds=(ended,))), ledger.commit(entering))
+    assert [type(one) for one in told] in ([Committed, Refused], [Refused, Committed])
+    found = await ledger.look(Look(operator=rows.operator, round="r1", round_movements=True))
+    assert found.round is not None
+    assert (found.round.state is RoundState.CLOSED) is (found.round_movements == ())
+    for version, state, closed_at in ((3, RoundState.CLOSED, 30), (4, RoundState.OPEN, None)):
+        row = rows.round(bets=2, state=state, closed_at=closed_at, version=version)
+        await store(rows.change(rounds=(row,)))
+        assert await ledger.round(rows.operator, "r1") == row
 
 
 async def test_the_latest_session_is_the_newest_ended_or_not(ledger: Ledger, rows: Rows, store: Store) -> None:
