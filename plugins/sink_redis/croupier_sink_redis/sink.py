@@ -30,6 +30,20 @@ if TYPE_CHECKING:
 _PASSWORD: Final = "password"  # noqa: S105 # the secret's name
 _SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 _MOST_KEPT: Final[int | None] = 1_000_000
+_APPEND: Final = """
+local limit = tonumber(ARGV[1])
+for at = 2, #ARGV, 4 do
+  local entry = {'id', ARGV[at], 'position', ARGV[at + 1], 'type', ARGV[at + 2], 'message', ARGV[at + 3]}
+  if limit > 0 then
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', limit, '*', unpack(entry))
+  else
+    redis.call('XADD', KEYS[1], '*', unpack(entry))
+  end
+end
+"""
+"""It ends at the first entry that is refused. Of single commands a later one could succeed, as when memory is freed in
+between: who reads remembers the last position, and would pass over what fills the hole."""
+
 _SECONDS: Final = 10.0
 """The library's own limit for one answer: below the hub's for a batch."""
 
@@ -112,14 +126,11 @@ class _Writer(StreamWriter):
     async def write(self, events: Sequence[SinkEvent]) -> None:
         from redis.exceptions import RedisError
 
-        limit = self._settings.max_length
-        pipeline: Any = self._client.pipeline(transaction=False)
-        for event in events:
-            entry = {"id": event.id, "position": event.position, "type": event.kind, "message": event.message()}
-            key = self._settings.stream.replace("{operator}", f"{{{event.operator}}}")
-            pipeline.xadd(key, entry, maxlen=limit, approximate=True)
+        client: Any = self._client  # its types know no bytes among arguments
+        key = self._settings.stream.replace("{operator}", f"{{{events[0].operator}}}")
+        fields = [part for each in events for part in (each.id, each.position, each.kind, each.message())]
         try:
-            await pipeline.execute()
+            await client.eval(_APPEND, 1, key, self._settings.max_length or 0, *fields)
         except (RedisError, OSError) as error:
             # The library's texts may hold addresses and keys.
             raise UpstreamError(f"the events could not be appended: {type(error).__name__}", where="redis") from error

@@ -154,6 +154,24 @@ async def test_a_refusal_of_the_server_is_no_confirmation(valkey: ValkeyServer, 
     await writer.close()
 
 
+async def test_an_entry_that_is_refused_ends_the_batch(valkey: ValkeyServer, client: Any) -> None:
+    newest = 2**64 - 1
+    await client.xadd(STREAM, {"position": 0}, id=f"{newest}-{newest - 1}")  # there is room for one entry more
+    writer = sink(valkey).open(Credentials())
+    with pytest.raises(UpstreamError):
+        await writer.write(events(1, 3))
+    await writer.close()
+    assert await positions(client) == [0, 1]
+
+
+async def test_a_user_with_few_rights_can_append(valkey: ValkeyServer, client: Any) -> None:
+    await client.execute_command("ACL", "SETUSER", "few", "on", ">test-word", "~croupier:*", "+eval", "+xadd")
+    writer = sink(valkey, username="few").open(Credentials({"password": ("test-word",)}))
+    await writer.write(events(1, 2))
+    await writer.close()
+    assert await positions(client) == [1, 2]
+
+
 async def test_a_stream_is_kept_short_if_it_is_to_be(valkey: ValkeyServer, client: Any) -> None:
     for stream, limit in (("short", 100), ("long", None)):
         writer = sink(valkey, stream=stream, max_length=limit).open(Credentials())
