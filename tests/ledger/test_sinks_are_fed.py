@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -37,13 +38,14 @@ from croupier.contract import (
     TransportProblem,
 )
 from croupier.ledger.port import Change, Committed, Ledger, Owner
-from croupier.ledger.records import Event, MovementRow, PlayerRow, RoundRow, RoundState
+from croupier.ledger.records import Event, MovementRow, PlayerRow, RoundRow, RoundState, StoredEvent
 from croupier.ledger.sqlite import SqliteLedger
 from croupier.runtime.clocks import VirtualClock
+from croupier.sinks import lanes
 from croupier.sinks.desk import SinkDesk
 from croupier.sinks.endpoint import AWAY_AFTER
 from croupier.sinks.feeder import LEASE_MS, Feeder
-from croupier.sinks.lanes import MOST_WAITING, Progress
+from croupier.sinks.lanes import Progress
 from croupier.sinks.means import Means
 from croupier.sinks.pump import Pump
 from croupier.web.operator_api.events import TOLD, MovementFacts
@@ -86,6 +88,9 @@ class Chance:
 
     def jitter(self) -> float:
         return self.random.random()
+
+    def new_id(self) -> str:
+        return secrets.token_hex(8)
 
 
 class Quiet:
@@ -385,14 +390,81 @@ async def test_one_event_that_breaks_the_receiver_does_not_keep_others_from_thei
     assert world.heard.count(1) <= 8
 
 
-async def test_the_cursor_waits_when_too_much_waits(world: World) -> None:
-    world.statuses = lambda position: 500 if position <= MOST_WAITING + 300 else 200
-    for _ in range(14):
-        await world.happen(*("alice",) * 100)
+@pytest.mark.parametrize(("limit", "players"), [("MOST_WAITING", 1), ("MOST_LANES", 1_000)])
+async def test_the_cursor_waits_when_too_much_waits_and_that_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, limit: str, players: int
+) -> None:
+    monkeypatch.setattr(lanes, limit, 150)
+    world.statuses = lambda position: 500 if position <= 400 else 200
+    for first in range(0, 500, 100):
+        await world.happen(*(f"p{place % players}" for place in range(first, first + 100)))
     await world.feed(world.feeder())
     progress = await world.progress()
-    assert MOST_WAITING <= progress.waiting < MOST_WAITING + 100
-    assert progress.position == progress.waiting
+    assert (progress.waiting, progress.position) == (200, 200)
+    assert (await world.kinds())["sink.full"] == 1
+
+
+@both
+@pytest.mark.parametrize("sink", ["endpoint", "stream"])
+async def test_events_that_the_record_lost_before_they_were_read_are_told(ledger: Ledger, sink: str) -> None:
+    world = World(ledger, sink=Kept() if sink == "stream" else Ear())
+    await world.happen(*("alice",) * 5)
+
+    class Shortened:
+        """The ledger, of which somebody has removed the first events."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(ledger, name)
+
+        async def events_after(self, operator: str, position: int, limit: int) -> Sequence[StoredEvent]:
+            return await ledger.events_after(operator, max(position, 3), limit)
+
+    shortened: Any = Shortened()
+    await world.feed(world.feeder(ledger=shortened))
+    told = [each.event for each in await ledger.events_after(OPERATOR, 5, 100)]
+    assert [(each.kind, each.body) for each in told] == [("sink.missed", {"name": "ear", "first": 1, "last": 3})]
+    assert (await world.progress()).position == 6
+
+
+async def test_an_endpoint_that_was_away_costs_nothing_of_what_it_does_not_want(world: World) -> None:
+    world.document = attrs.evolve(EVERYTHING, events=("round.*",))
+    world.statuses = lambda _: 1
+    feeder, desk = world.feeder(), SinkDesk(world.ledger, world.clock)
+    players = [f"p{place}" for place in range(AWAY_AFTER)]
+    closed = [Event(kind="round.closed", subject="r", at=1, body={"player": player}) for player in players]
+    await world.ledger.commit(Change(operator=OPERATOR, events=tuple(closed)))
+    await world.feed(feeder, seconds=40, step=10)
+    for place in range(AWAY_AFTER):
+        await desk.drop(OPERATOR, SINK, place + 1, **WHO)
+    for _ in range(3):
+        await world.happen(*("alice",) * 100)
+    await world.ledger.commit(Change(operator=OPERATOR, events=tuple(closed)))
+    world.statuses = lambda _: 200
+    await world.feed(feeder, seconds=31)
+    assert sorted(world.heard) == list(range(311, 316))
+
+
+async def test_who_has_nothing_to_do_looks_less_often(world: World) -> None:
+    feeder = world.feeder()
+    await world.feed(feeder)
+    assert [await feeder.run_once() for _ in range(100)][-1] == 2.0
+    await world.happen("alice")
+    await world.feed(feeder)
+    assert (world.heard, await feeder.run_once()) == ([1], 0.5)
+
+
+async def test_attempts_are_exchanges_of_the_movement_that_they_are_about(world: World) -> None:
+    world.statuses = lambda position: 500 if not world.clock.monotonic() else 200
+    await world.happen("alice")
+    (stored,) = await world.ledger.events_after(OPERATOR, 0, 10)
+    await world.feed(world.feeder(), seconds=5)
+    async with asyncio.timeout(5):
+        about = stored.event.subject
+        while len(found := await world.ledger.exchanges(OPERATOR, movement=about)) < 2:  # noqa: ASYNC110 # untold
+            await asyncio.sleep(0.01)
+    assert [(row.status, row.verdict) for row in found] == [(500, "refused: it answered 500"), (200, "taken")]
+    assert {row.request for row in found} == {"POST https://ear.example/1"}
+    assert found[0].decision == {"sink": "ear", "position": 1}
 
 
 async def test_a_sink_begins_now_unless_it_is_to_begin_at_the_beginning(world: World) -> None:
@@ -510,10 +582,15 @@ def first_arrivals(heard: Iterable[int]) -> list[int]:
     return list(dict.fromkeys(heard))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    ("make_ledger", "seed"),
+    [*(("sqlite-inline", seed) for seed in range(12)), ("postgres", 12), ("postgres", 13)],
+    indirect=["make_ledger"],
+)
 async def test_whatever_fails_every_event_arrives_and_each_players_first_arrivals_are_in_order(
-    world: World, seed: int
+    ledger: Ledger, seed: int
 ) -> None:
+    world = World(ledger)
     chance = world.chance = random.Random(seed)
     owners: dict[int, str] = {}
     broken = chance.choice([0.0, 0.2, 0.6])
@@ -558,6 +635,21 @@ async def test_what_is_told_is_what_the_document_of_the_api_says(world: World, r
         Event(kind="movement.late", subject="m1", at=2),
         Event(kind="round.closed", subject="r1", at=3),
         Event(kind="session.ended", subject="s1", at=4, body=played),
+        Event(
+            kind="grant.active",
+            subject="f1",
+            at=5,
+            body={"connection": "c1", "player": "alice", "rounds": 5, "currency": "EUR"},
+        ),
+        Event(kind="delivery.owed", subject="m1", at=6, body={"movement": "m1", "task": "send"}),
+        Event(kind="delivery.late", subject="d1", at=7, body={"movement": "m1", "task": "send", "detail": "no answer"}),
+        Event(kind="delivery.decided", subject="d1", at=8, body={"movement": "m1", "decision": "redrive", **WHO}),
+        Event(
+            kind="notice.details",
+            subject="x",
+            at=9,
+            body={"operation": "bet_detail", "reference": "x", "connection": "c1"},
+        ),
     )
     await world.ledger.commit(
         Change(operator=OPERATOR, movements=(rows.movement("m1"),), rounds=(rows.round("r1"),), events=events)
@@ -571,6 +663,16 @@ async def test_what_is_told_is_what_the_document_of_the_api_says(world: World, r
     assert len(kept.events) == len(events)
     full = {field.name for field in attrs.fields(MovementFacts)}
     assert kept.events[0].data.keys() == full
+
+
+async def test_what_a_provider_calls_an_amount_or_a_position_is_neither(world: World) -> None:
+    world.sink = kept = Kept()
+    told = {"reference": "x", "amount": "1.50", "position": "7", "subject": "other"}
+    await world.ledger.commit(
+        Change(operator=OPERATOR, events=(Event(kind="notice.details", subject="x", at=1, body=told),))
+    )
+    await world.feed(world.feeder())
+    assert kept.events[0].data == {"position": 1, "subject": "x", "reference": "x", "amount": "1.50"}
 
 
 async def test_sinks_are_fed_as_the_configuration_says_without_a_restart(world: World) -> None:

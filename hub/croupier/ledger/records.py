@@ -321,8 +321,8 @@ class ExchangeRow:
         operator: The operator.
         exchange: Its id.
         connection: The connection's immutable id, if there is one.
-        side: `provider_in` (a provider called us), `provider_out`, `operator_out`.
-        operation: The adapter's or wallet's name of the operation.
+        side: `provider_in` (a provider called us), `provider_out`, `operator_out` (the wallet, or an event sink).
+        operation: The adapter's or wallet's name of the operation, or the kind of the event.
         trace: The trace id that ties the messages of one request together.
         play: The play, where there was one.
         movement: The movement, where there was one.

@@ -31,7 +31,7 @@ class ClientLimits:
     Attributes:
         response_bytes: The longest body that is accepted.
         connect_seconds: How long it may take to get a connection, a free place in the pool included.
-        connections: How many connections there may be at once.
+        connections: How many connections there may be at once; 0 for no limit.
         connections_per_host: How many of them to one host and port.
         keepalive_seconds: How long an idle connection is kept. It should be shorter than the other side's time: a
             request on a connection that is being closed there has an unknown outcome.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from croupier.catalogue.service import CatalogueService
 from croupier.configuration.secretbox import SecretBox
@@ -72,6 +72,7 @@ class Hub:
         outbound: Calls to providers.
         client: The way to providers.
         wallet_client: The way to operators' wallets.
+        sink_client: The way to event sinks, so that slow ones keep no launch waiting for a connection.
         owner: This process, as the ledger registered it.
         acceleration: What is kept at hand, and the server for what may be lost.
         draining: Whether it takes no more work.
@@ -94,6 +95,7 @@ class Hub:
     outbound: OutboundDriver
     client: HttpClient
     wallet_client: WalletClient
+    sink_client: HttpClient
     owner: Owner
     acceleration: Acceleration
     draining: bool = False
@@ -164,6 +166,7 @@ class Hub:
         await self.engine.drain()
         await self.acceleration.close()
         await self.wallet_client.close()
+        await self.sink_client.close()
         await self.client.close()
         await self.ledger.close()
 
@@ -222,6 +225,8 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
     limits, guard, tls = settings.outgoing.limits(), settings.outgoing.guard(), settings.outgoing.tls()
     client = HttpClient(limits=limits, guard=guard, tls=tls)
     wallet_client = WalletClient(limits=limits, guard=guard, tls=tls)
+    # Each sink limits itself: a limit of all of them would let slow ones keep the others waiting.
+    sink_client = HttpClient(limits=evolve(limits, connections=0), guard=guard, tls=tls)
     sessions = SessionService(
         ledger,
         clock,
@@ -259,7 +264,7 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         Means(
             ledger=ledger,
             directory=lambda: configuration.directory,
-            send=client,
+            send=sink_client,
             refuses_host=lambda host: refuses_host(guard, host),
             clock=clock,
             ids=ids,
@@ -298,6 +303,7 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         outbound=OutboundDriver(client, ledger, clock, ids, FlowLimits(total_seconds=settings.limits.request_seconds)),
         client=client,
         wallet_client=wallet_client,
+        sink_client=sink_client,
         owner=owner,
         acceleration=acceleration,
     )

@@ -23,18 +23,20 @@ from croupier.contract import (
     SinkEvent,
 )
 from croupier.ledger.records import StoredEvent
-from croupier.sinks.lanes import MOST_WAITING, Lane, Progress, Refusal
-from croupier.sinks.means import Means, Step, label, wants
+from croupier.sinks.attempts import Attempt
+from croupier.sinks.lanes import Lane, Progress, Refusal
+from croupier.sinks.means import Means, Step, gap, label, wants
 from croupier.sinks.telling import Teller
 
 BATCH: Final = 100
 """How many new events are taken up at once."""
 
-AT_ONCE: Final = 16
+AT_ONCE: Final = 32
 """How many requests are under way together."""
 
+LANES_AT_ONCE: Final = 16
 FROM_A_LANE: Final = 10
-"""How many events that wait are read of a lane at once, and `AT_ONCE` lanes: bets wait for the event loop meanwhile."""
+"""How many events that wait are read of a lane at once, of so many lanes: bets wait for the event loop meanwhile."""
 
 STEP_SECONDS: Final = 5.0
 """A step begins no request after this: with the longest attempt it is over long before the lease."""
@@ -109,24 +111,28 @@ class EndpointCourse:
             return None
         self._gone = False
         away = self._failures >= AWAY_AFTER
+        if away and now < self._probe_at:
+            return None
+        fresh = [] if progress.full else await self._fresh(progress.position, BATCH)
+        missed = gap(progress.position, fresh)
         if away:
-            if now < self._probe_at:
-                return None
-            self._probe_at = now + int(PROBE_MS / self.means.scale)
-        room = progress.waiting < MOST_WAITING
-        fresh = await self._fresh(progress.position, 1 if away else BATCH) if room else []
+            fresh = self._to_the_first_wanted(fresh)
         lanes = self._lanes(progress, now, away=away)
         if not fresh and not lanes:
             return None
         tried = await self._try(progress, lanes, fresh)
-        return self._result(tried, fresh, away=away)
+        return evolve(self._result(tried, fresh, away=away), missed=missed)
+
+    def _to_the_first_wanted(self, fresh: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        first = next((place for place, stored in enumerate(fresh) if wants(self.live, stored)), len(fresh))
+        return fresh[: first + 1]
 
     async def _fresh(self, position: int, limit: int) -> Sequence[StoredEvent]:
         return await self.means.ledger.events_after(self.live.operator, position, limit)
 
     def _lanes(self, progress: Progress, now: int, *, away: bool) -> Sequence[Lane]:
         if not away:
-            return progress.due(now)[:AT_ONCE]
+            return progress.due(now)[:LANES_AT_ONCE]
         waiting = [lane for lane in progress.lanes.values() if not lane.held]
         return [waiting[int(self.means.ids.jitter() * len(waiting))]] if waiting else []
 
@@ -213,15 +219,18 @@ class EndpointCourse:
 
     async def _send(self, event: SinkEvent) -> EventAnswer:
         """One attempt."""
+        attempt = Attempt(self.means, self.live, event)
         try:
-            request = self.endpoint.request(event, self.live.credentials, self.means.clock.now())
+            request = attempt.asks(self.endpoint.request(event, self.live.credentials, self.means.clock.now()))
             seconds = min(self.endpoint.timeout_seconds, LONGEST_ATTEMPT_SECONDS)
-            return self.endpoint.answer(await self.means.send(request, seconds))
+            answer = self.endpoint.answer(attempt.hears(await self.means.send(request, seconds)))
         except CroupierError as error:
-            return EventRefused(detail=error.message, passing=True)
+            answer = EventRefused(detail=error.message, passing=True)
         except Exception as error:  # noqa: BLE001 # the plugin's own fault must not stop the other sinks
             self.means.failed(self.live, error)
-            return EventRefused(detail=f"the sink failed: {type(error).__name__}", passing=True)
+            answer = EventRefused(detail=f"the sink failed: {type(error).__name__}", passing=True)
+        attempt.note(answer)
+        return answer
 
     def _result(self, tried: Sequence[_Tried], fresh: Sequence[StoredEvent], *, away: bool) -> Step:
         taken = sum(each.taken for each in tried)
@@ -243,7 +252,8 @@ class EndpointCourse:
                 progress = progress.roused(now)
             return progress if gone is None else evolve(progress, stopped=gone)
 
-        return Step(apply=apply, more=bool(taken) or (bool(fresh) and not away))
+        asked = bool(taken or refused)
+        return Step(apply=apply, more=bool(taken) or (bool(fresh) and not (away and asked)))
 
     def _note(self, now: int, taken: int, refused: Sequence[EventRefused], *, away: bool) -> None:
         """Find out whether the endpoint is away, and when it may be asked again."""
@@ -255,7 +265,8 @@ class EndpointCourse:
         self._failures += len(refused)
         if self._failures < AWAY_AFTER or not refused:
             return
-        self._probe_at = max(self._probe_at, now + max(answer.wait_ms for answer in refused))
+        pause = int(PROBE_MS / self.means.scale) if away else 0
+        self._probe_at = now + max(pause, *(answer.wait_ms for answer in refused))
         if not away:
             name, reason = self.live.document.name, refused[-1].detail
             self.means.log.warning("sink_away", operator=self.live.operator, slug=name, reason=reason)

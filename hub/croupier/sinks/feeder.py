@@ -24,6 +24,10 @@ _RENEW_MS: Final = 30_000
 """A lease that lasts less than this is renewed before the next step."""
 
 _POLL_SECONDS: Final = 0.5
+_IDLE_AFTER: Final = 20
+"""After so many looks in a row that found nothing to do, there are fewer: many sinks must cost little."""
+
+_IDLE_SECONDS: Final = 2.0
 _OTHERS_SECONDS: Final = 2.0
 _COUNT_MS: Final = 5_000
 
@@ -42,6 +46,7 @@ class Feeder:
     course: Course = field(init=False)
     _stop: asyncio.Event = field(factory=asyncio.Event, init=False)
     _counted_at: int = field(default=0, init=False)
+    _idle: int = field(default=0, init=False)
 
     @course.default
     def _its_course(self) -> Course:
@@ -77,7 +82,9 @@ class Feeder:
         await self._count(before)
         step = await self.course.step(before)
         if step is None:
-            return _POLL_SECONDS
+            self._idle += 1
+            return _POLL_SECONDS if self._idle < _IDLE_AFTER else _IDLE_SECONDS
+        self._idle = 0
         if not await self._store(row, step):
             return _OTHERS_SECONDS
         return 0.0 if step.more else max(step.pause_ms / 1000, _POLL_SECONDS)
@@ -115,13 +122,13 @@ class Feeder:
                 return True
             changed = evolve(found, position=after.position, state=after.state(), version=found.version + 1)
             if await self.means.ledger.store_sink(changed, epoch):
-                await self._alarm(before, after)
+                await self._alarm(before, after, step.missed)
                 return True
             found = await self.means.ledger.sink(row.operator, row.sink)
         return False
 
-    async def _alarm(self, before: Progress, after: Progress) -> None:
-        """Tell what a person must decide."""
+    async def _alarm(self, before: Progress, after: Progress, missed: tuple[int, int] | None) -> None:
+        """Tell what a person must decide, or know."""
         name, now = self.live.document.name, self.means.clock.now_ms()
         events = []
         for key, lane in after.lanes.items():
@@ -140,6 +147,17 @@ class Feeder:
             self.means.log.warning("sink_stopped", operator=self.live.operator, slug=name, reason=after.stopped)
             body = {"name": name, "detail": after.stopped}
             events.append(Event(kind="sink.stopped", subject=self.live.id, at=now, body=body))
+        if after.full and not before.full:
+            self.means.log.warning("sink_full", operator=self.live.operator, slug=name, position=after.position)
+            body = {"name": name, "position": after.position}
+            events.append(Event(kind="sink.full", subject=self.live.id, at=now, body=body))
+        if missed is not None:
+            first, last = missed
+            self.means.log.error(
+                "sink_missed_events", operator=self.live.operator, slug=name, position=first, count=last - first + 1
+            )
+            body = {"name": name, "first": first, "last": last}
+            events.append(Event(kind="sink.missed", subject=self.live.id, at=now, body=body))
         if events:
             await self.means.ledger.commit(Change(operator=self.live.operator, events=tuple(events)))
 

@@ -13,8 +13,11 @@ from attrs import asdict, evolve, field, fields, frozen
 
 from croupier.contract import EventRefused
 
-MOST_WAITING: Final = 1_000
-"""So many events wait before the cursor does, too."""
+MOST_WAITING: Final = 10_000
+"""So many events wait before the cursor does, too: hours of one busy player, whose events must not stop everybody's."""
+
+MOST_LANES: Final = 1_000
+"""So many lanes wait before the cursor does, too: they are read and written with every step."""
 
 
 @frozen(kw_only=True)
@@ -109,7 +112,7 @@ class Progress:
         state: dict[str, Any] = {}
         if self.lanes:
             lanes = sorted(self.lanes.values(), key=lambda lane: lane.first)
-            state["lanes"] = [{**asdict(lane), "positions": list(lane.positions)} for lane in lanes]
+            state["lanes"] = [{**asdict(lane, recurse=False), "positions": list(lane.positions)} for lane in lanes]
         if self.stopped is not None:
             state["stopped"] = self.stopped
         if self.trouble is not None:
@@ -122,6 +125,11 @@ class Progress:
     def waiting(self) -> int:
         """How many events wait."""
         return sum(len(lane.positions) for lane in self.lanes.values())
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that nothing new is taken up."""
+        return len(self.lanes) >= MOST_LANES or self.waiting >= MOST_WAITING
 
     def due(self, now: int) -> tuple[Lane, ...]:
         """The lanes whose first event is to be tried, the longest due first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -93,11 +93,20 @@ class Step:
         apply: Changes the progress; may be done again on a newer one that a person has changed meanwhile.
         more: Whether there may be more to do at once.
         pause_ms: How long to leave the sink alone, if not.
+        missed: The first and the last of the events that the record does not hold any more, and this sink never read.
     """
 
     apply: Callable[[Progress], Progress]
     more: bool = False
     pause_ms: int = 0
+    missed: tuple[int, int] | None = None
+
+
+def gap(position: int, stored: Sequence[StoredEvent]) -> tuple[int, int] | None:
+    """The first and the last position missing between a cursor and what is read beyond it: positions have no gaps."""
+    if not stored or stored[0].position == position + 1:
+        return None
+    return position + 1, stored[0].position - 1
 
 
 class Course(Protocol):

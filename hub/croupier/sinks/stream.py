@@ -12,13 +12,14 @@ from attrs import define, evolve, field
 from croupier.configuration.directory import LiveSink
 from croupier.contract import CroupierError, EventStream, SinkEvent, StreamWriter
 from croupier.sinks.lanes import Progress
-from croupier.sinks.means import Means, Step, label, wants
+from croupier.sinks.means import Means, Step, gap, label, wants
 from croupier.sinks.telling import Teller
 
 BATCH: Final = 100
 """How many events are read, and written, at once: bets wait for the event loop meanwhile."""
 
 WRITE_SECONDS: Final = 15.0
+CLOSE_SECONDS: Final = 2.0
 LONGEST_PAUSE_MS: Final = 10_000
 
 
@@ -46,7 +47,8 @@ class StreamCourse:
         writer, self._writer = self._writer, None
         if writer is not None:
             with suppress(Exception):  # what it held is gone either way
-                await writer.close()
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await writer.close()
 
     async def step(self, progress: Progress) -> Step | None:
         if self._stopped:
@@ -64,7 +66,11 @@ class StreamCourse:
         if trouble is None:
             self._failures = 0
             position = stored[-1].position
-            return Step(apply=lambda before: evolve(before.moved(position), trouble=None), more=True)
+            return Step(
+                apply=lambda before: evolve(before.moved(position), trouble=None),
+                more=True,
+                missed=gap(progress.position, stored),
+            )
         self._failures += 1
         pause = min(LONGEST_PAUSE_MS, 500 * 2 ** min(self._failures, 10)) * (0.5 + means.ids.jitter() / 2)
         return Step(apply=lambda before: evolve(before, trouble=trouble), pause_ms=int(pause / means.scale))

@@ -14,7 +14,8 @@ from croupier.ledger.port import Ledger
 from croupier.ledger.records import StoredEvent
 from croupier.wallet.identity import derived_id
 
-_MONEY = ("amount", "currency")
+_OWN = frozenset({"position", "subject", "player"})
+_OWN_AND_MONEY = _OWN | {"amount", "currency"}
 
 
 @define(eq=False)
@@ -66,9 +67,10 @@ class Teller:
         data: dict[str, Any] = {"position": stored.position, "subject": event.subject}
         if "player" in facts:
             data["player"] = players.get(lane)
-        if "amount" in facts:
+        left_out = _OWN
+        if isinstance(facts.get("amount"), int):
             data["amount"] = self._amount(facts["amount"], str(facts.get("currency") or ""))
-        left_out = {"player", *_MONEY} if "amount" in facts else {"player"}
+            left_out = _OWN_AND_MONEY
         data |= {name: value for name, value in facts.items() if name not in left_out and value is not None}
         if isinstance(data.get("connection"), str):
             data["connection"] = self._names.get(data["connection"], data["connection"])

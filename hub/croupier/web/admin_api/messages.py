@@ -488,8 +488,8 @@ class Exchange:
 
     Attributes:
         id: Its id.
-        side: `provider_in`, `provider_out` or `operator_out`.
-        operation: The adapter's or wallet's name of the operation.
+        side: `provider_in`, `provider_out` or `operator_out` (the wallet, or an event sink).
+        operation: The adapter's or wallet's name of the operation, or the kind of the event.
         connection: The connection's id.
         trace: The trace id.
         movement: The movement.

@@ -126,7 +126,7 @@ class SessionEvent:
     """A session began or ended.
 
     Attributes:
-        type: `session.launched`, `session.activated` or `session.ended`.
+        type: `session.launched`, `session.activated`, `session.renewed` or `session.ended`.
         timestamp: When.
         data: The session.
     """
@@ -136,9 +136,130 @@ class SessionEvent:
     data: SessionFacts
 
 
+@frozen(kw_only=True)
+class GrantFacts:
+    """Free rounds.
+
+    Attributes:
+        position: The event's place.
+        subject: The hub's id of the free rounds.
+        player: Your id of the player; `null` if none is known.
+        connection: The connection's name.
+        rounds: How many there are.
+        currency: The currency.
+    """
+
+    position: int
+    subject: str
+    player: str | None
+    connection: str
+    rounds: int
+    currency: str
+
+
+@frozen(kw_only=True)
+class GrantEvent:
+    """Free rounds came to a state.
+
+    Attributes:
+        type: `grant.issuing`, `grant.tried`, `grant.active`, `grant.refused`, `grant.cancelled` or `grant.finished`.
+        timestamp: When.
+        data: The free rounds.
+    """
+
+    type: str
+    timestamp: datetime
+    data: GrantFacts
+
+
+@frozen(kw_only=True)
+class DeliveryFacts:
+    """A call that your wallet is owed.
+
+    Attributes:
+        position: The event's place.
+        subject: The transaction's id, or of `late`, `proposed` and `decided` the delivery's.
+        movement: The transaction's id.
+        player: Your id of the player; `null` if none is known.
+        connection: The connection's name.
+        round: The round's id.
+        task: What is owed: `send` it, `reverse` it, or `ask` what became of it.
+        detail: What the last attempt met.
+        who: Who decided by hand.
+        why: Why.
+        decision: What was decided.
+        proposed_by: Who proposed it, where two are needed.
+    """
+
+    position: int
+    subject: str
+    movement: str
+    player: str | None = None
+    connection: str | None = None
+    round: str | None = None
+    task: str | None = None
+    detail: str | None = None
+    who: str | None = None
+    why: str | None = None
+    decision: str | None = None
+    proposed_by: str | None = None
+
+
+@frozen(kw_only=True)
+class DeliveryEvent:
+    """A call is owed to your wallet, late, waits for a person, or was decided about.
+
+    Attributes:
+        type: `delivery.owed`, `delivery.held`, `delivery.late`, `delivery.proposed` or `delivery.decided`.
+        timestamp: When.
+        data: The delivery.
+    """
+
+    type: str
+    timestamp: datetime
+    data: DeliveryFacts
+
+
+@frozen(kw_only=True)
+class NoticeFacts:
+    """What a provider told without moving money; beside these there are fields as the provider names them.
+
+    Attributes:
+        position: The event's place.
+        subject: The provider's id of what it is about.
+        reference: The same.
+        operation: The provider's name of the message.
+        connection: The connection's name.
+    """
+
+    position: int
+    subject: str
+    reference: str
+    operation: str
+    connection: str
+
+
+@frozen(kw_only=True)
+class NoticeEvent:
+    """A provider told something.
+
+    Attributes:
+        type: `notice.` and what it is about.
+        timestamp: When.
+        data: What it told.
+    """
+
+    type: str
+    timestamp: datetime
+    data: NoticeFacts
+
+
 TOLD: Final = (
     Told(name="movement", summary="A movement came to a state.", body=MovementEvent),
     Told(name="round", summary="A round ended, or goes on.", body=RoundEvent),
     Told(name="session", summary="A session began or ended.", body=SessionEvent),
+    Told(name="grant", summary="Free rounds came to a state.", body=GrantEvent),
+    Told(name="delivery", summary="A call to your wallet is owed, late, held or decided about.", body=DeliveryEvent),
+    Told(name="notice", summary="A provider told something without moving money.", body=NoticeEvent),
 )
 """What is described; events of other kinds have `position`, `subject` and what the kind says."""
