@@ -66,7 +66,7 @@ class Answer:
     verdict: str
     reason: str
     operation: str
-    verified: Verified | None = field(default=None, kw_only=True)
+    verified: Verified | None = field(default=None, kw_only=True, repr=False)
     decision: Mapping[str, Any] = field(default=NOTHING, kw_only=True)
     results: tuple[Result, ...] = field(default=(), kw_only=True)
 
