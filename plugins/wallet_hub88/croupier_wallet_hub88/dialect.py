@@ -309,7 +309,8 @@ def _refused(call: WalletCall, data: dict[str, Any], status: object) -> WalletRe
     balance = _balance(call, data) if is_told else None
     operation = call.movement.operation if isinstance(call, WalletMove) else None
     if operation is _ROLLBACK and status in {DOES_NOT_EXIST, ROLLED_BACK}:
-        return WalletApplied(balance=balance, nothing_moved=True)
+        # What was rolled back before is known to the wallet: no late original of it can come.
+        return WalletApplied(balance=balance, nothing_moved=status == DOES_NOT_EXIST)
     if operation in {_WIN, _ROLLBACK} and status in {INVALID_TOKEN, TOKEN_EXPIRED}:
         raise _DistrustError("a session is no reason to refuse a win or a rollback")
     if operation is not _WIN and reason is DeclineReason.TARGET_UNKNOWN:

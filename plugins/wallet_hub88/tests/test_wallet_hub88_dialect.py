@@ -404,10 +404,15 @@ def test_a_win_whose_bet_is_unknown_is_refused_as_such() -> None:
     assert refused.reason is DeclineReason.TARGET_UNKNOWN
 
 
-@pytest.mark.parametrize("status", ["RS_ERROR_TRANSACTION_DOES_NOT_EXIST", "RS_ERROR_TRANSACTION_ROLLED_BACK"])
-def test_a_rollback_of_what_is_unknown_or_undone_moved_nothing(status: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "nothing"),
+    [("RS_ERROR_TRANSACTION_DOES_NOT_EXIST", True), ("RS_ERROR_TRANSACTION_ROLLED_BACK", False)],
+)
+def test_a_rollback_of_what_is_unknown_had_nothing_to_undo_and_of_what_is_undone_is_done(
+    status: str, *, nothing: bool
+) -> None:
     applied = reply(ROLLBACK, answer(ROLLBACK, status=status))
-    assert applied == WalletApplied(balance=Balance(Money(9850, EUR)), nothing_moved=True)
+    assert applied == WalletApplied(balance=Balance(Money(9850, EUR)), nothing_moved=nothing)
 
 
 @pytest.mark.parametrize("call", [WIN, ROLLBACK])
