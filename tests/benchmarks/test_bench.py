@@ -41,19 +41,37 @@ def run(out: Path, *options: str) -> tuple[dict[str, Any], str]:
     return json.loads((out / "results.json").read_text()), printed
 
 
-def test_the_benchmark_tells_ratios_of_pairs_and_finds_every_acknowledged_bet_in_the_ledger(tmp_path: Path) -> None:
-    options = ["--cases", "bet", "--parts", "cases", "--crowds", "96", "--no-workers"]
-    found, printed = run(tmp_path, *options)
+def test_the_benchmark_runs_every_part_and_tells_what_it_found(tmp_path: Path) -> None:
+    """One run for all parts: most of its time goes into starting and seeding hubs, which the parts share."""
+    small = ["--cases", "bet", "--crowds", "96", "--no-workers", "--sessions", "100", "--rows", "50", "200"]
+    found, printed = run(tmp_path, *small)
     assert set(found) == {"ratios", "intervals", "not_measured", "notes", "failures", "figures", "goals"}
-    pairs = ["postgres_vs_proxy", "sqlite_vs_proxy", "postgres_vs_naive", "sqlite_vs_naive", "postgres_vs_sqlite"]
-    assert set(found["ratios"]) >= {*pairs, "postgres_vs_proxy_bet_96", "sqlite_vs_proxy_bet_96"}
+    _ratios_are_of_pairs(found, printed)
+    _cases_are_told_and_every_acknowledged_bet_is_in_the_ledger(found)
+    _waits_are_counted_from_when_requests_were_due(found)
+    _the_hub_goes_on_with_old_rows_and_open_sessions(found)
+    _a_profile_tells_the_hubs_own_work_apart(found, (tmp_path / "profile.txt").read_text())
+    page = command("page", str(tmp_path / "results.json"))
+    assert all(f"{found['ratios'][name]:.3f}" in page for name in PAIRS)
+
+
+PAIRS = ["postgres_vs_proxy", "sqlite_vs_proxy", "postgres_vs_naive", "sqlite_vs_naive", "postgres_vs_sqlite"]
+
+
+def _ratios_are_of_pairs(found: dict[str, Any], printed: str) -> None:
+    assert set(found["ratios"]) >= {*PAIRS, "postgres_vs_proxy_bet_96", "sqlite_vs_proxy_bet_96"}
     for name, ratio in found["ratios"].items():
+        if name in found["not_measured"]:
+            assert ratio is None
+            continue
         interval = found["intervals"][name]
         assert interval["pairs"] == 2
-        assert 0 < interval["low"] <= interval["high"], name
-        assert interval["low"] <= interval["median"] <= interval["high"], name
+        assert 0 < interval["low"] <= interval["median"] <= interval["high"], name
         assert ratio == round(interval["median"], 4)
         assert name in printed
+
+
+def _cases_are_told_and_every_acknowledged_bet_is_in_the_ledger(found: dict[str, Any]) -> None:
     figures = found["figures"]
     targets = figures["cases"]["bet"]
     assert set(targets) - {"nginx"} == {"proxy", "naive", "sqlite", "postgres"}
@@ -66,18 +84,15 @@ def test_the_benchmark_tells_ratios_of_pairs_and_finds_every_acknowledged_bet_in
         assert set(target["cpu_us"]) == {"server", "database", "wallet", "load"}
     assert set(figures["fairness"]["bet_96"]) == {"proxy", "sqlite", "postgres"}
     rows = figures["ledger_rows"]
-    assert set(rows) == {"naive", "sqlite", "postgres"}
+    assert set(rows) >= {"naive", "sqlite", "postgres", "postgres-beside"}
     for name, row in rows.items():
-        assert row["stored"] == row["acknowledged"] >= targets[name]["requests"]
+        assert row["stored"] == row["acknowledged"] or "-" in name, name
+    for name in ("naive", "sqlite", "postgres"):
+        assert rows[name]["stored"] >= targets[name]["requests"]
     assert min(figures["memory_mib"].values()) > 0
-    page = command("page", str(tmp_path / "results.json"))
-    assert all(f"{found['ratios'][name]:.3f}" in page for name in pairs)
 
 
-def test_waits_at_half_load_and_beside_a_stalled_operator_are_counted_from_when_requests_were_due(
-    tmp_path: Path,
-) -> None:
-    found, _ = run(tmp_path, "--parts", "half-load", "stalled")
+def _waits_are_counted_from_when_requests_were_due(found: dict[str, Any]) -> None:
     figures = found["figures"]
     for engine in ("sqlite", "postgres"):
         told = figures["half_load"][engine]
@@ -91,8 +106,7 @@ def test_waits_at_half_load_and_beside_a_stalled_operator_are_counted_from_when_
     assert rows["postgres-beside"]["stored"] == rows["postgres-beside"]["acknowledged"] > 0
 
 
-def test_old_rows_and_open_sessions_are_ones_that_the_hub_goes_on_with(tmp_path: Path) -> None:
-    found, _ = run(tmp_path, "--parts", "sessions", "rows", "disk", "--sessions", "100", "--rows", "50", "200")
+def _the_hub_goes_on_with_old_rows_and_open_sessions(found: dict[str, Any]) -> None:
     figures = found["figures"]
     assert figures["filled"]["postgres-200"]["bets"] == 200
     assert figures["filled"]["sqlite-50"]["bytes_per_bet"] > 100
@@ -106,9 +120,7 @@ def test_old_rows_and_open_sessions_are_ones_that_the_hub_goes_on_with(tmp_path:
         assert figures["disk_bytes_per_bet"][engine]["stored"] > 100
 
 
-def test_a_profile_tells_the_hubs_own_work_apart(tmp_path: Path) -> None:
-    found, _ = run(tmp_path, "--parts", "profile")
-    text = (tmp_path / "profile.txt").read_text()
+def _a_profile_tells_the_hubs_own_work_apart(found: dict[str, Any], text: str) -> None:
     for engine in ("sqlite", "postgres"):
         groups = found["figures"]["profile_us_per_bet"][engine]
         assert set(groups) == {"cryptography", "ledger", "log and metrics", "sockets and loop", "own work"}
