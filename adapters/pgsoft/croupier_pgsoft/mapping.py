@@ -32,7 +32,6 @@ ADJUSTMENTS: Final = "adjustment"
 SPIN_TYPE: Final = "106"
 _CONVERSIONS: Final = frozenset({"400", "403"})  # of a bonus game's money to cash, of a free game's
 _NOT_CASH: Final = frozenset({"B", "G"})
-_WALLETS: Final = _NOT_CASH | {"C"}
 
 _MAX_SESSION: Final = 1000
 _NOTHING: Final = WireAmount.of("0")
@@ -78,7 +77,7 @@ def _transfer(form: Fields, settings: PgsoftSettings) -> Calls:
     if net + stake.value != payout.value:
         raise MalformedRequestError(codes.WRONG_SUM, where="transfer_amount")
     real = _real_amount(form, net, currency, settings)
-    if form.values.get("wallet_type", "C") not in _WALLETS:
+    if form.values.get("wallet_type", "C") not in {"C", *_NOT_CASH}:
         raise MalformedRequestError("expected C, B or G", where="wallet_type")
     if form.values.get("bet_type", "1") != "1":
         raise MalformedRequestError("only games for money move it", where="bet_type")
@@ -252,7 +251,9 @@ def render(asked: Calls, results: Sequence[Result], now: datetime) -> HttpRespon
     call = asked.items[0]
     outcome = outcome_of(results)
     if isinstance(outcome, Declined):
-        return refusal(codes.decline_code(call.operation, outcome.reason))
+        code = codes.decline_code(call.operation, outcome.reason)
+        stands = code is codes.Code.BET_EXISTS and isinstance(call, Play) and call.resend
+        return refusal(codes.Code.AGAIN if stands else code)
     if not isinstance(outcome, Applied):
         return refusal(codes.Code.AGAIN)
     if isinstance(call, calls.Notice):

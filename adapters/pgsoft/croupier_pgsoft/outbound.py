@@ -32,7 +32,6 @@ LAUNCH_OPTIONS: Final = ("op", "te", "ri", "iwk", "oc")
 """Fields of a game's address that a launch's options may set."""
 
 _CASH = _ACTIVE = 1
-_MOST_SESSION: Final = 200
 
 Form = Iterable[tuple[str, str]]
 
@@ -166,7 +165,7 @@ def _page(response: HttpResponse) -> str:
 
 
 def _launch_arguments(query: flows.LaunchQuery) -> dict[str, str]:
-    if len(query.token) > _MOST_SESSION:
+    if len(query.token) > 200:
         raise FixRequestError("a session has at most 200 characters", where="token")
     arguments = {
         "btt": TRIAL if query.demo else REAL,

@@ -108,6 +108,8 @@ def test_another_amount_or_player_under_a_known_id_is_refused(tmp_path: Path) ->
         await stage.done(spin(seat, round_id, id_, 100, 250), "a spin")
         for other in (spin(seat, round_id, id_, 100, 260), spin(seat, round_id, id_, 90, 250)):
             assert (await stage.tell(other)).answer.code == "3032"
+            # What is sent again may have been booked: it was, and with other content nothing definite can be said.
+            assert (await stage.tell(evolve(other, resend=True))).answer.code == "1200"
         assert (await stage.tell(bet(seat, round_id, id_, 100))).answer.code == "3032"
         assert stage.change() == 150
 
