@@ -50,10 +50,9 @@ class TomhornServices(Adapter):
             fields = {"module": query.game, "currency": query.currency}
             told = yield from self._ask("GetPlayMoneyModuleInfo", fields, credentials, Effect.READ)
             return Launched(parameters=_parameters(told))
+        yield from self._identity(query.player, query.currency, credentials)
         if self._settings.launch == "launcher":
             return (yield from self._launcher(query, credentials))
-        identity = {"name": query.player, "currency": query.currency}
-        yield from self._ask("CreateIdentity", identity, credentials, accepted=_IDENTITY_EXISTS)
         session = yield from self._session(query.player, credentials)
         module = {"sessionID": session, "module": query.game, "language": query.language, "homeUrl": query.return_url}
         told = yield from self._ask("GetModuleInfo", module, credentials, Effect.READ)
@@ -77,6 +76,7 @@ class TomhornServices(Adapter):
                 return FreeRoundsIssued(reference=code, rounds=query.rounds)
         else:
             code = yield from self._campaign(query, credentials)
+        yield from self._identity(query.player, query.currency, credentials)
         assigned = {"players": query.player, "campaignCode": code, "currency": query.currency}
         yield from self._ask("AssignPlayerToCampaign", assigned, credentials)
         return FreeRoundsIssued(reference=code, rounds=query.rounds)
@@ -110,6 +110,11 @@ class TomhornServices(Adapter):
         }
         partner = quote(self._settings.partner_id, safe="")
         return Launched(url=f"{self._url}/Integration/{partner}/GameLauncher?{urlencode(_present(parameters))}")
+
+    def _identity(self, player: str, currency: str, keys: Credentials) -> Flow[None]:
+        """Make the player known; one that is known already stays as it is."""
+        identity = {"name": player, "currency": currency}
+        yield from self._ask("CreateIdentity", identity, keys, accepted=_IDENTITY_EXISTS)
 
     def _session(self, player: str, keys: Credentials) -> Flow[int]:
         """A new session of the player; one that is open still is closed first."""

@@ -203,7 +203,8 @@ class Services:
 
     def _launch_token(self, fields: Mapping[str, Any]) -> Told:
         player, currency = fields["name"], fields["currency"]
-        self.identities.setdefault(player, currency)
+        if player not in self.identities:
+            return _UNKNOWN, {}
         token = f"security-{self._next()}"
         for game in GAMES:
             known = PeerPlayer(player=player, token=token, game=game, currency=currency)
@@ -245,9 +246,10 @@ class Services:
         campaign = self.campaigns.get(fields["campaignCode"])
         if campaign is None or campaign.currency != fields["currency"]:
             return _WRONG, {}
-        for player in fields["players"].split(";"):
-            self.identities.setdefault(player, fields["currency"])
-            campaign.players.add(player)
+        players = set(fields["players"].split(";"))
+        if not players <= self.identities.keys():
+            return _UNKNOWN, {}
+        campaign.players |= players
         return _OK, {}
 
     def _cancel(self, fields: Mapping[str, Any]) -> Told:

@@ -138,7 +138,7 @@ def test_play_money_needs_no_player(settings: TomhornSettings) -> None:
 def test_a_launcher_is_an_address_with_a_security_token(settings: TomhornSettings) -> None:
     desk = Desk(evolve(settings, launch="launcher"))
     launched = desk.launch()
-    assert desk.operations() == ["GetGameLaunchToken"]
+    assert desk.operations() == ["CreateIdentity", "GetGameLaunchToken"]
     assert launched.url is not None
     parts = urlsplit(launched.url)
     assert (parts.netloc, parts.path) == ("tomhorn.example", "/Integration/Partner01/GameLauncher")
@@ -223,7 +223,7 @@ def test_a_round_is_shown_by_the_report_service(settings: TomhornSettings) -> No
 def test_free_games_are_a_campaign_that_is_created_and_then_assigned(settings: TomhornSettings) -> None:
     desk = Desk(settings)
     issued = desk.issue()
-    assert desk.operations() == ["GetCustomerCampaigns", "CreateCampaign", "AssignPlayerToCampaign"]
+    assert desk.operations() == ["GetCustomerCampaigns", "CreateCampaign", "CreateIdentity", "AssignPlayerToCampaign"]
     (campaign,) = desk.peer.campaigns.values()
     assert (issued.reference, issued.rounds) == (campaign.code, 10)
     assert (campaign.name, campaign.module, campaign.games, campaign.players) == ("grant-1", "VSlotBM", 10, {"p-1"})
