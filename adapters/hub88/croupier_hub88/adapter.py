@@ -52,8 +52,8 @@ from croupier_hub88.wire import UNIT, Keys, prove, signed
 
 CAPABILITIES: Final = Capability.of(
     """
-    player_lookup balance bet win rollback_bet rollback_win free_bet launch launch_demo game_list free_rounds_issue
-    free_rounds_cancel free_rounds_list round_replay transaction_log
+    player_lookup balance bet win promo_win rollback_bet rollback_win free_bet launch launch_demo game_list
+    free_rounds_issue free_rounds_cancel free_rounds_list round_replay transaction_log
     """
 )
 

@@ -33,6 +33,7 @@ TRANSACTIONS: Final = "transaction"
 
 USER: Final = "user"
 REQUEST: Final = "request_uuid"
+REFERENCE: Final = "reference_transaction_uuid"
 
 _MAX_TOKEN: Final = 255
 _ZERO: Final = Decimal(0)
@@ -74,11 +75,14 @@ def _bet(fields: Fields, settings: Hub88Settings) -> Calls:
 
 def _win(fields: Fields, settings: Hub88Settings) -> Calls:
     currency = fields.text("currency")
+    # A supplier's promotion pays players who have no bet in its round (`reference/wallet-semantics.md`, section 1.2).
+    names_none = fields.flag("is_supplier_promo") and fields.values.get(REFERENCE) is None
+    kind = MovementKind.PROMO_WIN if names_none else MovementKind.WIN
     movement = Movement(
-        MovementKind.FREE_WIN if _is_free(fields, settings) else MovementKind.WIN,
+        MovementKind.FREE_WIN if _is_free(fields, settings) else kind,
         keys=(_key(fields, "transaction_uuid"),),
         amount=fields.steps("amount", UNIT, currency),
-        target=Target(key=_key(fields, "reference_transaction_uuid")),
+        target=None if names_none else Target(key=_key(fields, REFERENCE)),
         facts=_facts(fields),
     )
     return _play(WIN, fields, movement, currency)
@@ -88,7 +92,7 @@ def _rollback(fields: Fields, _settings: Hub88Settings) -> Calls:
     movement = Movement(
         MovementKind.ROLLBACK,
         keys=(_key(fields, "transaction_uuid"),),
-        target=Target(key=_key(fields, "reference_transaction_uuid")),
+        target=Target(key=_key(fields, REFERENCE)),
     )
     return _play(ROLLBACK, fields, movement)
 

@@ -53,6 +53,7 @@ _PATHS: Final[Mapping[MovementKind, str]] = {
     MovementKind.BET: BET,
     MovementKind.FREE_BET: BET,
     MovementKind.WIN: WIN,
+    MovementKind.PROMO_WIN: WIN,
     MovementKind.FREE_WIN: WIN,
     MovementKind.ROLLBACK: ROLLBACK,
 }
@@ -174,8 +175,9 @@ def _moved(play: PeerPlay, move: PeerMove) -> dict[str, Any]:
         "round": play.round,
         "game_code": player.game,
     }
+    promo = move.kind is MovementKind.PROMO_WIN
     if _PATHS[move.kind] != BET:
-        if move.target is None:
+        if move.target is None and not promo:
             raise UnsupportedOperationError("it names the transaction that it belongs to", where=move.id)
         body["reference_transaction_uuid"] = move.target
     if move.kind is MovementKind.ROLLBACK:
@@ -183,6 +185,8 @@ def _moved(play: PeerPlay, move: PeerMove) -> dict[str, Any]:
     free = move.kind in _FREE
     if free is not (play.grant is not None):
         raise UnsupportedOperationError("a reward belongs to free bets and their wins", where="grant")
+    if promo:
+        body["is_supplier_promo"] = True
     return body | {
         "supplier_user": player.player,
         "reward_uuid": play.grant,

@@ -37,6 +37,7 @@ _KINDS: Final[Mapping[MovementKind, str]] = {
     MovementKind.BET: "TK_BET",
     MovementKind.FREE_BET: "TK_FREE_BET",
     MovementKind.WIN: "TK_WIN",
+    MovementKind.PROMO_WIN: "TK_WIN",
     MovementKind.FREE_WIN: "TK_FREE_WIN",
     MovementKind.ROLLBACK: "TK_ROLLBACK",
 }

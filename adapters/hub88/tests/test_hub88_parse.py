@@ -114,6 +114,18 @@ def test_a_win_names_its_bet() -> None:
     assert win.target.key.namespace == win.keys[0].namespace
 
 
+@pytest.mark.parametrize("reference", [{}, {"reference_transaction_uuid": None}])
+def test_only_a_suppliers_promotion_pays_without_a_bet(reference: dict[str, Any]) -> None:
+    bare = {name: value for name, value in WIN.items() if name != "reference_transaction_uuid"} | reference
+    _, promotion = played("/transaction/win", bare | {"is_supplier_promo": True})
+    assert (promotion.kind, promotion.target, minor(promotion.amount)) == (MovementKind.PROMO_WIN, None, 356)
+    _, of_a_bet = played("/transaction/win", WIN | {"is_supplier_promo": True})
+    assert of_a_bet.kind is MovementKind.WIN
+    assert of_a_bet.target is not None
+    with pytest.raises(MalformedRequestError):
+        parsed("/transaction/win", bare | {"is_supplier_promo": False})
+
+
 def test_a_rollback_names_what_it_undoes_and_no_amount() -> None:
     play, rollback = played("/transaction/rollback", ROLLBACK)
     assert (play.operation, rollback.kind, rollback.amount) == ("rollback", MovementKind.ROLLBACK, None)

@@ -102,6 +102,17 @@ def test_a_win_without_its_bet_has_none_and_moves_nothing(tmp_path: Path) -> Non
     tell(tmp_path, story)
 
 
+def test_a_suppliers_promotion_is_paid_once_without_a_bet(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        seat = await stage.sit()
+        move = PeerMove(kind=MovementKind.PROMO_WIN, id="w-1", amount=Decimal("4.00"))
+        for _ in range(2):
+            await stage.done(PeerPlay(player=seat, round="promo-1", moves=(move,)), "a promotion")
+        assert stage.change() == 400
+
+    tell(tmp_path, story)
+
+
 def test_a_free_bet_charges_nothing_and_its_win_is_paid(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         seat = await stage.sit()
