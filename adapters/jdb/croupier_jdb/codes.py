@@ -99,8 +99,8 @@ _CANCEL: Final = _ALWAYS | by_reason(
     {Status.STANDS: "target_settled", Status.NO_DATA: "target_unknown target_declined already_rolled_back"}
 )
 # Whatever is not 6101 or 9017 counts as cancelled here: so it is said only where nothing stands.
-_NOTHING_STANDS: Final = "target_unknown target_declined already_rolled_back cancelled"
-_CANCEL_SETTLED: Final = by_reason({Status.NO_DATA: _NOTHING_STANDS, Status.IN_PROCESS: "conflict duplicate"})
+_GONE: Final = "target_unknown target_declined already_rolled_back cancelled"
+_CANCEL_SETTLED: Final = by_reason({Status.NO_DATA: _GONE, Status.IN_PROCESS: "conflict duplicate player_unknown"})
 
 _TABLES: Final[Mapping[str, tuple[Mapping[DeclineReason, Status], Status]]] = {
     **dict.fromkeys((BALANCE, *sorted(STAKES)), (_STAKE, Status.FAILED)),

@@ -105,7 +105,7 @@ def test_no_refusal_is_taken_for_a_success(operation: str, reason: DeclineReason
     if operation == CANCELS_ALL:
         # Every code but two means cancelled to JDB, and is told only where nothing stands.
         gone = {"target_unknown", "target_declined", "already_rolled_back", "cancelled"}
-        unclear = {"conflict", "duplicate"}
+        unclear = {"conflict", "duplicate", "player_unknown"}
         assert (verdict is Verdict.DONE) is (reason.value in gone)
         assert code == ("9015" if reason.value in gone else "9017" if reason.value in unclear else "6101")
     else:

@@ -88,6 +88,17 @@ def test_a_cancellation_that_cannot_be_believed_or_read_leaves_a_booked_round_at
     told(tmp_path, story)
 
 
+def test_a_cancellation_that_contradicts_an_earlier_one_or_names_a_stranger_is_asked_for_again(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        known = {"uid": (await stage.sit()).player, "transferId": 1, "historyId": "r-1"}
+        assert await answered(stage, 4, sealed(stage, 4, **known)) == (Verdict.DONE, "0000")
+        for other in ({"historyId": "r-2"}, {"uid": "stranger", "transferId": 2}):
+            assert await answered(stage, 4, sealed(stage, 4, **known | other)) == (Verdict.RETRY, "9017")
+        assert stage.change() == 0
+
+    told(tmp_path, story)
+
+
 def test_a_whole_round_moves_its_net_once_and_stands_when_it_is_cancelled(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         seat = await stage.sit()
