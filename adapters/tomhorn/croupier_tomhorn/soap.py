@@ -30,6 +30,9 @@ LISTS: Final = {"Parameters": "Parameter", "GameModules": "GameModule", "Campaig
 
 _MAX_DEPTH: Final = 4
 _MANY_TAGS: Final = 100_000
+_EQUALS: Final = 4
+"""So many signs of equality there may be for each tag: attributes cost time before they can be refused."""
+
 _HEADERS: Final = Headers((("Content-Type", XML),))
 _OPEN: Final = f'<soap:Envelope xmlns:soap="{ENVELOPE}"><soap:Body>'
 _CLOSE: Final = "</soap:Body></soap:Envelope>"
@@ -114,8 +117,8 @@ def content_of(body: bytes, tags: int = 200) -> Element:
     Raises:
         MalformedRequestError: It is no such document.
     """
-    if body.count(b"<") > tags:
-        raise MalformedRequestError("the document has too many elements")
+    if body.count(b"<") > tags or body.count(b"=") > tags * _EQUALS:
+        raise MalformedRequestError("the document has too many elements or attributes")
     try:
         document: Element = fromstring(body, forbid_dtd=True)
     except (ParseError, ValueError, LookupError):  # LookupError: an encoding that there is not

@@ -76,6 +76,7 @@ def test_one_withdraw_may_be_written_in_many_ways(body: bytes | str) -> None:
         b"<!DOCTYPE a>" + envelope(WITHDRAW),
         b'<?xml version="1.0" encoding="no-such"?>' + envelope(WITHDRAW),
         envelope("<a>" * 50_000 + "</a>" * 50_000),
+        envelope("<Withdraw " + " ".join([f'a{number}="1"' for number in range(1_000)]) + "/>"),
     ],
 )
 def test_what_is_no_such_document_is_malformed_and_has_an_answer(body: bytes | str) -> None:
