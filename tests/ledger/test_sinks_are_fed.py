@@ -372,6 +372,24 @@ async def test_a_wish_to_be_left_alone_is_kept(world: World) -> None:
     assert sorted(world.heard) == list(range(1, 11))
 
 
+async def test_a_person_need_not_wait_until_an_endpoint_that_is_away_is_asked_again(world: World) -> None:
+    class Busy(Ear):
+        def answer(self, response: HttpResponse) -> EventAnswer:
+            busy = EventRefused(detail="it answered 503", passing=True, wait_ms=3_600_000)
+            return EventTaken() if response.status == 200 else busy
+
+    world.sink, world.statuses = Busy(), lambda _: 503
+    await world.happen(*(f"p{number}" for number in range(10)))
+    feeder, desk = world.feeder(), SinkDesk(world.ledger, world.clock)
+    await world.feed(feeder, seconds=60)
+    world.statuses = lambda _: 200
+    await world.feed(feeder, seconds=60)
+    assert world.heard == []
+    await desk.redrive(OPERATOR, SINK, None, **WHO)
+    await world.feed(feeder)
+    assert sorted(world.heard) == list(range(1, 11))
+
+
 async def test_what_a_newer_release_noted_is_passed_over(world: World) -> None:
     lane = {"lane": "alice", "positions": [1], "attempts": 1, "colour": "red"}
     progress = Progress.read(7, {"lanes": [lane], "weather": "fair"})

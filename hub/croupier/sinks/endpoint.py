@@ -96,6 +96,7 @@ class EndpointCourse:
     means: Means
     _failures: int = field(default=0, init=False)
     _probe_at: int = field(default=0, init=False)
+    _asked_at: int = field(default=0, init=False)
     _stopped: bool = field(default=False, init=False)
     _gone: bool = field(default=False, init=False)
 
@@ -111,7 +112,7 @@ class EndpointCourse:
             return None
         self._gone = False
         away = self._failures >= AWAY_AFTER
-        if away and now < self._probe_at:
+        if away and now < self._probe_at and not self._wanted_now(progress):
             return None
         fresh = [] if progress.full else await self._fresh(progress.position, BATCH)
         missed = gap(progress.position, fresh)
@@ -122,6 +123,11 @@ class EndpointCourse:
             return None
         tried = await self._try(progress, lanes, fresh)
         return evolve(self._result(tried, fresh, away=away), missed=missed)
+
+    def _wanted_now(self, progress: Progress) -> bool:
+        """Whether a person has had something tried again since the endpoint was asked last."""
+        lanes = progress.lanes.values()
+        return any(not (lane.attempts or lane.held) and lane.due_at > self._asked_at for lane in lanes)
 
     def _to_the_first_wanted(self, fresh: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         first = next((place for place, stored in enumerate(fresh) if wants(self.live, stored)), len(fresh))
@@ -257,6 +263,7 @@ class EndpointCourse:
 
     def _note(self, now: int, taken: int, refused: Sequence[EventRefused], *, away: bool) -> None:
         """Find out whether the endpoint is away, and when it may be asked again."""
+        self._asked_at = now
         if taken or any(not answer.passing for answer in refused):
             self._failures = 0
             if away:
