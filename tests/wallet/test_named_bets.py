@@ -61,6 +61,34 @@ def test_a_win_that_names_no_bet_protects_every_bet_before_it(tmp_path: Path) ->
     simulate(story())
 
 
+def test_a_win_that_names_another_players_bet_is_nobodys(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            await path.seat("p2", 10_000)
+            await path.play(bet("b1", "1.00"))
+            theirs = (await path.play(win("w1", "3.00", of="b1"), player="p2")).outcome
+            assert reason(theirs) is DeclineReason.TARGET_UNKNOWN
+            assert path.balance("p2") == 10_000
+            assert isinstance((await path.play(win("w2", "3.00", of="b1"))).outcome, Applied)
+            assert path.balance() == 10_200
+
+    simulate(story())
+
+
+def test_a_bet_is_not_paid_again_in_another_round_and_cannot_be_taken_back_once_it_is_paid(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(wins_per_bet=1)
+            await path.play(bet("b1", "1.00"))
+            other = (await path.play(win("w1", "3.00", of="b1"), round="another")).outcome
+            assert reason(other) is DeclineReason.CONFLICT
+            assert isinstance((await path.play(win("w2", "3.00", of="b1"))).outcome, Applied)
+            assert reason((await path.play(rollback("x", "b1"))).outcome) is DeclineReason.TARGET_SETTLED
+            assert path.balance() == 10_200
+
+    simulate(story())
+
+
 def test_a_bet_is_paid_as_often_as_the_policy_says(tmp_path: Path) -> None:
     async def story() -> None:
         async with MoneyPath.open(tmp_path / "l.db") as path:

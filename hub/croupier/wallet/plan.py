@@ -387,6 +387,11 @@ def _by_named_bet(situation: Situation, movement: Intended) -> Next | None:
     bet = situation.snapshot.keys.get(movement.target)
     if bet is None:
         return _without_bet(situation)
+    if bet.player and bet.player != situation.identity.player:
+        return Say(outcome=Declined(reason=DeclineReason.TARGET_UNKNOWN))
+    if bet.round and bet.round != situation.identity.round and movement.kind is not MovementKind.TRANSFER_IN:
+        # What a bet was paid is looked for in its own round.
+        return Say(outcome=Declined(reason=DeclineReason.CONFLICT))
     return _by_bets([bet])
 
 
