@@ -13,6 +13,7 @@ import hmac
 from datetime import datetime
 from functools import lru_cache
 from typing import ClassVar, Final
+from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
 
@@ -59,8 +60,16 @@ _LONGEST_WISH_SECONDS: Final = 3_600
 
 
 def _address(_instance: object, _attribute: Attribute[str], value: str) -> None:
-    if not is_address(value):
-        raise SettingsError("expected an http or https address", where="url")
+    problem = "expected an http or https address"
+    try:
+        parts = urlsplit(value)
+        usable = is_address(value) and parts.port != 0 and value.isascii() and value.isprintable()
+    except ValueError:
+        raise SettingsError(problem, where="url") from None
+    if not usable or set(value) & set(" #"):
+        raise SettingsError(problem, where="url")
+    if parts.username is not None or parts.password is not None:
+        raise SettingsError("an address is no place for a user name or password: it is shown", where="url")
 
 
 def _seconds(_instance: object, _attribute: Attribute[float], value: float) -> None:

@@ -169,7 +169,15 @@ def test_a_secret_of_another_form_is_refused_and_not_shown(secret: str) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "where"),
-    [({"url": "ftp://x"}, "settings.url"), ({"url": "https://x", "timeout_seconds": 60}, "settings.timeout_seconds")],
+    [
+        ({"url": "ftp://x"}, "settings.url"),
+        ({"url": "https://x:99999/"}, "settings.url"),
+        ({"url": "https://x/a b"}, "settings.url"),
+        ({"url": "https://x/\n"}, "settings.url"),
+        ({"url": "https://x/#part"}, "settings.url"),
+        ({"url": "https://user:test-word@x/"}, "settings.url"),
+        ({"url": "https://x", "timeout_seconds": 60}, "settings.timeout_seconds"),
+    ],
 )
 def test_wrong_settings_are_told_by_their_path(wrong: dict[str, Any], where: str) -> None:
     registry = Registry(discover=False)
@@ -177,6 +185,7 @@ def test_wrong_settings_are_told_by_their_path(wrong: dict[str, Any], where: str
     with pytest.raises(SettingsError) as refused:
         registry.configure_sink("webhook", wrong)
     assert refused.value.where == where
+    assert "test-word" not in str(refused.value)
 
 
 def test_settings_are_read_from_what_is_stored() -> None:
