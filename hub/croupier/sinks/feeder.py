@@ -30,6 +30,8 @@ _IDLE_AFTER: Final = 20
 _IDLE_SECONDS: Final = 2.0
 _OTHERS_SECONDS: Final = 2.0
 _COUNT_MS: Final = 5_000
+_FULL_MS: Final = 3_600_000
+"""How often it is told that too much waits: while some of it goes, that begins again and again."""
 
 
 @define(eq=False)
@@ -47,6 +49,7 @@ class Feeder:
     _stop: asyncio.Event = field(factory=asyncio.Event, init=False)
     _counted_at: int = field(default=0, init=False)
     _idle: int = field(default=0, init=False)
+    _full_at: int | None = field(default=None, init=False)
 
     @course.default
     def _its_course(self) -> Course:
@@ -147,7 +150,8 @@ class Feeder:
             self.means.log.warning("sink_stopped", operator=self.live.operator, slug=name, reason=after.stopped)
             body = {"name": name, "detail": after.stopped}
             events.append(Event(kind="sink.stopped", subject=self.live.id, at=now, body=body))
-        if after.full and not before.full:
+        if after.full and not before.full and (self._full_at is None or now - self._full_at >= _FULL_MS):
+            self._full_at = now
             self.means.log.warning("sink_full", operator=self.live.operator, slug=name, position=after.position)
             body = {"name": name, "position": after.position}
             events.append(Event(kind="sink.full", subject=self.live.id, at=now, body=body))
