@@ -25,7 +25,7 @@ from croupier_conformance.drivers import ProviderDriver, Seat
 from demo_plan import HOST, PROVIDER_TIMEOUT_MS, Plan, Provider
 
 TIMEOUT = PROVIDER_TIMEOUT_MS / 1000
-ENCORES = 10
+ENCORES = 60
 
 
 class ProviderProcess:

@@ -51,7 +51,7 @@ def test_three_books_of_every_provider_agree_though_messages_are_lost_repeated_a
     assert "divided by 100" in printed
     faults = lines[next(place for place, line in enumerate(lines) if line.startswith("Faults that struck")) :]
     for hop in (*PROVIDERS, "to operator"):
-        row = next(line for line in faults if line.startswith(hop))
+        row = next(line.strip() for line in faults if line.strip().startswith(hop))
         counts = [int(cell.replace(",", "")) for cell in row.removeprefix(hop).split()]
         assert len(counts) == len(Fault), row
         assert min(counts) > 0, row
