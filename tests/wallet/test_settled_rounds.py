@@ -20,7 +20,7 @@ from croupier.contract import (
     Unknown,
     WireAmount,
 )
-from croupier.ledger.port import Look, Page, Snapshot
+from croupier.ledger.port import Change, CommitResult, Look, Page, Snapshot
 from croupier.ledger.records import DeliveryState, RoundRow, RoundState
 from croupier.ledger.sqlite import SqliteLedger
 from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
@@ -39,6 +39,25 @@ def net(id_: str, stake: str, payout: str) -> Movement:
         amount=WireAmount.of(stake),
         win_amount=WireAmount.of(payout),
     )
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Look], list[Change]]:
+    """What the ledger is asked, and what it is told, from now on."""
+    looks: list[Look] = []
+    commits: list[Change] = []
+    read, write = SqliteLedger.look, SqliteLedger.commit
+
+    async def look(ledger: SqliteLedger, what: Look) -> Snapshot:
+        looks.append(what)
+        return await read(ledger, what)
+
+    async def commit(ledger: SqliteLedger, change: Change) -> CommitResult:
+        commits.append(change)
+        return await write(ledger, change)
+
+    monkeypatch.setattr(SqliteLedger, "look", look)
+    monkeypatch.setattr(SqliteLedger, "commit", commit)
+    return looks, commits
 
 
 async def the_round(path: MoneyPath) -> RoundRow:
@@ -264,14 +283,7 @@ def test_a_round_that_settling_has_ended_is_not_read_about_again(
     async def story() -> None:
         async with MoneyPath.open(tmp_path / "l.db") as path:
             path.reconfigure(net_settlement=settlement)
-            looked: list[Look] = []
-            read = SqliteLedger.look
-
-            async def look(ledger: SqliteLedger, what: Look) -> Snapshot:
-                looked.append(what)
-                return await read(ledger, what)
-
-            monkeypatch.setattr(SqliteLedger, "look", look)
+            looked, _commits = watched(monkeypatch)
             for movements in ((net("n1", "1.00", "3.00"),), (bet("b1"), win("w1", "3.00")), (bet("b2"),)):
                 looked.clear()
                 await path.play(*movements, round=movements[0].keys[0].value, closes_round=True)
@@ -279,5 +291,27 @@ def test_a_round_that_settling_has_ended_is_not_read_about_again(
             assert [row.state for row in await path.ledger.rounds(OPERATOR, None, Page(limit=10))] == [
                 RoundState.CLOSED
             ] * 3
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("last", [win("w2", "5.00", of="b2"), win("w2", "5.00"), rollback("x", "b2")])
+def test_the_end_of_a_round_is_written_with_what_settled_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: Movement
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            table(path)
+            for movement in (bet("b1"), win("w1", "0.00", of="b1"), bet("b2")):
+                await path.play(movement)
+            looks, commits = watched(monkeypatch)
+            await path.play(last)
+            plans = 2 if last.kind is MovementKind.ROLLBACK else 1  # what it undoes is read first
+            assert (len(looks), len(commits)) == (plans, 2)
+            assert [(row.state, row.version) for change in commits for row in change.rounds] == [
+                (RoundState.OPEN, commits[0].rounds[0].version),
+                (RoundState.CLOSED, commits[0].rounds[0].version + 1),
+            ]
+            assert await state(path) is RoundState.CLOSED
 
     simulate(story())

@@ -8,7 +8,7 @@ first, the play is planned again; if the provider hangs up, the work is finished
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from attrs import evolve, frozen
@@ -287,7 +287,7 @@ class Engine:
         ]
         net = any(item.win_amount is not None for item in play.movements)
         legs = [win_leg_key(key) for key in (*targets, *(keys if net else ()))]
-        whole = any(_needs_whole_round(item.kind) for item in play.movements)
+        whole = any(map(_needs_whole_round, _kinds(play)))
         look = Look(operator=operator, keys=(*keys, *targets, *legs), round=identity.round, round_movements=whole)
         snapshot = await self._ledger.look(look)
         first = snapshot.keys.get(targets[0]) if targets else None
@@ -324,16 +324,17 @@ class Engine:
         if not sends and undo is None:
             return Sent(rows={})
         first = undo.target if undo else sends[0]
-        identity = begun.situation.identity
+        identity, derives = begun.situation.identity, may_settle(play, policy, applied=True)
         errand = Errand(
             connection=request.connection,
             policy=policy,
             player=await self._people.wallet_player(request.connection, first, identity.session),
             provider_round=identity.provider_round or "",
             closes_round=closes(play, policy),
+            derives_end=derives,
             deadline=request.deadline,
             trace=request.trace,
-            known=begun.known,
+            known=begun.known_round if derives else begun.known,
         )
         if undo is not None:
             return await self._sender.undo(errand, undo.row, undo.target)
@@ -342,7 +343,7 @@ class Engine:
     async def _ends_round(self, play: Play, policy: Policy, begun: Begun, sent: Sent, *, applied: bool) -> None:
         """End the round where that was not part of settling."""
         now = applied and closes(play, policy)
-        if sent.closed or not (now or may_settle(play, policy, applied=applied)):
+        if sent.ended or not (now or may_settle(play, policy, applied=applied)):
             return
         steps = begun.plan.steps
         undone = (item.target.round for item in steps if isinstance(item, UndoIt))
@@ -444,10 +445,24 @@ class Begun:
         rows |= {update.row.movement: update.row for update in change.updates}
         return Snapshot(movements=rows, round=change.rounds[0] if change.rounds else snapshot.round)
 
+    @property
+    def known_round(self) -> Snapshot | None:
+        """The same with all movements of the round; `None` if they were not read."""
+        known, snapshot, new = self.known, self.situation.snapshot, self.plan.change.movements
+        whole = snapshot.round is None or any(map(_needs_whole_round, _kinds(self.situation.play)))
+        if known.round is None or not whole:
+            return None
+        before = [known.movements.get(row.movement, row) for row in snapshot.round_movements]
+        return evolve(known, round_movements=(*before, *(row for row in new if row.round == known.round.round)))
+
 
 def _needs_whole_round(kind: MovementKind) -> bool:
     """Whether the round's movements must be read: a win that may stand without its bet, a bet that may be paid."""
     return kind in OF_ITS_BETS | {MovementKind.WIN, MovementKind.ROLLBACK}
+
+
+def _kinds(play: Play) -> Iterable[MovementKind]:
+    return (movement.kind for movement in play.movements)
 
 
 def _in_round_of(identity: Identity, snapshot: Snapshot) -> Identity:

@@ -56,9 +56,11 @@ class Errand:
         player: Whose wallet.
         provider_round: The provider's round id.
         closes_round: Whether the round ends with the play.
+        derives_end: Whether it ends if the play settles it.
         deadline: `Clock.monotonic` value by which the provider must be answered.
         trace: The request's trace.
-        known: The ledger's rows as they were just written.
+        known: The ledger's rows as they were just written, those of the whole round if its end is derived; `None` if
+            they were not read.
     """
 
     connection: Connection
@@ -66,9 +68,10 @@ class Errand:
     player: WalletPlayer
     provider_round: str
     closes_round: bool
+    derives_end: bool
     deadline: float
     trace: str
-    known: Snapshot
+    known: Snapshot | None
 
 
 @frozen(kw_only=True)
@@ -79,13 +82,13 @@ class Sent:
         rows: The movements as they stand now, by id.
         balance: The balance after it, where the wallet told it.
         answer: What the provider is told where nothing definite is known.
-        closed: Whether settling it has surely ended the round.
+        ended: Whether settling it has seen to the end of the round.
     """
 
     rows: Mapping[str, MovementRow]
     balance: Balance | None = None
     answer: Answer = Answer.RETRY
-    closed: bool = False
+    ended: bool = False
 
 
 class Sender:
@@ -127,13 +130,13 @@ class Sender:
                     Happening(movement=own.movement, event=event, while_in=IN_FLIGHT),
                 ]
         rows = await self._settle(errand, happenings)
-        return Sent(rows=rows, balance=_balance(reply), answer=answer)
+        return Sent(rows=rows, balance=_balance(reply), answer=answer, ended=_ended(errand, rows))
 
     async def _one(self, errand: Errand, row: MovementRow) -> Sent:
         reply = await self._move(errand, row, last=True)
         event, answer = self._unanswered(errand, shape_of([row]))
         rows = await self._settle(errand, [_happening(row, reply, event)])
-        return Sent(rows=rows, balance=_balance(reply), answer=answer, closed=_closed(errand, rows))
+        return Sent(rows=rows, balance=_balance(reply), answer=answer, ended=_ended(errand, rows))
 
     async def _batch(self, errand: Errand, rows: Sequence[MovementRow]) -> Sent:
         context = context_of(rows[0], errand.connection, errand.provider_round, round_closed=errand.closes_round)
@@ -145,8 +148,8 @@ class Sender:
         stakes_first = sorted(rows, key=lambda row: not takes_stake(row))
         happenings = [_happening(row, reply, event, owed=not mixed) for row in stakes_first]
         settled = await self._settle(errand, happenings)
-        closed = _closed(errand, settled)
-        return Sent(rows=settled, balance=_balance(reply), answer=_told(settled, answer), closed=closed)
+        ended = _ended(errand, settled)
+        return Sent(rows=settled, balance=_balance(reply), answer=_told(settled, answer), ended=ended)
 
     async def _in_turn(self, errand: Errand, rows: Sequence[MovementRow]) -> Sent:
         debits = [row for row in rows if takes_stake(row)]
@@ -158,7 +161,7 @@ class Sender:
 
     async def _payouts(self, errand: Errand, payouts: Sequence[MovementRow], sent: Sent) -> Sent:
         """Send the credits after what was `sent`; once something of the play may stand, all of them are owed."""
-        settled, balance, answer, closed = dict(sent.rows), sent.balance, sent.answer, False
+        settled, balance, answer, ended = dict(sent.rows), sent.balance, sent.answer, False
         for place, row in enumerate(payouts):
             last = row is payouts[-1]
             reply = await self._move(errand, row, last=last)
@@ -166,16 +169,16 @@ class Sender:
             balance = _balance(reply) or balance
             if isinstance(reply, WalletRefused) and not settled:
                 happenings = [_happening(row, reply, event), *(_given_up(later) for later in payouts[place + 1 :])]
-                return Sent(rows=await self._settle(errand, happenings, closes=False), balance=balance, answer=answer)
+                return Sent(rows=await self._settle(errand, happenings, last=False), balance=balance, answer=answer)
             happening = (
                 _refused(row, refused_columns(reply), Event.OWED_REFUSED)
                 if isinstance(reply, WalletRefused)
                 else _happening(row, reply, event)
             )
-            rows = await self._settle(errand, [happening], fresh=True, closes=errand.closes_round and last)
+            rows = await self._settle(errand, [happening], fresh=True, last=last)
             settled |= rows
-            closed = last and _closed(errand, rows)
-        return Sent(rows=settled, balance=balance, answer=answer, closed=closed)
+            ended = last and _ended(errand, rows)
+        return Sent(rows=settled, balance=balance, answer=answer, ended=ended)
 
     async def _debits(
         self, errand: Errand, debits: Sequence[MovementRow], payouts: Sequence[MovementRow]
@@ -189,10 +192,10 @@ class Sender:
         last, balance = replies[-1], _balance(replies[-1])
         if isinstance(last, WalletApplied):
             accepted = [_happening(row, reply, Event.ACCEPTED) for row, reply in zip(debits, replies, strict=True)]
-            rows = await self._settle(errand, accepted, closes=False)
+            rows = await self._settle(errand, accepted, last=False)
             if all(row.state is MovementState.APPLIED for row in rows.values()):
                 return Sent(rows=rows, balance=balance), True
-            rows = {**rows, **await self._settle(errand, [_given_up(row) for row in payouts], fresh=True, closes=False)}
+            rows = {**rows, **await self._settle(errand, [_given_up(row) for row in payouts], fresh=True, last=False)}
             return Sent(rows=rows, balance=balance, answer=Answer.FAILED), False
         event, answer = self._unanswered(errand, Shape.BET_AND_WIN)
         failed = len(replies) - 1
@@ -225,13 +228,15 @@ class Sender:
         return await self._channel.call(operator, call, deadline=errand.deadline, trace=errand.trace)
 
     async def _settle(
-        self, errand: Errand, happenings: Sequence[Happening], *, fresh: bool = False, closes: bool | None = None
+        self, errand: Errand, happenings: Sequence[Happening], *, fresh: bool = False, last: bool = True
     ) -> Mapping[str, MovementRow]:
+        """Settle some of a play, or with the `last` of it also the end of its round."""
         return await self._settler.settle(
             errand.connection.operator.id,
             happenings,
             known=None if fresh else errand.known,
-            closes_round=errand.closes_round if closes is None else closes,
+            closes_round=errand.closes_round and last,
+            derives_end=errand.derives_end and last,
         )
 
     @staticmethod
@@ -267,9 +272,9 @@ def _told(rows: Mapping[str, MovementRow], answer: Answer) -> Answer:
     return Answer.FAILED if any(row.undone_by is not None for row in rows.values()) else answer
 
 
-def _closed(errand: Errand, rows: Mapping[str, MovementRow]) -> bool:
-    """Whether settling these as the last of a play has ended its round."""
-    return errand.closes_round and all(row.state in STANDING for row in rows.values())
+def _ended(errand: Errand, rows: Mapping[str, MovementRow]) -> bool:
+    """Whether settling these as the last of a play has ended its round, or found out that it goes on."""
+    return all(row.state in STANDING for row in rows.values()) if errand.closes_round else errand.derives_end
 
 
 def _balance(reply: WalletReply) -> Balance | None:

@@ -18,6 +18,7 @@ from croupier.ledger.records import Event as LedgerEvent
 from croupier.wallet.draft import Draft, is_empty
 from croupier.wallet.machine import Event
 from croupier.wallet.ports import Clock
+from croupier.wallet.settled import is_settled
 
 MAX_TRIES: Final = 1000
 """A write that loses this often to others is given up; each loss means that somebody else made progress."""
@@ -66,6 +67,7 @@ class Settler:
         *,
         known: Snapshot | None = None,
         closes_round: bool = False,
+        derives_end: bool = False,
         delivery: DeliveryUpdate | None = None,
         also: Sequence[LedgerEvent] = (),
     ) -> Mapping[str, MovementRow]:
@@ -76,6 +78,7 @@ class Settler:
             happenings: What happened, all in one round or in none.
             known: A reading that is probably still true; another is made if it is not.
             closes_round: Whether the round ends, provided that every movement stands.
+            derives_end: Whether it ends as well if it is settled thereby; `known` has all of its movements then.
             delivery: The owed work's new row, written with it.
             also: Further events to append.
 
@@ -89,12 +92,13 @@ class Settler:
         snapshot = known
         for _try in range(MAX_TRIES):
             if snapshot is None:
-                snapshot = await self._read(operator, happenings)
+                snapshot = await self._read(operator, happenings, whole=derives_end)
             draft = Draft(operator, self._clock.now_ms())
             after = {item.movement: _apply(draft, snapshot.movements[item.movement], item) for item in happenings}
             complete = _settle_rollbacks(draft, snapshot, happenings)
             if complete:
                 closes = closes_round and all(row.state in STANDING for row in after.values())
+                closes = closes or (derives_end and is_settled(_played(snapshot, draft)))
                 draft.events.extend(also)
                 if delivery is not None:
                     draft.delivery_updates.append(_held_with_movement(delivery, after))
@@ -116,20 +120,30 @@ class Settler:
         if stored is None or stored.version != delivery.row.version - 1:
             raise ConflictError("the delivery was taken over", where=delivery.row.delivery)
 
-    async def _read(self, operator: str, happenings: Sequence[Happening]) -> Snapshot:
+    async def _read(self, operator: str, happenings: Sequence[Happening], *, whole: bool) -> Snapshot:
         wanted = tuple(item.movement for item in happenings)
         first = await self._ledger.look(Look(operator=operator, movements=wanted))
         related = {row.undone_by for row in first.movements.values() if row.undone_by}
         rounds = {row.round for row in first.movements.values() if row.round}
-        return await self._ledger.look(
-            Look(operator=operator, movements=(*wanted, *sorted(related)), round=next(iter(rounds), None))
+        look = Look(
+            operator=operator,
+            movements=(*wanted, *sorted(related)),
+            round=next(iter(rounds), None),
+            round_movements=whole,
         )
+        return await self._ledger.look(look)
 
 
 _GIVEN_BACK: Final = frozenset({Event.UNDO_REFUSED, Event.UNDO_WAIVED, Event.SETTLED_DONE})
 _STANDS_AGAIN: Final[Mapping[str, Any]] = {"undone_by": None}
 STANDING: Final = frozenset({MovementState.APPLIED, MovementState.OWED})
 """States of a play's movements in which it ends its round, if it says so."""
+
+
+def _played(snapshot: Snapshot, draft: Draft) -> Sequence[MovementRow]:
+    """The movements of the round as they are after the draft."""
+    changed = {row.movement: row for _before, row in draft.updates}
+    return [changed.get(row.movement, row) for row in snapshot.round_movements]
 
 
 def _apply(draft: Draft, row: MovementRow, item: Happening) -> MovementRow:
