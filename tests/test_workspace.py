@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-MEMBERS = sorted(p for kind in ("adapters", "plugins") for p in (ROOT / kind).iterdir() if p.is_dir())
+MEMBERS = sorted(file.parent for kind in ("adapters", "plugins") for file in ROOT.glob(f"{kind}/*/pyproject.toml"))
 GROUPS = {"adapters": "croupier.adapters", "plugins": "croupier.plugins"}
 PLAIN_FOLDERS = ("hub", "conformance", "adapters", "plugins", "tests", "examples")
 

@@ -23,7 +23,7 @@ def made(**changes: Any) -> TomhornAdapter:
     [
         {},
         {"encoding": "soap", "integration_namespace": "http://tomhorn.example/integration"},
-        {"launch": "launcher", "round_end": "settled", "duplicates": "success", "transaction_id": "reference"},
+        {"launch": "launcher", "round_end": "settled", "duplicates": "duplicate", "transaction_id": "reference"},
         {"deposit_types": {"7": "jackpot_win", "8": "promo_win", "9": "win"}},
     ],
 )

@@ -275,8 +275,7 @@ def test_a_success_is_told_with_balance_and_transaction(
     answer = TomhornPeer(settings).answer(ASKED[method], response)
     balance = None if method == ROLLBACK else Decimal("10.50")
     transaction = "hub-1" if method in {WITHDRAW, DEPOSIT} else None
-    repeated = effect is AppliedEffect.REPEATED and method in {WITHDRAW, DEPOSIT}
-    assert (answer.verdict, answer.code) == (Verdict.DONE, "11" if repeated else "0")
+    assert (answer.verdict, answer.code) == (Verdict.DONE, "0")
     assert (answer.balance, answer.transaction) == (balance, transaction)
 
 
@@ -363,7 +362,7 @@ def test_a_balance_that_is_not_known_is_not_invented(settings: TomhornSettings) 
 @BOTH
 def test_a_duplicate_is_told_with_the_first_transaction(settings: TomhornSettings) -> None:
     repeated = Applied(effect=AppliedEffect.REPEATED, transaction="hub-1")
-    for told, code in ((settings, "11"), (evolve(settings, duplicates="success"), "0")):
+    for told, code in ((settings, "0"), (evolve(settings, duplicates="duplicate"), "11")):
         answer = TomhornPeer(told).answer(ASKED[WITHDRAW], answered(WITHDRAW, repeated, told))
         assert (answer.verdict, answer.code, answer.transaction) == (Verdict.DONE, code, "hub-1")
     bare = answered(WITHDRAW, Declined(reason=DeclineReason.DUPLICATE), settings)
