@@ -168,3 +168,9 @@ def test_the_pytest_plugin_is_free_for_those_who_do_not_use_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     heavy = {"croupier", "attrs", "hypothesis", "cattrs", "asyncio"}  # pytest is there: nobody else imports it
     assert heavy & set(done.stdout.split()) == set()
+
+
+@each_adapter
+def test_an_adapter_stays_under_a_thousand_lines_its_peer_aside(member: Path) -> None:
+    files = [file for file in (member / _package(member)).glob("*.py") if not file.name.startswith("peer")]
+    assert sum(len(file.read_text("utf-8").splitlines()) for file in files) < 1000

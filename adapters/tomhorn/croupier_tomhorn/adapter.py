@@ -29,7 +29,6 @@ from croupier_tomhorn.soap import SoapCodec
 
 _ROUTES: Final = (*[Route("POST", f"/{name}", name) for name in codes.METHODS], Route("POST", "/", "soap"))
 _IN_SOAP: Final[Mapping[str, str]] = {"codec": "soap"}
-_IN_JSON: Final[Mapping[str, str]] = {}
 _BY_TYPE: Final = {"jackpot_win": Capability.JACKPOT_WIN, "promo_win": Capability.PROMO_WIN}
 _SAFE_FIELDS: Final = frozenset(
     """
@@ -69,8 +68,7 @@ class TomhornAdapter(TomhornServices):
         return Verified(request, fields)
 
     def parse(self, verified: Verified) -> Calls:
-        in_soap = self._codec(verified.request) is self._soap
-        return self._mapper.parse(verified.fields, _IN_SOAP if in_soap else _IN_JSON)
+        return self._mapper.parse(verified.fields, _IN_SOAP if self._codec(verified.request) is self._soap else {})
 
     def render(
         self, calls: Calls, results: Sequence[Result], credentials: Credentials, now: datetime, nonce: str
@@ -112,8 +110,7 @@ SPEC: Final = AdapterSpec(
     secrets=(SecretField(SECRET, "The key that both sides sign with (HMAC-SHA256 over the values of a message)."),),
     settings=TomhornSettings,
     create=TomhornAdapter,
-    documentation="Built from public material, collected in reference/protocols/tomhorn.md: "
-    "not endorsed or certified by Tom Horn Gaming.",
+    documentation="reference/protocols/tomhorn.md: public material; not endorsed or certified by the provider",
     omissions={
         "GetCustomerGames": "public material shows what is asked, and not the rows of the answer",
         "basic wallet": "another integration, in which the provider keeps the money",

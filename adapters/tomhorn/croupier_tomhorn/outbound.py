@@ -28,7 +28,6 @@ _GENERAL: Final = "1"
 _SESSION_OPEN: Final = "1005"
 _IDENTITY_EXISTS: Final = "1014"
 _FREE_GAMES: Final = "FreeGamesBonus"
-_MAX_DIGITS: Final = 20
 _DETAILS: Final = "GetGameRoundDetails"
 
 
@@ -92,9 +91,8 @@ class TomhornServices(Adapter):
         return tuple([FreeRoundsIssued(reference=code, rounds=left) for code, left in found])
 
     def replay(self, query: flows.ReplayQuery, credentials: Credentials, now: datetime) -> Flow[Launched]:
-        fields = {"PlayerName": query.player, "RoundId": query.round}
-        told = yield from self._ask(_DETAILS, fields, credentials, Effect.READ)
-        return Launched(url=told.address("RoundReport"))
+        asked = {"PlayerName": query.player, "RoundId": query.round}
+        return Launched(url=(yield from self._ask(_DETAILS, asked, credentials, Effect.READ)).address("RoundReport"))
 
     def _launcher(self, query: LaunchQuery, keys: Credentials) -> Flow[Launched]:
         told = yield from self._ask("GetGameLaunchToken", {"name": query.player, "currency": query.currency}, keys)
@@ -113,16 +111,16 @@ class TomhornServices(Adapter):
 
     def _identity(self, player: str, currency: str, keys: Credentials) -> Flow[None]:
         """Make the player known; one that is known already stays as it is."""
-        identity = {"name": player, "currency": currency}
-        yield from self._ask("CreateIdentity", identity, keys, accepted=_IDENTITY_EXISTS)
+        yield from self._ask("CreateIdentity", {"name": player, "currency": currency}, keys, accepted=_IDENTITY_EXISTS)
 
     def _session(self, player: str, keys: Credentials) -> Flow[int]:
         """A new session of the player; one that is open still is closed first."""
         told = yield from self._ask("CreateSession", {"name": player}, keys, accepted=_SESSION_OPEN)
         if told.code("Code") == _SESSION_OPEN:
-            yield from self._ask("CloseSession", {"sessionID": _session_id(told)}, keys)
+            opened = int(_inside(told, "Session").amount("ID").value)
+            yield from self._ask("CloseSession", {"sessionID": opened}, keys)
             told = yield from self._ask("CreateSession", {"name": player}, keys)
-        return _session_id(told)
+        return int(_inside(told, "Session").amount("ID").value)
 
     def _campaign(self, query: FreeRoundsQuery, keys: Credentials) -> Flow[str]:
         fields = {
@@ -172,22 +170,16 @@ def _present(fields: Values) -> dict[str, Any]:
 
 
 def _inside(told: Told, name: str) -> Told:
-    """An object in the answer."""
     value = told.values.get(name)
     return Told(value if isinstance(value, dict) else {}, told.where(name))
 
 
-def _session_id(told: Told) -> int:
-    return int(_inside(told, "Session").amount("ID").value)
-
-
 def _count(told: Told, name: str) -> int | None:
     word = told.word(name) or ""
-    return int(word) if word.isdecimal() and len(word) < _MAX_DIGITS else None
+    return int(word) if word.isdecimal() and len(word) < 20 else None
 
 
 def _parameters(told: Told) -> dict[str, str]:
-    """What the loader needs, key to value."""
     parameters = {one.text("Key"): one.word("Value") or "" for one in told.objects("Parameters")}
     if not parameters:
         raise UpstreamError("the answer has no parameters", where=told.where("Parameters"))

@@ -31,8 +31,8 @@ class TomhornSettings:
             an address (`GetGameLaunchToken` and `GameLauncher`).
         round_end: What ends a round: `isRoundEnd` of a Deposit, where the provider has enabled it for the account, or
             the hub's own reckoning (`settled`: every bet was paid or rolled back), which lets a round go on, too.
-        duplicates: What a repeated reference is answered: `success`, or `duplicate` (code 11, with the transaction):
-            the documents have the code, and do not say whether the provider takes it for success.
+        duplicates: What a repeated reference is answered: `success`, or the documented `duplicate` (code 11),
+            which the provider may not take for success; both with the transaction.
         transaction_id: What `Transaction.ID` tells: the hub's id of the movement, or the provider's own reference.
         general_error_rolls_back: Whether the account was set up so that code 1 on a Withdraw makes the provider roll
             back. If not, a Withdraw whose outcome is not known gets no answer of the protocol, as if it timed out.
