@@ -56,7 +56,10 @@ SCRIPT = Path(__file__).resolve().parents[2] / "examples/operator/operator_walle
 
 
 def _load() -> Any:
-    spec = importlib.util.spec_from_file_location("operator_wallet", SCRIPT)
+    # One that is on the path is another: a defect is planted there (`make mutants`).
+    spec = importlib.util.find_spec("operator_wallet") or importlib.util.spec_from_file_location(
+        "operator_wallet", SCRIPT
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -21,6 +21,7 @@ from croupier.contract import (
 )
 from croupier.ledger.port import Change, CommitResult
 from croupier.ledger.records import SessionRow, SessionState
+from croupier.sessions.cache import SessionCache
 from croupier.sessions.service import SessionService, SessionSettings
 from croupier.wallet.parties import Admission, Connection
 
@@ -171,6 +172,14 @@ async def test_a_token_of_another_connection_or_operator_opens_nothing(desk: Des
     ]
     for connection in elsewhere:
         assert await desk.sessions.admit(connection, launch.token, rotate=False) is DeclineReason.SESSION_UNKNOWN
+
+
+async def test_a_session_at_hand_is_believed_for_its_own_connection_alone(desk: Desk) -> None:
+    launch = await desk.launch()
+    cache = SessionCache()
+    cache.keep(launch.session, launch.session.launch_hash)
+    assert cache.near(desk.connection, launch.session.launch_hash) == launch.session
+    assert cache.near(evolve(desk.connection, id="c2"), launch.session.launch_hash) is None
 
 
 async def test_a_demo_has_no_player_and_takes_no_bets(desk: Desk) -> None:

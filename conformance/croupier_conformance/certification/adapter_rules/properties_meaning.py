@@ -85,13 +85,15 @@ class _OtherwiseError(Exception):
     layer=Layer.PROPERTIES,
     tier=Tier.BRONZE,
     title="The peer can say everything that the adapter declares",
-    expects="for each declared capability of inbound requests the peer builds one; both declare the same",
+    expects="for each declared capability of inbound requests the peer builds one; both declare the same, also what "
+    "the provider does with a bet that got no answer",
 )
 def the_peer_says_what_is_declared(bench: AdapterBench) -> None:
     """A capability that the peer cannot say is one that nothing tests.
 
     The rule asks the peer for an example of each declared capability. It is usually broken by a capability that was
-    declared because the documentation names it, while neither parse nor peer knows it.
+    declared because the documentation names it, while neither parse nor peer knows it. A policy that takes a provider
+    which cancels for one that sends again (`on_silence`) lets a bet be paid that the provider has given up.
     """
     peer, declared = bench.peer(), bench.subject.spec.capabilities
     said = {saying.capability for saying in sayings(bench, peer)}
@@ -106,6 +108,19 @@ def the_peer_says_what_is_declared(bench: AdapterBench) -> None:
     apart = sorted(one.value for one in declared ^ peer.capabilities)
     if apart:
         raise RuleBrokenError("adapter and peer do not declare the same", came_back=", ".join(apart))
+    adapter = bench.adapter()
+    for saying in sayings(bench, peer):
+        if saying.capability is Capability.BET:
+            request = peer.request(saying.action, bench.credentials, bench.now)
+            for call in _parsed(bench, adapter, request).items:
+                silence = adapter.policies.of(call.operation).on_silence
+                if silence is not peer.bet_on_silence:
+                    raise RuleBrokenError(
+                        f"what the provider does with an unanswered bet: the policy of {call.operation} says "
+                        f"{silence.value}, the peer {peer.bet_on_silence.value}",
+                        sent=shown(request),
+                        came_back=silence.value,
+                    )
 
 
 @ADAPTER_RULES.rule(

@@ -53,15 +53,16 @@ def _policy(stage: Stage, told: Told) -> Policy:
     layer=Layer.MISTAKES,
     tier=Tier.SILVER,
     title="Ids that differ in one letter, or in its case, are two movements",
-    expects="bets and wins whose ids differ by the case of letters, or in the last letter alone, all move money",
+    expects="bets and wins whose ids differ by the case of letters, or in the last letter alone, all move money, and "
+    "so do long ones that begin alike, as far as they are taken at all",
     needs=BETS,
 )
 def ids_are_exact(bench: AdapterBench) -> None:
     """An id is a row of bytes: two of them are one movement if every byte is equal, and never else.
 
-    The rule bets under an id, under the same id in capitals, and under one that differs in its last letter, and wins
-    likewise. It is usually broken by a column that compares without case, by an id that is cut to fit one, or by
-    `lower()` before a comparison that was meant for a signature.
+    The rule bets under an id, under the same id in capitals, under one that differs in its last letter, and under two
+    that go on where the first ends, and wins likewise. It is usually broken by a column that compares without case, by
+    an id that is cut to fit one, or by `lower()` before a comparison that was meant for a signature.
     """
     tell_story(bench, _exact)
 
@@ -70,7 +71,8 @@ async def _exact(stage: Stage) -> None:
     seat, right = await stage.sit(), 0
     id_ = "ab" + stage.new_id()[2:]
     others = (id_.upper(), id_[:-1] + ("0" if id_[-1] != "0" else "1"))
-    for one in (id_, *others):
+    longer = tuple(f"{id_}-{'longer-than-a-column' * 2}-{number}" for number in (1, 2))
+    for one in (id_, *others, *longer):
         round_id = stage.new_round()
         placed = bet(seat, round_id, one, 100)
         paid = win(seat, round_id, f"w{one[1:]}", 30, one)
@@ -81,6 +83,9 @@ async def _exact(stage: Stage) -> None:
                 told = await stage.tell(play)
             except MalformedRequestError:
                 raise RuleNotApplicableError("the protocol's ids have no letters") from None
+            if one in longer and told.verdict is not Verdict.DONE:
+                stage.expect_change(right, told, "an id that is too long for the protocol moves nothing")
+                return
             right += change
             told.expect(Verdict.DONE, why="an id that was never used")
             stage.expect_change(right, told, "each id is a movement of its own")
