@@ -189,6 +189,10 @@ def test_work_that_waits_for_a_person_is_there_to_be_ordered_again() -> None:
     assert step(S.OWED, Event.OWED_REFUSED) == (S.HELD, (Effect.HOLD,))
 
 
+def test_a_rollback_that_is_promised_stays_open_and_its_target_owes_the_work() -> None:
+    assert step(S.INTENT, Event.PROMISED) == (S.OWED, ())
+
+
 def test_what_a_person_orders_or_states_owes_nothing_besides() -> None:
     said = {
         Event.SEND_AGAIN: (S.OWED, ()),
