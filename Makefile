@@ -9,7 +9,8 @@ BOOTSTRAP ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
-WORKERS ?= 2
+# One more than the cores of a small machine: many tests wait for a process, a lease or a disk.
+WORKERS ?= 3
 ARGS ?=
 
 members := $(patsubst %/pyproject.toml,%,$(sort $(wildcard adapters/*/pyproject.toml plugins/*/pyproject.toml)))
@@ -54,7 +55,7 @@ test: $(stamp) ## Run the tests; ARGS="-k name -x" is handed to pytest
 	@$(PYTHON) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 certify: $(stamp) ## Certify every adapter as what it claims, and every wallet; reports in build/certify; ARGS is handed on
-	@$(MAKE) --jobs $(WORKERS) --keep-going --output-sync=target \
+	@$(MAKE) --jobs 2 --keep-going --output-sync=target \
 	  $(adapters:%=certify-adapter-%) certify-wallets
 
 certify-adapter-%: $(stamp)
