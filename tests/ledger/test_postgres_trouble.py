@@ -248,6 +248,10 @@ async def test_a_server_that_is_away_is_said_to_be_and_exchanges_wait_for_it(
         finally:
             await asyncio.to_thread(postgres.start)
         assert await ledger.commit(rows.bet("m1")) == Committed(2)
+        for _ in range(500):
+            if await ledger.exchanges(rows.operator, trace="t1"):
+                break
+            await asyncio.sleep(0.02)
         assert await ledger.exchanges(rows.operator, trace="t1") == [rows.exchange()]
         assert ledger.dropped_exchanges == 0
 
