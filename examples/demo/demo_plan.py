@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -61,7 +62,12 @@ class Provider:
 
     def subject(self) -> AdapterSubject:
         """The adapter with its peer, settings and games."""
-        return load_adapter(self.name).at(self.url)
+        return _subject(self.name, self.url)
+
+
+@cache
+def _subject(slug: str, url: str) -> AdapterSubject:
+    return load_adapter(slug).at(url)
 
 
 @frozen(kw_only=True)

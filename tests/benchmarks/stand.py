@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -29,12 +28,11 @@ HERE: Final = Path(__file__).resolve().parent
 sys.path.insert(1, str(ROOT / "examples/demo"))
 
 from demo_hub import Api, game_name, launch  # noqa: E402 # found by the line above
-from demo_plan import Provider  # noqa: E402 # same
+from demo_plan import HOST, Provider, free_ports  # noqa: E402 # same
 from demo_processes import Processes, until  # noqa: E402 # same
 
 __all__ = ["HERE", "HOST", "HubProcess", "Stand", "Tenant", "free_ports", "set_up", "start_hub", "until"]
 
-HOST: Final = "127.0.0.1"
 PLAYERS: Final = 64
 TOKEN: Final = load_adapter("softswiss").secrets["auth_token"]
 WALLET_SECRET: Final = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
@@ -49,17 +47,6 @@ listeners.operators = {{ port = {operators} }}
 listeners.admin = {{ port = {admin} }}
 """
 """Production defaults, but for what allows a wallet on this machine."""
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 # --- processes --------------------------------------------------------------------------------------------------------

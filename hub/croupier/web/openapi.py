@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Final, get_type_hints
 
 import attrs
@@ -79,7 +79,7 @@ def shown(make: Callable[[], Mapping[str, Any]], prefix: str) -> Mapping[str, Do
 
 def _shown(document: Mapping[str, Any]) -> tuple[HttpResponse, HttpResponse]:
     raw = msgspec.json.format(msgspec.json.encode(document), indent=1)
-    page, style = _page(raw)
+    page, style = docs_page(msgspec.json.decode(raw))
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -88,12 +88,6 @@ def _shown(document: Mapping[str, Any]) -> tuple[HttpResponse, HttpResponse]:
     html = Headers((("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", policy), *common))
     json = Headers((("Content-Type", "application/json"), *common))
     return HttpResponse(200, json, raw), HttpResponse(200, html, page.encode())
-
-
-@lru_cache(maxsize=16)
-def _page(raw: bytes) -> tuple[str, str]:
-    """The page of a document, made once: a process may have several apps of one table."""
-    return docs_page(msgspec.json.decode(raw))
 
 
 def openapi(description: ApiDescription, table: RouteTable) -> dict[str, Any]:
