@@ -13,7 +13,6 @@ Example:
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -280,16 +279,14 @@ class SimulatedHub:
     ) -> HttpResponse:
         """Have the gateway answer one request, without a network between; cancelled as a caller that hangs up."""
         process = self.process
-        work = asyncio.ensure_future(
-            process.gateway.handle(
-                operator,
-                connection,
-                request,
-                source=source,
-                forwarded=request.headers,
-                client_certificate=None,
-                trace=trace_of(request.headers, self.ids),
-            )
+        work = process.gateway.handle(
+            operator,
+            connection,
+            request,
+            source=source,
+            forwarded=request.headers,
+            client_certificate=None,
+            trace=trace_of(request.headers, self.ids),
         )
         return await process.life.unless_over(work) or GONE
 

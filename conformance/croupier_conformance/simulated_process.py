@@ -95,11 +95,12 @@ class Life:
         await self._living()
         return result
 
-    async def unless_over(self, work: asyncio.Task[T]) -> T | None:
+    async def unless_over(self, work: asyncio.Future[T]) -> T | None:
         """What the work comes to, or `None` if the process dies first."""
         ending = asyncio.ensure_future(self._end.wait())
+        either: set[asyncio.Future[Any]] = {work, ending}
         try:
-            await asyncio.wait({work, ending}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             work.cancel()
             raise

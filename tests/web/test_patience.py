@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
+from attrs import define
 
-from croupier.contract import NoticeResult, Result, Unknown, UnknownCause
 from croupier.runtime.clocks import VirtualClock
-from croupier.web.patience import Patience, Waiter
+from croupier.web.patience import Patience
 
-RESULTS: tuple[Result, ...] = (NoticeResult(outcome=Unknown(cause=UnknownCause.STORE)),)
+
+@define(eq=False)
+class Guest:
+    name: str
+    done: bool = False
+
+    def is_done(self) -> bool:
+        return self.done
 
 
 class Story:
     def __init__(self) -> None:
         self.clock = VirtualClock()
-        self.patience = Patience(self.clock)
-        self.ended: list[tuple[str, float, object]] = []
-        self.waiters: dict[str, Waiter] = {}
-        self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.patience = Patience(self.clock, self.give_up)
+        self.gone: list[tuple[str, float]] = []
 
-    def begin(self, name: str, seconds: float) -> None:
-        self.waiters[name] = asyncio.get_running_loop().create_future()
-        self.tasks[name] = asyncio.ensure_future(self.wait(name, self.clock.monotonic(), seconds))
+    def begin(self, name: str, seconds: float) -> Guest:
+        guest = Guest(name)
+        self.patience.wait(guest, self.clock.monotonic(), seconds)
+        return guest
 
-    async def wait(self, name: str, since: float, seconds: float) -> None:
-        results = await self.patience.wait(self.waiters[name], since, seconds)
-        self.ended.append((name, self.clock.monotonic(), results))
+    def give_up(self, guest: Guest) -> None:
+        assert not guest.done
+        guest.done = True
+        self.gone.append((guest.name, self.clock.monotonic()))
 
 
 async def test_everybody_waits_as_long_as_it_is_patient_and_no_longer() -> None:
@@ -37,43 +42,38 @@ async def test_everybody_waits_as_long_as_it_is_patient_and_no_longer() -> None:
     await story.clock.advance(0.5)
     story.begin("later", 1.0)
     await story.clock.advance(10.0)
-    assert story.ended == [("short", 1.0, None), ("later", 1.5, None), ("long", 5.0, None)]
+    assert story.gone == [("short", 1.0), ("later", 1.5), ("long", 5.0)]
 
 
-async def test_who_has_results_waits_no_longer_and_keeps_nobody_else_from_it() -> None:
+async def test_who_is_done_waits_no_longer_and_keeps_nobody_else_from_it() -> None:
     story = Story()
-    for name in ("first", "second", "third"):
-        story.begin(name, 1.0)
+    guests = {}
+    for name in ("first", "second", "third", "fourth"):
+        guests[name] = story.begin(name, 1.0)
         await story.clock.advance(0.1)
-    story.waiters["second"].set_result(RESULTS)
-    story.waiters["first"].set_result(RESULTS)
+    guests["second"].done = True
+    guests["first"].done = True
     await story.clock.advance(5.0)
-    assert [(name, results) for name, _, results in story.ended] == [
-        ("second", RESULTS),
-        ("first", RESULTS),
-        ("third", None),
-    ]
-    assert story.ended[-1][1] == pytest.approx(1.2)
+    assert [name for name, _ in story.gone] == ["third", "fourth"]
+    assert [at for _, at in story.gone] == pytest.approx([1.2, 1.3])
 
 
-async def test_who_hangs_up_does_not_end_the_wait_of_the_others() -> None:
+async def test_who_is_done_in_the_middle_of_the_line_is_passed_over() -> None:
     story = Story()
-    story.begin("gone", 1.0)
-    story.begin("there", 1.0)
-    await story.clock.advance(0.5)
-    story.tasks["gone"].cancel()
+    story.begin("first", 1.0)
+    second = story.begin("second", 1.0)
+    story.begin("third", 1.0)
+    second.done = True
     await story.clock.advance(5.0)
-    assert story.ended == [("there", 1.0, None)]
-    assert story.tasks["gone"].cancelled()
+    assert story.gone == [("first", 1.0), ("third", 1.0)]
 
 
 async def test_a_line_that_was_empty_is_watched_again() -> None:
     story = Story()
-    story.begin("first", 1.0)
-    await story.clock.advance(0.1)
-    story.waiters["first"].set_result(RESULTS)
-    await story.clock.advance(7.0)
+    story.begin("first", 1.0).done = True
+    await story.clock.advance(7.1)
     story.begin("second", 1.0)
     await story.clock.advance(5.0)
-    assert [(name, results) for name, _, results in story.ended] == [("first", RESULTS), ("second", None)]
-    assert story.ended[-1][1] == pytest.approx(8.1)
+    ((name, at),) = story.gone
+    assert name == "second"
+    assert at == pytest.approx(8.1)

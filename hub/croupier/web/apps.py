@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -43,7 +43,7 @@ class App(Protocol):
     def body_limit(self) -> int:
         """The largest body that is read; the app refuses what is longer."""
 
-    async def answer(self, incoming: Incoming) -> HttpResponse:
+    def answer(self, incoming: Incoming) -> Awaitable[HttpResponse]:
         """Answer one request."""
 
     async def drain(self, seconds: float) -> int:
@@ -111,14 +111,14 @@ class ProviderApp:
         """The gateway's."""
         return self.gateway.limits.body_bytes
 
-    async def answer(self, incoming: Incoming) -> HttpResponse:
+    def answer(self, incoming: Incoming) -> Awaitable[HttpResponse]:
         """Hand a request to the gateway; everything else is 404, told in one way."""
         request = incoming.request
         found = _split(request.url)
         if found is None:
-            return self.probes.answer(request) or NO_SUCH_ADDRESS
+            return self._answer_beside(request)
         operator, connection, below = found
-        return await self.gateway.handle(
+        return self.gateway.handle(
             operator,
             connection,
             HttpRequest(request.method, below, request.headers, request.body),
@@ -127,6 +127,9 @@ class ProviderApp:
             client_certificate=incoming.client_certificate,
             trace=trace_of(request.headers, self.ids),
         )
+
+    async def _answer_beside(self, request: HttpRequest) -> HttpResponse:
+        return self.probes.answer(request) or NO_SUCH_ADDRESS
 
     async def drain(self, seconds: float) -> int:
         """Wait for the gateway's work."""
@@ -160,12 +163,12 @@ class JoinedApps:
         """The largest of all; each app still refuses what is too large for itself."""
         return max(app.body_limit for app in (*self.apps.values(), self.other))
 
-    async def answer(self, incoming: Incoming) -> HttpResponse:
+    def answer(self, incoming: Incoming) -> Awaitable[HttpResponse]:
         """Answer by the app of the longest prefix."""
         path = incoming.request.url.partition("?")[0]
         fits = [prefix for prefix in self.apps if path == prefix or path.startswith(prefix.rstrip("/") + "/")]
         app = self.apps[max(fits, key=len)] if fits else self.other
-        return await app.answer(incoming)
+        return app.answer(incoming)
 
     async def drain(self, seconds: float) -> int:
         """Wait for the work of every app."""

@@ -11,10 +11,11 @@ import asyncio
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import PurePath
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import define, frozen
 
 from croupier.configuration.directory import Directory, LiveConnection
 from croupier.configuration.documents import ClientCertificate
@@ -41,7 +42,7 @@ from croupier.ledger.port import Ledger
 from croupier.wallet.ports import Clock, Ids
 from croupier.web.addresses import PresentedCertificate, client_address, is_in
 from croupier.web.entrance import Budget, Entrance, Entrances, MethodError
-from croupier.web.patience import Patience, Waiter
+from croupier.web.patience import Patience
 from croupier.web.ports import Engine, GatewayMetrics, Log, Rates
 from croupier.web.provider_record import NOTHING, Answer, Arrival, ProviderRecord
 from croupier.web.results import may_be_shed, not_known_yet, verdict_of
@@ -106,11 +107,11 @@ class Gateway:
         self._rates = rates
         self._record = ProviderRecord(ledger, clock, ids, log, metrics)
         self._under_way: Counter[str] = Counter()
-        self._work: dict[Waiter, asyncio.Task[None]] = {}
-        self._patience = Patience(clock)
+        self._work: dict[_Visit, asyncio.Task[None]] = {}
+        self._patience = Patience(clock, self._give_up)
         self.limits = limits
 
-    async def handle(
+    def handle(
         self,
         operator: str,
         connection: str,
@@ -120,8 +121,10 @@ class Gateway:
         forwarded: Headers,
         client_certificate: PresentedCertificate | None,
         trace: str,
-    ) -> HttpResponse:
-        """Answer one request of a provider. Raises nothing, but for its own cancellation.
+    ) -> asyncio.Future[HttpResponse]:
+        """Answer one request of a provider. Raises nothing, and neither does the answer.
+
+        Cancel the answer if nobody waits for it any more: what was begun goes on.
 
         Args:
             operator: The operator as the address names it.
@@ -132,10 +135,12 @@ class Gateway:
             client_certificate: The client's certificate, once TLS has checked it.
             trace: The id of the trace that the request belongs to.
         """
+        response: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
         entrance = self._entrances.find(operator, connection)
         if entrance is None:
             is_down = self._entrances.is_down(operator, connection)
-            return self._nowhere(DOWN if is_down else NO_SUCH_ADDRESS, trace)
+            response.set_result(self._nowhere(DOWN if is_down else NO_SUCH_ADDRESS, trace))
+            return response
         arrival = Arrival(entrance.live, request, trace, self._clock.now_ms(), self._clock.monotonic())
         route: Route | None = None
         try:
@@ -143,14 +148,15 @@ class Gateway:
                 _admit(entrance.live, source, forwarded, client_certificate)
             _measure(request, self.limits.body_bytes)
             route = entrance.route(request.method, request.url)
-            answer = await self._answer(entrance, arrival, route)
+            refusal = self._begin(entrance, arrival, route, response)
         except CroupierError as error:
-            answer = self._refused(arrival, error, route)
+            refusal = self._refused(arrival, error, route)
         except Exception as error:  # noqa: BLE001 - whatever fails, the provider gets an answer in its protocol
             self._complain(arrival, error)
-            answer = self._refused(arrival, CroupierError("an internal error"), route)
-        self._record.keep(arrival, answer)
-        return answer.response or HttpResponse(500)
+            refusal = self._refused(arrival, CroupierError("an internal error"), route)
+        if refusal is not None:
+            self._tell(arrival, refusal, response)
+        return response
 
     async def drain(self, seconds: float) -> int:
         """Wait for the work that was begun; returns how much of it is still under way after that time."""
@@ -172,72 +178,89 @@ class Gateway:
         self._log.info("provider_call_nowhere", trace=trace, status=response.status)
         return response
 
-    async def _answer(self, entrance: Entrance, arrival: Arrival, route: Route) -> Answer:
-        live, request = arrival.live, arrival.request
-        adapter = live.adapter
-        verified = adapter.verify(request, live.credentials, self._clock.now())
-        try:
-            calls = adapter.parse(verified)
-        except CroupierError as error:
-            return self._rendered_error(arrival, error, route.operation, verified=verified)
-        operation = calls.items[0].operation if calls.items else route.operation
-        budget = entrance.budget(operation)
-        try:
-            results = await self._results(arrival, calls, budget)
-        except OverloadedError as error:
-            return self._rendered_error(arrival, error, operation, verified=verified, decision=budget.decision)
-        except asyncio.CancelledError:
-            gone = Answer(None, "unknown", "hung_up", operation, verified=verified, decision=budget.decision)
-            self._record.keep(arrival, gone)
-            raise
-        try:
-            response = adapter.render(calls, results, live.credentials, self._clock.now(), self._ids.nonce())
-        except Exception as error:  # noqa: BLE001 - money may have moved: the provider must ask again
-            self._complain(arrival, error)
-            again = RetryLaterError("the answer could not be written")
-            return self._rendered_error(
-                arrival, again, operation, verified=verified, decision=budget.decision, results=results
-            )
-        verdict, reason = verdict_of(results)
-        return Answer(
-            response, verdict, reason, operation, verified=verified, decision=budget.decision, results=results
-        )
-
-    async def _results(self, arrival: Arrival, calls: Calls, budget: Budget) -> tuple[Result, ...]:
-        """Drive the engine; where it fails or takes too long, money may have moved: nothing definite is said.
+    def _begin(
+        self, entrance: Entrance, arrival: Arrival, route: Route, response: asyncio.Future[HttpResponse]
+    ) -> Answer | None:
+        """Prove and read a request, and set the engine to work; or the answer, if there is nothing to work on.
 
         The engine works in a task of its own, which nobody cancels: it goes on if the provider hangs up or was answered
         without it, and `drain` waits for it.
         """
-        operator = arrival.live.connection.operator.id
-        if self._under_way[operator] >= self.limits.under_way and may_be_shed(calls):
-            raise OverloadedError("too many requests are under way")
-        if self._rates is not None and (over := self._rates.over(arrival.live)) is not None and may_be_shed(calls):
-            raise over
-        loop = asyncio.get_running_loop()
-        waiter: Waiter = loop.create_future()
-        self._count(operator, 1)
-        self._work[waiter] = loop.create_task(self._drive(arrival, calls, arrival.monotonic + budget.work, waiter))
-        results = await self._patience.wait(waiter, arrival.monotonic, budget.patience)
-        if results is None:
-            self._log.warning("provider_call_overdue", trace=arrival.trace, operator=operator)
-            return not_known_yet(calls, UnknownCause.IN_PROGRESS)
-        return results
-
-    async def _drive(self, arrival: Arrival, calls: Calls, deadline: float, waiter: Waiter) -> None:
-        """Have the engine work, and tell who waits for it, if somebody still does."""
+        live = arrival.live
+        verified = live.adapter.verify(arrival.request, live.credentials, self._clock.now())
         try:
-            results = await self._engine.handle(arrival.live.connection, calls, trace=arrival.trace, deadline=deadline)
+            calls = live.adapter.parse(verified)
+        except CroupierError as error:
+            return self._rendered_error(arrival, error, route.operation, verified=verified)
+        operation = calls.items[0].operation if calls.items else route.operation
+        budget = entrance.budget(operation)
+        if (overload := self._overload(live, calls)) is not None:
+            return self._rendered_error(arrival, overload, operation, verified=verified, decision=budget.decision)
+        visit = _Visit(arrival, verified, calls, operation, budget, response)
+        response.add_done_callback(partial(self._may_be_gone, visit))
+        self._count(live.connection.operator.id, 1)
+        self._work[visit] = response.get_loop().create_task(self._drive(visit))
+        self._patience.wait(visit, arrival.monotonic, budget.patience)
+        return None
+
+    def _overload(self, live: LiveConnection, calls: Calls) -> OverloadedError | None:
+        """What a request is refused with, if there are too many and it may be."""
+        if self._under_way[live.connection.operator.id] >= self.limits.under_way and may_be_shed(calls):
+            return OverloadedError("too many requests are under way")
+        over = self._rates.over(live) if self._rates is not None else None
+        return over if over is not None and may_be_shed(calls) else None
+
+    async def _drive(self, visit: _Visit) -> None:
+        """Have the engine work, and tell who waits for it, if somebody still does.
+
+        Where the engine fails, money may have moved: nothing definite is said.
+        """
+        arrival, calls = visit.arrival, visit.calls
+        connection, deadline = arrival.live.connection, arrival.monotonic + visit.budget.work
+        try:
+            results = await self._engine.handle(connection, calls, trace=arrival.trace, deadline=deadline)
         except Exception as error:  # noqa: BLE001 - the engine's own fault is no evidence that nothing moved
             is_store = isinstance(error, StoreUnavailableError)
-            if not is_store or waiter.done():
+            if not is_store or visit.is_done():
                 self._complain(arrival, error)
             results = not_known_yet(calls, UnknownCause.STORE if is_store else UnknownCause.IN_PROGRESS)
         finally:
-            del self._work[waiter]
-            self._count(arrival.live.connection.operator.id, -1)
-        if not waiter.done():
-            waiter.set_result(results)
+            del self._work[visit]
+            self._count(connection.operator.id, -1)
+        if not visit.is_done():
+            self._tell(arrival, self._rendered(visit, results), visit.response)
+
+    def _give_up(self, visit: _Visit) -> None:
+        """Answer without the engine, which goes on: money may have moved, nothing definite is said."""
+        arrival = visit.arrival
+        self._log.warning("provider_call_overdue", trace=arrival.trace, operator=arrival.live.connection.operator.id)
+        results = not_known_yet(visit.calls, UnknownCause.IN_PROGRESS)
+        self._tell(arrival, self._rendered(visit, results), visit.response)
+
+    def _may_be_gone(self, visit: _Visit, response: asyncio.Future[HttpResponse]) -> None:
+        if response.cancelled():
+            self._record.keep(visit.arrival, visit.answer(None, "unknown", "hung_up"))
+
+    def _rendered(self, visit: _Visit, results: tuple[Result, ...]) -> Answer:
+        live = visit.arrival.live
+        try:
+            response = live.adapter.render(visit.calls, results, live.credentials, self._clock.now(), self._ids.nonce())
+        except Exception as error:  # noqa: BLE001 - money may have moved: the provider must ask again
+            self._complain(visit.arrival, error)
+            return self._rendered_error(
+                visit.arrival,
+                RetryLaterError("the answer could not be written"),
+                visit.operation,
+                verified=visit.verified,
+                decision=visit.budget.decision,
+                results=results,
+            )
+        return visit.answer(response, *verdict_of(results), results)
+
+    def _tell(self, arrival: Arrival, answer: Answer, response: asyncio.Future[HttpResponse]) -> None:
+        """Give the answer to who waits for it, and keep it."""
+        response.set_result(answer.response or HttpResponse(500))
+        self._record.keep(arrival, answer)
 
     def _count(self, operator: str, change: int) -> None:
         count = self._under_way[operator] + change
@@ -277,6 +300,45 @@ class Gateway:
             trace=arrival.trace,
             fault=type(error).__name__,
             places=[f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames[-8:]],
+        )
+
+
+@define(eq=False)
+class _Visit:
+    """A request that the engine works on.
+
+    Attributes:
+        arrival: What is known of it from the beginning.
+        verified: What was proven.
+        calls: What it asks for.
+        operation: The adapter's name of that.
+        budget: How long it may take.
+        response: The answer that is waited for.
+    """
+
+    arrival: Arrival
+    verified: Verified
+    calls: Calls
+    operation: str
+    budget: Budget
+    response: asyncio.Future[HttpResponse]
+
+    def is_done(self) -> bool:
+        """Whether it is answered, or the provider has hung up."""
+        return self.response.done()
+
+    def answer(
+        self, response: HttpResponse | None, verdict: str, reason: str, results: tuple[Result, ...] = ()
+    ) -> Answer:
+        """The answer, with what the record shall say of it."""
+        return Answer(
+            response,
+            verdict,
+            reason,
+            self.operation,
+            verified=self.verified,
+            decision=self.budget.decision,
+            results=results,
         )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
+from functools import partial
 from typing import Any, Final, cast
 
 from attrs import define, field, frozen
@@ -75,7 +76,7 @@ class Service:
     body_limit: int = field(init=False)
     closing: bool = False
     connections: set[HttpConnection] = field(factory=set)
-    work: set[asyncio.Task[None]] = field(factory=set)
+    work: set[asyncio.Future[HttpResponse]] = field(factory=set)
 
     @body_limit.default
     def _body_limit(self) -> int:
@@ -129,7 +130,6 @@ class HttpConnection(asyncio.Protocol):
         self._deaf = False
         # What is being answered.
         self._is_busy = False
-        self._work: asyncio.Task[None]
         self._is_writable = True
         self._is_paused = False
         self._queue: deque[_Asked] = deque()
@@ -294,18 +294,22 @@ class HttpConnection(asyncio.Protocol):
         if asked.incoming is None:
             self._answer(asked, asked.refusal)
             return
-        self._work = self._loop.create_task(self._answered(asked, asked.incoming))
-        self._service.work.add(self._work)
-
-    async def _answered(self, asked: _Asked, incoming: Incoming) -> None:
         try:
-            response = await self._service.app.answer(incoming)
+            work = asyncio.ensure_future(self._service.app.answer(asked.incoming))
         except Exception as error:  # noqa: BLE001 - no fault may show itself outside
-            response = self._failed(error)
-        self._service.work.remove(self._work)
-        self._answer(asked, response)
+            self._answer(asked, self._failed(error))
+            return
+        self._service.work.add(work)
+        work.add_done_callback(partial(self._answered, asked))
 
-    def _failed(self, error: Exception) -> HttpResponse:
+    def _answered(self, asked: _Asked, work: asyncio.Future[HttpResponse]) -> None:
+        self._service.work.remove(work)
+        if work.cancelled():
+            return
+        error = work.exception()
+        self._answer(asked, work.result() if error is None else self._failed(error))
+
+    def _failed(self, error: BaseException) -> HttpResponse:
         self._service.log.error("app_failed", fault=type(error).__name__)
         return _FAILED
 

@@ -2,88 +2,87 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Generic, Protocol, TypeVar
 
 from attrs import define, field
 
-from croupier.contract import Result
 from croupier.wallet.ports import Clock, Timer
-
-Waiter = asyncio.Future[tuple[Result, ...] | None]
-"""Who waits for results; `None` tells it to wait no longer."""
 
 _EARLY_SECONDS: Final = 0.001
 """An event loop's timers may be early by so much."""
 
 
+class Waiter(Protocol):
+    """Who waits for an answer."""
+
+    def is_done(self) -> bool:
+        """Whether it has its answer, or wants none any more."""
+
+
+W = TypeVar("W", bound=Waiter)
+
+
 @define(eq=False)
-class _Line:
+class _Line(Generic[W]):
     """Those who are equally patient, in the order in which they came: the first is the first to give up.
 
-    Who has its results stays in line until it is the first.
+    Who is done stays in line until it is the first.
     """
 
     clock: Clock
-    waiters: deque[tuple[float, Waiter]] = field(factory=deque)
-    waiting: int = 0
+    give_up: Callable[[W], object]
+    waiters: deque[tuple[float, W]] = field(factory=deque)
     timer: Timer | None = None
 
-    def join(self, waiter: Waiter, until: float) -> None:
-        waiters = self.waiters
-        while waiters and waiters[0][1].done():
-            waiters.popleft()
-        waiters.append((until, waiter))
-        self.waiting += 1
+    def join(self, waiter: W, until: float) -> None:
+        self.leave_done()
+        self.waiters.append((until, waiter))
         if self.timer is None:
             self.watch()
 
-    def leave(self) -> None:
-        self.waiting -= 1
-        if not self.waiting and self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-            self.waiters.clear()
+    def leave_done(self) -> None:
+        waiters = self.waiters
+        while waiters and waiters[0][1].is_done():
+            waiters.popleft()
 
     def watch(self) -> None:
         self.timer = self.clock.call_later(max(self.waiters[0][0] - self.clock.monotonic(), 0.0), self.let_go)
 
     def let_go(self) -> None:
         self.timer = None
-        waiters, now = self.waiters, self.clock.monotonic() + _EARLY_SECONDS
-        while waiters and (waiters[0][1].done() or waiters[0][0] <= now):
-            _, waiter = waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-        if waiters:
+        now = self.clock.monotonic() + _EARLY_SECONDS
+        self.leave_done()
+        while self.waiters and self.waiters[0][0] <= now:
+            self.give_up(self.waiters.popleft()[1])
+            self.leave_done()
+        if self.waiters:
             self.watch()
 
 
 @define(eq=False)
-class Patience:
+class Patience(Generic[W]):
     """Lets waiters go whose patience has ended.
 
     Attributes:
         clock: Time.
+        give_up: Told each one that waits no longer; it must raise nothing.
     """
 
     clock: Clock
-    _lines: dict[float, _Line] = field(factory=dict, init=False)
+    give_up: Callable[[W], object]
+    _lines: dict[float, _Line[W]] = field(factory=dict, init=False)
 
-    async def wait(self, waiter: Waiter, since: float, seconds: float) -> tuple[Result, ...] | None:
-        """Wait for results; `None` if they are not there in time.
+    def wait(self, waiter: W, since: float, seconds: float) -> None:
+        """Let somebody wait, until it is done or its patience ends.
 
         Args:
-            waiter: Gets the results.
+            waiter: Who waits.
             since: From when on it waits (`Clock.monotonic`).
             seconds: How long it does: one of a few values, as policies set them.
         """
         line = self._lines.get(seconds)
         if line is None:
-            line = self._lines[seconds] = _Line(self.clock)
+            line = self._lines[seconds] = _Line(self.clock, self.give_up)
         line.join(waiter, since + seconds)
-        try:
-            return await waiter
-        finally:
-            line.leave()
