@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+from attrs import evolve
+
 from croupier.contract import Applied, Declined, DeclineReason, Unknown, WalletPolicy
+from croupier.ledger.records import MovementState
 from croupier_conformance.money_path import MoneyPath, bet, rollback, win
 from croupier_conformance.network import Fault, Faults
 from croupier_conformance.virtual_time import simulate
@@ -84,6 +87,64 @@ def test_a_probe_that_finds_no_place_leaves_the_next_one_its_turn(tmp_path: Path
             path.network.quiet = True
             await path.clock.sleep(90)
             assert isinstance((await path.play(bet("good"), round="good")).outcome, Applied)
+
+    simulate(story())
+
+
+def test_a_bet_that_would_not_be_sent_is_recorded_as_declined_and_nothing_more(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", wallet_policy=POLICY, faults=SILENT) as path:
+            for number in range(3):
+                await path.play(bet(f"b{number}"), round=f"r{number}")
+            refused = await path.play(bet("late"), round="late")
+            again = await path.play(bet("late"), round="late")
+            assert refused.outcome == again.outcome
+            (row,) = [row for row in await path.rows() if row.reference == "late"]
+            assert row.state is MovementState.DECLINED
+            assert row.reason == DeclineReason.MAINTENANCE.value
+            assert row.version == 1  # it was never begun
+            path.network.quiet = True
+            await path.clock.sleep(90)
+            assert isinstance((await path.play(bet("late"), round="late")).outcome, Declined)
+            assert isinstance((await path.play(bet("good"), round="good")).outcome, Applied)
+            await path.drain()
+            assert path.balance() == 10_000 - 100
+
+    simulate(story())
+
+
+def test_a_bet_of_nothing_needs_no_wallet_that_answers(tmp_path: Path) -> None:
+    policy = evolve(POLICY, zero_amounts=False)
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", wallet_policy=policy, faults=SILENT) as path:
+            for number in range(3):
+                await path.play(bet(f"b{number}"), round=f"r{number}")
+            assert isinstance((await path.play(bet("paid"), round="paid")).outcome, Declined)
+            await path.play(bet("free", "0.00"), round="free")  # only the wallet knows the balance for the answer
+            assert (await path.rows())[-1].state is MovementState.APPLIED
+
+    simulate(story())
+
+
+def test_bets_in_line_are_not_sent_once_the_wallet_is_found_silent(tmp_path: Path) -> None:
+    import asyncio
+
+    policy = evolve(POLICY, breaker_failures=2)
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", wallet_policy=policy, faults=SILENT) as path:
+            began = path.clock.monotonic()
+            sent = asyncio.gather(*(path.play(bet(f"b{number}"), round=f"r{number}") for number in range(2)))
+            await path.clock.sleep(1)
+            in_line = [path.play(bet(f"line{number}"), round=f"line{number}") for number in range(4)]
+            assert all(isinstance(result.outcome, Declined) for result in await asyncio.gather(*in_line))
+            assert path.clock.monotonic() - began < 2.5  # they would have had until the third second
+            assert all(isinstance(result.outcome, Unknown) for result in await sent)
+            assert path.network.struck[Fault.LOST_REQUEST] == 2
+            path.network.quiet = True
+            await path.drain()
+            assert path.balance() == 10_000
 
     simulate(story())
 

@@ -43,11 +43,15 @@ class Breaker:
     open_until: float | None = None
     probing: bool = False
 
+    def refuses_bets(self) -> bool:
+        """Whether a bet would fail now without being sent."""
+        return self.open_until is not None and (self.probing or self.clock.monotonic() < self.open_until)
+
     def refuses(self, call: WalletCall) -> bool:
         """Whether the call fails without being sent. When a pause is over, one bet goes through as a probe."""
         if self.open_until is None or not stakes(call):
             return False
-        if self.probing or self.clock.monotonic() < self.open_until:
+        if self.refuses_bets():
             return True
         self.probing = True
         return False

@@ -47,6 +47,7 @@ from croupier.wallet.watch import Places
 _TRACE_ID: Final = re.compile("[0-9a-f]{32}")
 _DEBIT: Final = Direction.DEBIT.value
 _OUTCOMES: Final = {"nothing": "applied", "status": "applied"}
+_SILENT: Final = WalletUnknown(detail="the wallet does not answer", sent=False)
 
 
 class WalletMetrics(Protocol):
@@ -143,11 +144,15 @@ class Channel:
         way = self._way_to(operator)
         breaker, places = way.breaker, way.places
         if breaker.refuses(call):
-            return WalletUnknown(detail="the wallet does not answer", sent=False), None
+            return _SILENT, None
+        is_probe = breaker.open_until is not None
         try:
-            if not (places.take_at_once() or await places.take(seconds)):
+            at_once = places.take_at_once()
+            if not at_once and not await places.take(seconds):
                 return WalletUnknown(detail="too many calls are under way", sent=False), None
             try:
+                if not at_once and not is_probe and breaker.refuses(call):
+                    return _SILENT, None  # it was found out while the call was in line
                 left = seconds - (self._clock.monotonic() - began)
                 reply, status = await self._exchange(operator, call, left, trace)
             finally:
@@ -158,6 +163,11 @@ class Channel:
             return reply, status
         finally:
             breaker.ended(call)
+
+    def refuses_bets(self, operator: Operator) -> bool:
+        """Whether a bet would fail now without being sent, because the wallet has not answered for a while."""
+        way = self._ways.get(operator.id)
+        return way is not None and way.breaker.refuses_bets()
 
     def retries(self, operator: Operator) -> RetryBudget:
         """What is left of the wallet's budget of retries."""

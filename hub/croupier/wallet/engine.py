@@ -97,6 +97,7 @@ class Engine:
             lease_ms: How long an intent belongs to this process beyond the deadline of its request.
         """
         self._ledger = ledger
+        self._channel = channel
         self._sessions = sessions
         self._clock = clock
         self._ids = ids
@@ -238,19 +239,27 @@ class Engine:
     async def _begin_unread(self, play: Play, policy: Policy, identity: Identity, attempt: Attempt) -> Begun | None:
         """Begin bets that are most likely new, in a round that most likely is, without reading the ledger first.
 
-        Only a plan that does nothing but begin every movement is written: its keys and its round are then judged by
-        the ledger itself, which refuses it if any of them is there.
+        Only a plan that writes a new row for every movement, begun or refused, is written: its keys and its round are
+        then judged by the ledger itself, which refuses it if any of them is there.
         """
-        situation = Situation(play=play, policy=policy, identity=identity, snapshot=NOTHING, attempt=attempt)
+        situation = self._situated(play, policy, identity, NOTHING, attempt)
         intended = intend(play, policy, identity)
         plan = plan_forward(situation, intended)
-        if not all(isinstance(item, SendIt) for item in plan.steps):
+        if len(plan.change.movements) < len(intended):
             return None
         if await self._write(plan):
             self._guesses.right(identity.connection)
             return Begun(situation=situation, intended=intended, plan=plan)
         self._guesses.wrong(identity.connection)
         return None
+
+    def _situated(
+        self, play: Play, policy: Policy, identity: Identity, snapshot: Snapshot, attempt: Attempt
+    ) -> Situation:
+        silent = self._channel.refuses_bets(identity.connection.operator)
+        return Situation(
+            play=play, policy=policy, identity=identity, snapshot=snapshot, attempt=attempt, wallet_is_silent=silent
+        )
 
     def _attempt(self, play: str, deadline: float) -> Attempt:
         """A new attempt; nobody takes its movements over while the wallet may still answer in time."""
@@ -296,7 +305,7 @@ class Engine:
             snapshot = await self._ledger.look(evolve(look, round=first.round))
             identity = _in_round_of(identity, snapshot)
         identity = _captured_at_bet(identity, snapshot, play)
-        situation = Situation(play=play, policy=policy, identity=identity, snapshot=snapshot, attempt=attempt)
+        situation = self._situated(play, policy, identity, snapshot, attempt)
         intended = intend(play, policy, identity)
         if rollback:
             target = target_of(situation, intended[0], situation.existing(intended[0]))

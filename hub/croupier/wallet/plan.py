@@ -17,6 +17,7 @@ from croupier.contract import (
     AppliedEffect,
     Declined,
     DeclineReason,
+    Direction,
     LateOriginal,
     MovementKind,
     Outcome,
@@ -129,6 +130,7 @@ class Situation:
         snapshot: The reading.
         attempt: Who writes.
         beside: Of a rollback that meets its target in flight: everything that began with the target.
+        wallet_is_silent: Whether a bet that began now would fail without being sent.
     """
 
     play: Play
@@ -137,6 +139,7 @@ class Situation:
     snapshot: Snapshot
     attempt: Attempt
     beside: Sequence[MovementRow] = ()
+    wallet_is_silent: bool = False
 
     @property
     def operator(self) -> str:
@@ -516,6 +519,14 @@ def _stake_is_allowed(situation: Situation, movement: Intended) -> DeclineReason
     return DeclineReason.BET_LIMIT if movement.is_bet and largest is not None and stake > largest else None
 
 
+def _wallet_answers(situation: Situation, movement: Intended) -> DeclineReason | None:
+    """What would begin, fail unsent and be settled is refused in one commit: others share the ledger."""
+    if not situation.wallet_is_silent or movement.direction is not Direction.DEBIT:
+        return None
+    asked = movement.amount != 0 or situation.identity.connection.operator.policy.zero_amounts
+    return DeclineReason.MAINTENANCE if asked else None
+
+
 BET_RULES: tuple[Rule, ...] = (
     _parties_accept_bets,
     _player_is_known,
@@ -523,6 +534,7 @@ BET_RULES: tuple[Rule, ...] = (
     _game_is_open,
     _round_admits,
     _stake_is_allowed,
+    _wallet_answers,
 )
 """Asked in order before the wallet is; each declines definitely."""
 
