@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, unique
 from typing import Final, Protocol
 
-from attrs import field, frozen
+from attrs import field
 
 from croupier.ledger.records import (
     AliasRow,
@@ -30,9 +30,10 @@ from croupier.ledger.records import (
     SinkRow,
     StoredEvent,
 )
+from croupier.ledger.values import immutable
 
 
-@frozen
+@immutable
 class Update:
     """A movement's new row; `row.version` is one above the version that must be stored now.
 
@@ -45,7 +46,7 @@ class Update:
     epoch: int | None = None
 
 
-@frozen
+@immutable
 class DeliveryUpdate:
     """A delivery's new row; `row.version` is one above the stored version.
 
@@ -58,7 +59,7 @@ class DeliveryUpdate:
     epoch: int | None = None
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Change:
     """Everything that becomes true together.
 
@@ -106,7 +107,7 @@ class RefusedBecause(Enum):
     """A row has another version or epoch than was read."""
 
 
-@frozen
+@immutable
 class Committed:
     """The change is durable.
 
@@ -117,7 +118,7 @@ class Committed:
     position: int
 
 
-@frozen
+@immutable
 class Refused:
     """Nothing of the change was applied.
 
@@ -133,7 +134,7 @@ class Refused:
 CommitResult = Committed | Refused
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Look:
     """What to read for one decision.
 
@@ -152,7 +153,7 @@ class Look:
     round_movements: bool = False
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Snapshot:
     """What was found: one consistent reading.
 
@@ -169,7 +170,7 @@ class Snapshot:
     round_movements: tuple[MovementRow, ...] = ()
 
 
-@frozen
+@immutable
 class Owner:
     """A process that works on the ledger.
 
@@ -182,7 +183,7 @@ class Owner:
     epoch: int
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Page:
     """Which part of a list to read, newest last.
 
@@ -195,7 +196,7 @@ class Page:
     limit: int = 100
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class MovementFilter:
     """Which movements to list; `None` does not restrict. Times are `created_at`, from inclusive, until exclusive."""
 
@@ -207,7 +208,7 @@ class MovementFilter:
     until: int | None = None
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class RoundFilter:
     """Which rounds to list; `None` does not restrict. Times are `opened_at`, from inclusive, until exclusive."""
 

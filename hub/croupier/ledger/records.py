@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from enum import Enum, unique
 from typing import Any, NamedTuple, TypeVar
 
-from attrs import field, frozen
+from attrs import field
+
+from croupier.ledger.values import immutable
 
 Row = TypeVar("Row", bound=object)
 
@@ -53,7 +55,7 @@ class MovementState(Enum):
     """Owed work was refused definitely: a person must decide."""
 
 
-@frozen(kw_only=True, slots=False)
+@immutable(kw_only=True, slots=False)
 class MovementRow:
     """One movement.
 
@@ -164,7 +166,7 @@ class RoundState(Enum):
     CLOSED = "closed"
 
 
-@frozen(kw_only=True, slots=False)
+@immutable(kw_only=True, slots=False)
 class RoundRow:
     """One player's round.
 
@@ -221,7 +223,7 @@ class DeliveryState(Enum):
     """Refused definitely: waits for a person."""
 
 
-@frozen(kw_only=True, slots=False)
+@immutable(kw_only=True, slots=False)
 class DeliveryRow:
     """Work that is owed to an operator, until it is answered definitely.
 
@@ -262,7 +264,7 @@ class DeliveryRow:
     version: int = 1
 
 
-@frozen(kw_only=True, slots=False)
+@immutable(kw_only=True, slots=False)
 class Event:
     """Something that became true, for sinks, rollups, audit and the console. No player data: surrogates only.
 
@@ -279,7 +281,7 @@ class Event:
     body: Mapping[str, Any] = field(factory=dict)
 
 
-@frozen(kw_only=True, slots=False)
+@immutable(kw_only=True, slots=False)
 class StoredEvent:
     """An event with its place: positions follow commit order per operator, without gaps."""
 
@@ -288,7 +290,7 @@ class StoredEvent:
     event: Event
 
 
-@frozen(kw_only=True, slots=False)
+@immutable(kw_only=True, slots=False)
 class SinkRow:
     """How far one event sink has come.
 
@@ -313,7 +315,7 @@ class SinkRow:
     version: int = 1
 
 
-@frozen(kw_only=True, slots=False)
+@immutable(kw_only=True, slots=False)
 class ExchangeRow:
     """One message pair with a provider or an operator, redacted.
 
@@ -352,7 +354,7 @@ class ExchangeRow:
     decision: Mapping[str, Any] = field(factory=dict)
 
 
-@frozen(kw_only=True, slots=False)
+@immutable(kw_only=True, slots=False)
 class PlayerRow:
     """A line of the vault: the only place that knows the operator's id of a player."""
 
@@ -362,7 +364,7 @@ class PlayerRow:
     created_at: int
 
 
-@frozen(kw_only=True, slots=False)
+@immutable(kw_only=True, slots=False)
 class AliasRow:
     """How one connection's provider knows a player. Aliases never expire."""
 
@@ -382,7 +384,7 @@ class SessionState(Enum):
     ENDED = "ended"
 
 
-@frozen(kw_only=True, slots=False)
+@immutable(kw_only=True, slots=False)
 class SessionRow:
     """A player's session with one connection. Tokens are stored hashed.
 
@@ -427,7 +429,7 @@ class SessionRow:
     version: int = 1
 
 
-@frozen(kw_only=True, slots=False)
+@immutable(kw_only=True, slots=False)
 class GrantRow:
     """Free rounds given to a player; provider messages about them may carry neither player nor currency.
 
@@ -464,7 +466,7 @@ class GrantRow:
     version: int = 1
 
 
-@frozen(kw_only=True, slots=False)
+@immutable(kw_only=True, slots=False)
 class ConfigurationRow:
     """One version of one configured thing; older versions stay.
 

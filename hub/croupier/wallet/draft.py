@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import field
 
 from croupier.ledger.port import Change, DeliveryUpdate, Update
 from croupier.ledger.records import (
@@ -21,6 +21,7 @@ from croupier.ledger.records import (
     SessionRow,
     changed,
 )
+from croupier.ledger.values import immutable
 from croupier.wallet.identity import derived_id
 from croupier.wallet.machine import Effect, step
 from croupier.wallet.machine import Event as Happening
@@ -33,7 +34,7 @@ _TASKS: Final[Mapping[Effect, DeliveryTask]] = {
 }
 
 
-@frozen
+@immutable
 class Draft:
     """Collects rows and events; `change` makes one command of them.
 

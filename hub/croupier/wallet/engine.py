@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from croupier.contract import (
     Applied,
@@ -48,6 +48,7 @@ from croupier.contract.errors import StoreUnavailableError
 from croupier.ledger.port import Change, Committed, Ledger, Look, Owner, Snapshot
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.ledger.records import MovementRow, MovementState, SessionRow
+from croupier.ledger.values import immutable
 from croupier.wallet.answers import by_movement, none_before_all, outcome_of, overall, same_for_all
 from croupier.wallet.channel import Channel
 from croupier.wallet.draft import is_empty
@@ -431,7 +432,7 @@ class Engine:
             await self._sessions.end(connection.operator.id, session.session)
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Begun:
     """A plan whose change is durable.
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from croupier.contract import (
     AmountError,
@@ -30,6 +30,7 @@ from croupier.contract import (
     WireAmount,
 )
 from croupier.ledger.records import GrantRow, Key, MovementRow, MovementState, SessionRow
+from croupier.ledger.values import immutable
 from croupier.wallet.identity import movement_id, round_id
 from croupier.wallet.parties import Connection, Route
 
@@ -55,7 +56,7 @@ TAKING: Final = BETS | {MovementKind.TIP}
 _ONE: Final = Decimal(1)
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Identity:
     """Whose play it is, and where.
 
@@ -96,7 +97,7 @@ class Identity:
         return round_id(self.connection.operator.id, self.connection.id, self.player, self.provider_round)
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Intended:
     """One movement ready for the ledger.
 

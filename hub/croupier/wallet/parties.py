@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from attrs import field, frozen
+from attrs import field
 
 from croupier.contract import (
     Credentials,
@@ -20,9 +20,10 @@ from croupier.contract import (
     WalletPolicy,
 )
 from croupier.ledger.records import SessionRow
+from croupier.ledger.values import immutable
 
 
-@frozen(kw_only=True, eq=False)
+@immutable(kw_only=True, eq=False)
 class Operator:
     """An operator and its wallet.
 
@@ -43,7 +44,7 @@ class Operator:
     policy: WalletPolicy = field(factory=WalletPolicy)
 
 
-@frozen(kw_only=True, eq=False)
+@immutable(kw_only=True, eq=False)
 class Connection:
     """One configured use of an adapter by one operator, as the engine sees it.
 
@@ -66,7 +67,7 @@ class Connection:
     enabled: bool = True
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Route:
     """A game as one connection serves it.
 
@@ -81,7 +82,7 @@ class Route:
     refusal: DeclineReason | None = None
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Request:
     """What a call is handled with.
 
@@ -103,7 +104,7 @@ class Games(Protocol):
         """The route of a provider's game code, or `None` if the connection has no such game."""
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Admission:
     """A session that a token opened.
 

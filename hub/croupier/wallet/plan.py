@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from croupier.contract import (
     Applied,
@@ -33,13 +33,14 @@ from croupier.contract import (
 from croupier.ledger.port import Change, Snapshot
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.ledger.records import Key, MovementRow, MovementState, RoundRow, RoundState, changed
+from croupier.ledger.values import immutable
 from croupier.wallet.draft import Draft
 from croupier.wallet.intended import BETS, COUNTED_WINS, OF_ITS_BETS, ROUND_WINS, Identity, Intended, same_content
 from croupier.wallet.machine import LIVE, UNDONE, Event
 from croupier.wallet.rows import applied_outcome, declined_outcome, is_bet, is_win, takes_stake
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Attempt:
     """Who writes, and when.
 
@@ -70,7 +71,7 @@ class Attempt:
         }
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Say:
     """The outcome is known.
 
@@ -85,14 +86,14 @@ class Say:
     repeat: bool = False
 
 
-@frozen
+@immutable
 class SendIt:
     """The movement is begun: send it to the wallet."""
 
     row: MovementRow
 
 
-@frozen
+@immutable
 class UndoIt:
     """The rollback is begun: undo its target at the wallet."""
 
@@ -100,7 +101,7 @@ class UndoIt:
     target: MovementRow
 
 
-@frozen
+@immutable
 class WaitFor:
     """Something in flight decides: wait for that movement to change, then plan again."""
 
@@ -111,7 +112,7 @@ class WaitFor:
 Next = Say | SendIt | UndoIt | WaitFor
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Plan:
     """What to write together, and what comes next for each movement, in order."""
 
@@ -119,7 +120,7 @@ class Plan:
     steps: tuple[Next, ...]
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Situation:
     """Everything that a plan is made from.
 

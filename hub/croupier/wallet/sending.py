@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from attrs import frozen
-
 from croupier.contract import (
     Balance,
     Policy,
@@ -25,6 +23,7 @@ from croupier.contract import (
 )
 from croupier.ledger.port import Snapshot
 from croupier.ledger.records import MovementRow, MovementState
+from croupier.ledger.values import immutable
 from croupier.wallet.channel import Channel
 from croupier.wallet.machine import IN_FLIGHT, UNANSWERED, Answer, Event, Shape
 from croupier.wallet.parties import Connection
@@ -46,7 +45,7 @@ _UNDER_WAY: Final = frozenset({MovementState.REVERSING})
 """The state of a movement that is being undone."""
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Errand:
     """What it takes to send a play's movements.
 
@@ -74,7 +73,7 @@ class Errand:
     known: Snapshot | None
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Sent:
     """What came of it.
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from croupier.contract import AppliedEffect, ConflictError, StoreUnavailableError
 from croupier.ledger.port import Committed, DeliveryUpdate, Ledger, Look, Snapshot
 from croupier.ledger.records import DeliveryState, MovementRow, MovementState
 from croupier.ledger.records import Event as LedgerEvent
+from croupier.ledger.values import immutable
 from croupier.wallet.draft import Draft, is_empty
 from croupier.wallet.machine import Event
 from croupier.wallet.ports import Clock
@@ -24,7 +25,7 @@ MAX_TRIES: Final = 1000
 """A write that loses this often to others is given up; each loss means that somebody else made progress."""
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Happening:
     """Something happened to a movement.
 

@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Protocol
 
-from attrs import frozen
-
 from croupier.contract import Headers, HttpRequest, HttpResponse
+from croupier.ledger.values import immutable
 from croupier.wallet.ports import Ids
 from croupier.web.addresses import PresentedCertificate
 from croupier.web.gateway import NO_SUCH_ADDRESS, Gateway
@@ -20,7 +19,7 @@ from croupier.web.tracing import trace_of
 _PROVIDERS: Final = "providers"
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Incoming:
     """A request as it came through a socket.
 
@@ -50,7 +49,7 @@ class App(Protocol):
         """Wait for work that outlives its request; returns how much is left after that time."""
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Probes:
     """What a load balancer and a monitor ask: `/healthz`, `/readyz`, `/metrics`.
 
@@ -82,7 +81,7 @@ class Probes:
                 return None
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class ProbesApp:
     """The probes alone, for a listener that only the operators of the hub can reach."""
 
@@ -98,7 +97,7 @@ class ProbesApp:
         return 0
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class ProviderApp:
     """The providers' entrance: `/providers/{operator}/{connection}/...`, and the probes."""
 
@@ -146,7 +145,7 @@ def _split(url: str) -> tuple[str, str, str] | None:
     return parts[1], parts[2], "/" + "".join(parts[3:]) + mark + query
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class JoinedApps:
     """Several apps at one socket, told apart by the beginning of the path.
 

@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import define, field, fields, frozen
+from attrs import define, field, fields
 
 from croupier.configuration.directory import LiveConnection
 from croupier.contract import HttpRequest, HttpResponse, Policy, Result, Verified, WireCurrency, digest_hex
 from croupier.ledger.port import Ledger
 from croupier.ledger.records import ExchangeRow
+from croupier.ledger.values import immutable
 from croupier.wallet.ports import Clock, Ids
 from croupier.web.ports import GatewayMetrics, Log
 from croupier.web.results import transaction_of
@@ -29,7 +30,7 @@ NOTHING: Final[Mapping[str, Any]] = {}
 _KNOBS: Final = tuple(attribute.name for attribute in fields(Policy))
 
 
-@frozen
+@immutable
 class Arrival:
     """What is known of a request from the beginning.
 
@@ -48,7 +49,7 @@ class Arrival:
     monotonic: float
 
 
-@frozen
+@immutable
 class Answer:
     """An answer, and what the record shall say of it.
 
