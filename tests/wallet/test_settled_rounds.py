@@ -18,6 +18,7 @@ from croupier.contract import (
     OnSilence,
     RoundEnd,
     Unknown,
+    WalletCapability,
     WireAmount,
 )
 from croupier.ledger.port import Change, CommitResult, Look, Page, Snapshot
@@ -312,6 +313,98 @@ def test_the_end_of_a_round_is_written_with_what_settled_it(
                 (RoundState.OPEN, commits[0].rounds[0].version),
                 (RoundState.CLOSED, commits[0].rounds[0].version + 1),
             ]
+            assert await state(path) is RoundState.CLOSED
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("lost", [win("w1", "5.00", of="b1"), rollback("x", "b1"), bet("b2")], ids=lambda it: it.kind)
+def test_the_end_of_a_round_is_written_with_the_owed_work_that_settled_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: Movement
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            table(path, on_silence=OnSilence.NEITHER)
+            await path.play(bet("b1"))
+            if lost.kind is MovementKind.BET:
+                await path.play(win("w1", "0.00", of="b1"))
+            path.network.faults = Faults(share={Fault.LOST_REQUEST: 1.0})
+            await path.play(lost)
+            assert await state(path) is RoundState.OPEN
+            path.network.quiet = True
+            _looks, commits = watched(monkeypatch)
+            await path.deliveries.run_once()
+            (change,) = commits
+            assert [(row.state, one.row.state) for row in change.rounds for one in change.delivery_updates] == [
+                (RoundState.CLOSED, DeliveryState.DONE)
+            ]
+            assert await state(path) is RoundState.CLOSED
+
+    simulate(story())
+
+
+def test_a_bet_that_is_refused_ends_its_round_in_the_commit_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            table(path)
+            await path.play(bet("b0"), round="r0")
+            _looks, commits = watched(monkeypatch)
+            for name, opens in (("r1", False), ("r0", True)):
+                refused = (await path.play(bet(f"in {name}", "5000.00"), round=name)).outcome
+                assert isinstance(refused, Declined)
+                begun, ended = commits[-2:]
+                assert [row.state for row in begun.rounds] == [RoundState.OPEN]
+                assert [row.state for row in ended.rounds] == [RoundState.OPEN if opens else RoundState.CLOSED]
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("batch", [True, False])
+def test_a_flag_ends_the_round_in_the_commit_that_settles_its_play(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: bool
+) -> None:
+    lacking = frozenset() if batch else frozenset({WalletCapability.ATOMIC_BATCH})
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", without=lacking) as path:
+            await path.play(bet("b1"), round="r1")
+            _looks, commits = watched(monkeypatch)
+            for movements in ((bet("b2"), bet("b3")), (rollback("x", "b1"),)):
+                commits.clear()
+                name = "r1" if movements[0].kind is MovementKind.ROLLBACK else "r2"
+                result = await path.play(*movements, round=name, closes_round=True)
+                assert isinstance(result.outcome, Applied)
+                assert [row.state for change in commits for row in change.rounds] == [
+                    RoundState.OPEN,
+                    RoundState.CLOSED,
+                ]
+
+    simulate(story())
+
+
+def test_a_rollback_that_ends_another_round_than_that_of_its_bet_leaves_the_bets_open(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            await path.play(bet("b1"), bet("b2"), round="r1")
+            await path.play(bet("b3"), round="r2")
+            await path.play(rollback("x", "b1"), round="r2", closes_round=True)
+            rows = await path.ledger.rounds(OPERATOR, None, Page(limit=10))
+            assert {row.provider_round: row.state for row in rows} == {"r1": RoundState.OPEN, "r2": RoundState.CLOSED}
+
+    simulate(story())
+
+
+def test_a_rollback_that_is_refused_ends_no_round(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            await path.play(bet("b1"))
+            path.wallet.refuse_undo = DeclineReason.PLAYER_BLOCKED
+            assert isinstance((await path.play(rollback("x", "b1"), closes_round=True)).outcome, Declined)
+            assert await state(path) is RoundState.OPEN
+            path.wallet.refuse_undo = None
+            assert isinstance((await path.play(rollback("x", "b1"), closes_round=True)).outcome, Applied)
             assert await state(path) is RoundState.CLOSED
 
     simulate(story())

@@ -48,7 +48,6 @@ from croupier.wallet.held import HeldWork
 from croupier.wallet.machine import IN_FLIGHT, UNANSWERED, Event
 from croupier.wallet.parties import Connection, Connections
 from croupier.wallet.ports import Clock, Ids
-from croupier.wallet.round_ends import RoundEnds
 from croupier.wallet.rows import shape_of, takes_stake
 from croupier.wallet.settle import Happening, Settler
 from croupier.wallet.siblings import play_of
@@ -75,6 +74,7 @@ class Verdict:
         task: What is owed next, if it is still owed.
         due_in_ms: When it is due; `None` leaves it to the calendar.
         detail: For people, without secrets or player data.
+        derives_end: Whether the round ends if it is settled by these events.
     """
 
     events: Sequence[Happening] = ()
@@ -82,6 +82,7 @@ class Verdict:
     task: DeliveryTask | None = None
     due_in_ms: int | None = None
     detail: str | None = None
+    derives_end: bool = False
 
 
 class Deliveries:
@@ -129,13 +130,12 @@ class Deliveries:
         self._ids = ids
         self._owner = owner
         self._settler = Settler(ledger, clock, notify)
-        self._rounds = RoundEnds(ledger, clock)
         self._calendar = calendar
         self._lease_ms = lease_ms
         self._at_once = at_once
         self._wake = asyncio.Event()
         self._stopped = False
-        self.held = HeldWork(ledger, self._settler, clock, self.wake, self._end_settled)
+        self.held = HeldWork(ledger, self._settler, clock, self.wake, self._derives_end)
 
     def wake(self) -> None:
         """Look for work now."""
@@ -179,10 +179,7 @@ class Deliveries:
     async def _deliver(self, row: DeliveryRow) -> None:
         """One attempt. If it cannot be recorded, the lease runs out and it is tried again: the ids are the same."""
         try:
-            verdict = await self._attempt(row)
-            await self._record(row, verdict)
-            if verdict.events:
-                await self._end_settled(row)
+            await self._record(row, await self._attempt(row))
         except RetryLaterError:
             raise
         except Exception as error:
@@ -191,10 +188,14 @@ class Deliveries:
             raise
 
     async def _attempt(self, row: DeliveryRow) -> Verdict:
-        movement = await self._ledger.movement(row.operator, row.movement)
-        connection = self._connections.connection(row.operator, movement.connection) if movement else None
-        if movement is None or connection is None:
+        concerned = await self._concerned(row)
+        if concerned is None:
             return Verdict(state=DeliveryState.OWED, detail="the connection cannot be used now")
+        connection, movement = concerned
+        verdict = await self._tried(connection, row, movement)
+        return evolve(verdict, derives_end=_derives_end(connection, movement))
+
+    async def _tried(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
         if not self._channel.retries(connection.operator).take():
             return Verdict(state=DeliveryState.OWED, detail="the wallet answers too little to be asked more often")
         match row.task:
@@ -343,14 +344,15 @@ class Deliveries:
         closed = stored is not None and stored.state is RoundState.CLOSED
         return context_of(movement, connection, provider_round, round_closed=closed)
 
-    async def _end_settled(self, row: DeliveryRow) -> None:
-        """What was open in the round may have been this: where the hub derives a round's end, it has come then."""
-        movement = await self._ledger.movement(row.operator, row.movement) if row.round else None
+    async def _concerned(self, row: DeliveryRow) -> tuple[Connection, MovementRow] | None:
+        """What owed work is about, as it is now."""
+        movement = await self._ledger.movement(row.operator, row.movement)
         connection = self._connections.connection(row.operator, movement.connection) if movement else None
-        if movement is None or movement.round is None or connection is None:
-            return
-        if connection.policies.of(movement.operation).round_end is RoundEnd.SETTLED:
-            await self._rounds.end(row.operator, movement.round, only_if_settled=True)
+        return None if movement is None or connection is None else (connection, movement)
+
+    async def _derives_end(self, row: DeliveryRow) -> bool:
+        concerned = await self._concerned(row)
+        return concerned is not None and _derives_end(*concerned)
 
     async def _record(self, row: DeliveryRow, verdict: Verdict) -> None:
         """Write what an attempt came to, in one commit with the movement."""
@@ -376,7 +378,9 @@ class Deliveries:
         update = DeliveryUpdate(after, epoch=row.epoch)
         try:
             if verdict.events:
-                await self._settler.settle(row.operator, verdict.events, delivery=update)
+                await self._settler.settle(
+                    row.operator, verdict.events, derives_end=verdict.derives_end, delivery=update
+                )
             else:
                 events = self._alarm(row, age, verdict) if owed else ()
                 await self._ledger.commit(Change(operator=row.operator, delivery_updates=(update,), events=events))
@@ -419,6 +423,11 @@ _FAILED: Final = frozenset(
 _UNSETTLED: Final = IN_FLIGHT | {MovementState.OWED}
 _UNDOABLE: Final = frozenset({MovementState.APPLIED, MovementState.OWED})
 _UNFINISHED: Final = frozenset({"delivery.owed", "movement.intent", "movement.fenced"})
+
+
+def _derives_end(connection: Connection, movement: MovementRow) -> bool:
+    """Whether what was open in the movement's round may have been this: where the hub derives a round's end."""
+    return movement.round is not None and connection.policies.of(movement.operation).round_end is RoundEnd.SETTLED
 
 
 def _detail(reply: WalletReply) -> str:

@@ -40,6 +40,7 @@ from croupier.contract import (
     Query,
     RepeatBalance,
     Result,
+    RoundEnd,
     Unknown,
     UnknownCause,
     WalletPlayer,
@@ -60,7 +61,7 @@ from croupier.wallet.plan import Attempt, Plan, Say, SendIt, Situation, UndoIt, 
 from croupier.wallet.plan_rollback import plan_rollback, target_of, win_leg_key
 from croupier.wallet.ports import Clock, Ids
 from croupier.wallet.resolve import Resolver, unidentified, wire_currency_is
-from croupier.wallet.round_ends import RoundEnds, closes, may_settle
+from croupier.wallet.round_ends import RoundEnds, closes, takes_only
 from croupier.wallet.sending import Errand, Sender, Sent
 from croupier.wallet.settle import MAX_TRIES, Settler
 from croupier.wallet.siblings import play_of
@@ -321,8 +322,8 @@ class Engine:
         outcomes = none_before_all(begun.intended, outcomes)
         results = by_movement(play, begun.intended, outcomes)
         whole = overall([item.outcome for item in results])
-        if not isinstance(whole, Unknown):
-            await self._ends_round(play, policy, begun, sent, applied=isinstance(whole, Applied))
+        if not isinstance(whole, Unknown) and not (sent.rows and begun.is_in_its_round):
+            await self._end_round(play, policy, begun, applied=isinstance(whole, Applied))
         if isinstance(whole, Applied):
             await self._end_grant(play, begun)
         balance, outcome = await self._balance(request, policy, begun, sent, whole)
@@ -330,35 +331,33 @@ class Engine:
 
     async def _send(self, request: Request, play: Play, policy: Policy, begun: Begun) -> Sent:
         sends = [item.row for item in begun.plan.steps if isinstance(item, SendIt)]
-        undo = next((item for item in begun.plan.steps if isinstance(item, UndoIt)), None)
+        undo = begun.undo
         if not sends and undo is None:
             return Sent(rows={})
         first = undo.target if undo else sends[0]
-        identity, derives = begun.situation.identity, may_settle(play, policy, applied=True)
+        identity, derives = begun.situation.identity, policy.round_end is RoundEnd.SETTLED
+        only = derives and takes_only(play)
         errand = Errand(
             connection=request.connection,
             policy=policy,
             player=await self._people.wallet_player(request.connection, first, identity.session),
             provider_round=identity.provider_round or "",
-            closes_round=closes(play, policy),
+            closes_round=closes(play, policy) and begun.is_in_its_round,
             derives_end=derives,
+            takes_only=only,
             deadline=request.deadline,
             trace=request.trace,
-            known=begun.known_round if derives else begun.known,
+            known=begun.known(whole=derives and not only),
         )
         if undo is not None:
             return await self._sender.undo(errand, undo.row, undo.target)
         return await self._sender.send(errand, sends)
 
-    async def _ends_round(self, play: Play, policy: Policy, begun: Begun, sent: Sent, *, applied: bool) -> None:
-        """End the round where that was not part of settling."""
-        now = applied and closes(play, policy)
-        if sent.ended or not (now or may_settle(play, policy, applied=applied)):
-            return
-        steps = begun.plan.steps
-        undone = (item.target.round for item in steps if isinstance(item, UndoIt))
-        round_id = begun.situation.identity.round or next(undone, None)
-        if round_id is not None:
+    async def _end_round(self, play: Play, policy: Policy, begun: Begun, *, applied: bool) -> None:
+        """End the round of a play of which nothing was sent in it: what is sent is settled together with the end."""
+        now, round_id = applied and closes(play, policy), begun.situation.identity.round
+        settled = policy.round_end is RoundEnd.SETTLED and not (applied and takes_only(play))
+        if round_id is not None and (now or settled):
             await self._rounds.end(begun.situation.operator, round_id, only_if_settled=not now)
 
     async def _end_grant(self, play: Play, begun: Begun) -> None:
@@ -447,23 +446,29 @@ class Begun:
     plan: Plan
 
     @property
-    def known(self) -> Snapshot:
-        """The ledger's rows as they stand after the commit."""
+    def undo(self) -> UndoIt | None:
+        """The rollback, if the wallet is to be asked for one."""
+        return next((item for item in self.plan.steps if isinstance(item, UndoIt)), None)
+
+    @property
+    def is_in_its_round(self) -> bool:
+        """Whether what is sent is in the round that the play names; a rollback is in that of what it undoes."""
+        named, undo = self.situation.identity.round, self.undo
+        return undo is None or named is None or named == undo.target.round
+
+    def known(self, *, whole: bool) -> Snapshot:
+        """The ledger's rows as they stand after the commit; with the `whole` round's movements, if they were read."""
         change, snapshot = self.plan.change, self.situation.snapshot
         rows = {row.movement: row for row in snapshot.movements.values()}
         rows |= {row.movement: row for row in change.movements}
         rows |= {update.row.movement: update.row for update in change.updates}
-        return Snapshot(movements=rows, round=change.rounds[0] if change.rounds else snapshot.round)
-
-    @property
-    def known_round(self) -> Snapshot | None:
-        """The same with all movements of the round; `None` if they were not read."""
-        known, snapshot, new = self.known, self.situation.snapshot, self.plan.change.movements
-        whole = snapshot.round is None or any(map(_needs_whole_round, _kinds(self.situation.play)))
-        if known.round is None or not whole:
-            return None
-        before = [known.movements.get(row.movement, row) for row in snapshot.round_movements]
-        return evolve(known, round_movements=(*before, *(row for row in new if row.round == known.round.round)))
+        round_ = change.rounds[0] if change.rounds else snapshot.round
+        read = snapshot.round is None or any(map(_needs_whole_round, _kinds(self.situation.play)))
+        if not (whole and read) or round_ is None:
+            return Snapshot(movements=rows, round=round_)
+        before = [rows.get(row.movement, row) for row in snapshot.round_movements]
+        new = (row for row in change.movements if row.round == round_.round)
+        return Snapshot(movements=rows, round=round_, round_movements=(*before, *new))
 
 
 def _needs_whole_round(kind: MovementKind) -> bool:

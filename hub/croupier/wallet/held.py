@@ -25,14 +25,17 @@ class HeldWork:
         settler: Settler,
         clock: Clock,
         wake: Callable[[], None],
-        settled: Callable[[DeliveryRow], Awaitable[None]],
+        derives_end: Callable[[DeliveryRow], Awaitable[bool]],
     ) -> None:
-        """`wake` is called when there may be something to deliver again, `settled` when work was resolved."""
+        """`wake` is called when there may be something to deliver again.
+
+        `derives_end` tells whether a round ends when it is settled by what is decided.
+        """
         self._ledger = ledger
         self._settler = settler
         self._clock = clock
         self._wake = wake
-        self._settled = settled
+        self._derives_end = derives_end
 
     async def redrive(self, operator: str, delivery: str, *, who: str, why: str) -> DeliveryRow:
         """Try held work again, now.
@@ -100,9 +103,7 @@ class HeldWork:
     async def _resolve(self, row: DeliveryRow, said: Proposal, more: Mapping[str, str]) -> DeliveryRow:
         event = Event.SETTLED_DONE if said.applied else Event.SETTLED_UNDONE
         body = {"who": said.who, "decision": said.decision, **more}
-        resolved = await self._decide(row, event, DeliveryState.DONE, body)
-        await self._settled(resolved)
-        return resolved
+        return await self._decide(row, event, DeliveryState.DONE, body)
 
     async def _held(self, operator: str, delivery: str) -> DeliveryRow:
         row = await self._ledger.delivery(operator, delivery)
@@ -127,6 +128,12 @@ class HeldWork:
         happening = Happening(movement=row.movement, event=event)
         about = {"movement": row.movement, **body}
         decided = LedgerEvent(kind="delivery.decided", subject=row.delivery, at=now, body=about)
-        await self._settler.settle(row.operator, [happening], delivery=DeliveryUpdate(after), also=(decided,))
+        await self._settler.settle(
+            row.operator,
+            [happening],
+            derives_end=await self._derives_end(row),
+            delivery=DeliveryUpdate(after),
+            also=(decided,),
+        )
         self._wake()
         return after

@@ -36,7 +36,7 @@ from croupier.ledger.records import Key, MovementRow, MovementState, RoundRow, R
 from croupier.ledger.values import immutable
 from croupier.wallet.draft import Draft
 from croupier.wallet.intended import BETS, COUNTED_WINS, OF_ITS_BETS, ROUND_WINS, Identity, Intended, same_content
-from croupier.wallet.machine import LIVE, UNDONE, Event
+from croupier.wallet.machine import FINAL, LIVE, UNDONE, Event
 from croupier.wallet.rows import applied_outcome, declined_outcome, is_bet, is_win, takes_stake
 
 
@@ -158,15 +158,17 @@ class Situation:
         under the player's own token.
 
         A new bet opens a settled round again: where the hub derives the end, it comes when that bet is settled, too.
+        A round that begins with what came to nothing has ended with it.
         """
         row = round_of(self)
         derived = self.policy.round_end is RoundEnd.SETTLED
         if derived and row is not None and row.state is RoundState.CLOSED and any(map(_begins_bet, draft.movements)):
             row = changed(row, state=RoundState.OPEN, closed_at=None)
             draft.events.append(LedgerEvent(kind="round.reopened", subject=row.round, at=draft.now))
+        ended = derived and row is not None and self.snapshot.round is None and _came_to_nothing(row, draft)
         rests = bets or (self.policy.own_token and self.play.session is not None)
         session = self.identity.session if rests else None
-        return draft.change(row, stored=self.snapshot.round is not None, rests_on=session)
+        return draft.change(row, stored=self.snapshot.round is not None, closes=ended, rests_on=session)
 
     def existing(self, intended: Intended) -> MovementRow | None:
         """The stored movement that this is a message of."""
@@ -563,6 +565,12 @@ def round_of(situation: Situation) -> RoundRow | None:
 def is_live(row: MovementRow) -> bool:
     """Whether a movement counts for its round."""
     return row.state in LIVE
+
+
+def _came_to_nothing(row: RoundRow, draft: Draft) -> bool:
+    """Whether a round that begins holds only what is over already: a refused bet, a rollback of nothing."""
+    states = [item.state for item in draft.movements if item.round == row.round]
+    return bool(states) and FINAL.issuperset(states)
 
 
 def _begins_bet(row: MovementRow) -> bool:

@@ -60,11 +60,6 @@ def closes(play: Play, policy: Policy) -> bool:
     return play.closes_round or policy.round_end is RoundEnd.TRANSACTION
 
 
-def may_settle(play: Play, policy: Policy, *, applied: bool) -> bool:
-    """Whether a round may be settled by what became of a play, where the hub derives that.
-
-    A bet that was taken is open. One that was refused may have been all that was.
-    """
-    if policy.round_end is not RoundEnd.SETTLED:
-        return False
-    return not applied or not all(item.kind in _SETTLES_NOTHING for item in play.movements)
+def takes_only(play: Play) -> bool:
+    """Whether a play does nothing but take bets: what was taken is open; what was refused may have been all."""
+    return all(item.kind in _SETTLES_NOTHING for item in play.movements)

@@ -28,7 +28,7 @@ from croupier.wallet.channel import Channel
 from croupier.wallet.machine import IN_FLIGHT, UNANSWERED, Answer, Event, Shape
 from croupier.wallet.parties import Connection
 from croupier.wallet.rows import shape_of, takes_stake
-from croupier.wallet.settle import STANDING, Happening, Settler
+from croupier.wallet.settle import Happening, Settler
 from croupier.wallet.wire import (
     applied_columns,
     balance_columns,
@@ -55,11 +55,11 @@ class Errand:
         player: Whose wallet.
         provider_round: The provider's round id.
         closes_round: Whether the round ends with the play.
-        derives_end: Whether it ends if the play settles it.
+        derives_end: Whether it ends if what became of the play has settled it.
+        takes_only: Whether the play does nothing but take bets: it settles nothing, unless one of them is refused.
         deadline: `Clock.monotonic` value by which the provider must be answered.
         trace: The request's trace.
-        known: The ledger's rows as they were just written, those of the whole round if its end is derived; `None` if
-            they were not read.
+        known: The ledger's rows as they were just written, those of the whole round if they were read.
     """
 
     connection: Connection
@@ -68,9 +68,10 @@ class Errand:
     provider_round: str
     closes_round: bool
     derives_end: bool
+    takes_only: bool
     deadline: float
     trace: str
-    known: Snapshot | None
+    known: Snapshot
 
 
 @immutable(kw_only=True)
@@ -81,13 +82,11 @@ class Sent:
         rows: The movements as they stand now, by id.
         balance: The balance after it, where the wallet told it.
         answer: What the provider is told where nothing definite is known.
-        ended: Whether settling it has seen to the end of the round.
     """
 
     rows: Mapping[str, MovementRow]
     balance: Balance | None = None
     answer: Answer = Answer.RETRY
-    ended: bool = False
 
 
 class Sender:
@@ -128,14 +127,14 @@ class Sender:
                     Happening(movement=target.movement, event=Event.LOST_REVERSE, while_in=_UNDER_WAY),
                     Happening(movement=own.movement, event=event, while_in=IN_FLIGHT),
                 ]
-        rows = await self._settle(errand, happenings)
-        return Sent(rows=rows, balance=_balance(reply), answer=answer, ended=_ended(errand, rows))
+        rows = await self._settle(errand, happenings, ended_by=own.movement)
+        return Sent(rows=rows, balance=_balance(reply), answer=answer)
 
     async def _one(self, errand: Errand, row: MovementRow) -> Sent:
         reply = await self._move(errand, row, last=True)
         event, answer = self._unanswered(errand, shape_of([row]))
         rows = await self._settle(errand, [_happening(row, reply, event)])
-        return Sent(rows=rows, balance=_balance(reply), answer=answer, ended=_ended(errand, rows))
+        return Sent(rows=rows, balance=_balance(reply), answer=answer)
 
     async def _batch(self, errand: Errand, rows: Sequence[MovementRow]) -> Sent:
         context = context_of(rows[0], errand.connection, errand.provider_round, round_closed=errand.closes_round)
@@ -147,8 +146,7 @@ class Sender:
         stakes_first = sorted(rows, key=lambda row: not takes_stake(row))
         happenings = [_happening(row, reply, event, owed=not mixed) for row in stakes_first]
         settled = await self._settle(errand, happenings)
-        ended = _ended(errand, settled)
-        return Sent(rows=settled, balance=_balance(reply), answer=_told(settled, answer), ended=ended)
+        return Sent(rows=settled, balance=_balance(reply), answer=_told(settled, answer))
 
     async def _in_turn(self, errand: Errand, rows: Sequence[MovementRow]) -> Sent:
         debits = [row for row in rows if takes_stake(row)]
@@ -160,7 +158,7 @@ class Sender:
 
     async def _payouts(self, errand: Errand, payouts: Sequence[MovementRow], sent: Sent) -> Sent:
         """Send the credits after what was `sent`; once something of the play may stand, all of them are owed."""
-        settled, balance, answer, ended = dict(sent.rows), sent.balance, sent.answer, False
+        settled, balance, answer = dict(sent.rows), sent.balance, sent.answer
         for place, row in enumerate(payouts):
             last = row is payouts[-1]
             reply = await self._move(errand, row, last=last)
@@ -168,16 +166,14 @@ class Sender:
             balance = _balance(reply) or balance
             if isinstance(reply, WalletRefused) and not settled:
                 happenings = [_happening(row, reply, event), *(_given_up(later) for later in payouts[place + 1 :])]
-                return Sent(rows=await self._settle(errand, happenings, last=False), balance=balance, answer=answer)
+                return Sent(rows=await self._settle(errand, happenings), balance=balance, answer=answer)
             happening = (
                 _refused(row, refused_columns(reply), Event.OWED_REFUSED)
                 if isinstance(reply, WalletRefused)
                 else _happening(row, reply, event)
             )
-            rows = await self._settle(errand, [happening], fresh=True, last=last)
-            settled |= rows
-            ended = last and _ended(errand, rows)
-        return Sent(rows=settled, balance=balance, answer=answer, ended=ended)
+            settled |= await self._settle(errand, [happening], fresh=True, last=last)
+        return Sent(rows=settled, balance=balance, answer=answer)
 
     async def _debits(
         self, errand: Errand, debits: Sequence[MovementRow], payouts: Sequence[MovementRow]
@@ -191,10 +187,11 @@ class Sender:
         last, balance = replies[-1], _balance(replies[-1])
         if isinstance(last, WalletApplied):
             accepted = [_happening(row, reply, Event.ACCEPTED) for row, reply in zip(debits, replies, strict=True)]
-            rows = await self._settle(errand, accepted, last=False)
+            rows = await self._settle(errand, accepted, last=not payouts)
             if all(row.state is MovementState.APPLIED for row in rows.values()):
                 return Sent(rows=rows, balance=balance), True
-            rows = {**rows, **await self._settle(errand, [_given_up(row) for row in payouts], fresh=True, last=False)}
+            if payouts:
+                rows = {**rows, **await self._settle(errand, [_given_up(row) for row in payouts], fresh=True)}
             return Sent(rows=rows, balance=balance, answer=Answer.FAILED), False
         event, answer = self._unanswered(errand, Shape.BET_AND_WIN)
         failed = len(replies) - 1
@@ -227,15 +224,23 @@ class Sender:
         return await self._channel.call(operator, call, deadline=errand.deadline, trace=errand.trace)
 
     async def _settle(
-        self, errand: Errand, happenings: Sequence[Happening], *, fresh: bool = False, last: bool = True
+        self,
+        errand: Errand,
+        happenings: Sequence[Happening],
+        *,
+        fresh: bool = False,
+        last: bool = True,
+        ended_by: str | None = None,
     ) -> Mapping[str, MovementRow]:
         """Settle some of a play, or with the `last` of it also the end of its round."""
+        settles = not errand.takes_only or any(item.event is Event.REFUSED for item in happenings)
         return await self._settler.settle(
             errand.connection.operator.id,
             happenings,
             known=None if fresh else errand.known,
             closes_round=errand.closes_round and last,
-            derives_end=errand.derives_end and last,
+            ended_by=ended_by,
+            derives_end=errand.derives_end and last and settles,
         )
 
     @staticmethod
@@ -269,11 +274,6 @@ def _given_up(row: MovementRow) -> Happening:
 def _told(rows: Mapping[str, MovementRow], answer: Answer) -> Answer:
     """The answer of a play that is all or none: if one of it was rolled back meanwhile, the hub takes back the rest."""
     return Answer.FAILED if any(row.undone_by is not None for row in rows.values()) else answer
-
-
-def _ended(errand: Errand, rows: Mapping[str, MovementRow]) -> bool:
-    """Whether settling these as the last of a play has ended its round, or found out that it goes on."""
-    return all(row.state in STANDING for row in rows.values()) if errand.closes_round else errand.derives_end
 
 
 def _balance(reply: WalletReply) -> Balance | None:

@@ -68,6 +68,7 @@ class Settler:
         *,
         known: Snapshot | None = None,
         closes_round: bool = False,
+        ended_by: str | None = None,
         derives_end: bool = False,
         delivery: DeliveryUpdate | None = None,
         also: Sequence[LedgerEvent] = (),
@@ -78,8 +79,9 @@ class Settler:
             operator: The operator.
             happenings: What happened, all in one round or in none.
             known: A reading that is probably still true; another is made if it is not.
-            closes_round: Whether the round ends, provided that every movement stands.
-            derives_end: Whether it ends as well if it is settled thereby; `known` has all of its movements then.
+            closes_round: Whether the round ends, provided that every movement of the happenings stands.
+            ended_by: The rollback that must stand instead, if the round ends with one.
+            derives_end: Whether it ends as well if it is settled thereby.
             delivery: The owed work's new row, written with it.
             also: Further events to append.
 
@@ -92,13 +94,14 @@ class Settler:
         """
         snapshot = known
         for _try in range(MAX_TRIES):
-            if snapshot is None:
+            if snapshot is None or (derives_end and snapshot.round is not None and not snapshot.round_movements):
                 snapshot = await self._read(operator, happenings, whole=derives_end)
             draft = Draft(operator, self._clock.now_ms())
             after = {item.movement: _apply(draft, snapshot.movements[item.movement], item) for item in happenings}
             complete = _settle_rollbacks(draft, snapshot, happenings)
             if complete:
-                closes = closes_round and all(row.state in STANDING for row in after.values())
+                ends = after.values() if ended_by is None else _now(ended_by, snapshot, draft)
+                closes = closes_round and bool(ends) and all(row.state in STANDING for row in ends)
                 closes = closes or (derives_end and is_settled(_played(snapshot, draft)))
                 draft.events.extend(also)
                 if delivery is not None:
@@ -145,6 +148,13 @@ def _played(snapshot: Snapshot, draft: Draft) -> Sequence[MovementRow]:
     """The movements of the round as they are after the draft."""
     changed = {row.movement: row for _before, row in draft.updates}
     return [changed.get(row.movement, row) for row in snapshot.round_movements]
+
+
+def _now(movement: str, snapshot: Snapshot, draft: Draft) -> Sequence[MovementRow]:
+    """A movement as it is after the draft, if it was read."""
+    changed = (row for _before, row in draft.updates if row.movement == movement)
+    row = next(changed, snapshot.movements.get(movement))
+    return () if row is None else (row,)
 
 
 def _apply(draft: Draft, row: MovementRow, item: Happening) -> MovementRow:
