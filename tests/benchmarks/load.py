@@ -122,8 +122,8 @@ class Stream:
     due: deque[float] = field(factory=deque)
     ticks: Ticks | None = None
 
-    def begin(self, now: float, seconds: float) -> None:
-        """Start sending."""
+    def begin(self, now: float, seconds: float, place: float) -> None:
+        """Start sending; with a rate, by such a part of the time between two requests later."""
         self.deadline = now + seconds
         if self.rate is None:
             for connection in self.connections:
@@ -131,7 +131,7 @@ class Stream:
             return
         self.free = list(self.connections)
         self.ticks = Ticks(self.rate, self.tick)
-        self.ticks.start(now, self.deadline)
+        self.ticks.start(now + place / self.rate, self.deadline)
 
     def tick(self, at: float) -> None:
         """A request is due."""
@@ -296,8 +296,8 @@ class Load:
 
     async def run(self, seconds: float) -> list[dict[str, Any]]:
         began, worked = time.perf_counter(), time.process_time()
-        for stream in self.streams:
-            stream.begin(began, seconds)
+        for place, stream in enumerate(self.streams):
+            stream.begin(began, seconds, place / len(self.streams))  # two targets are not asked in the same moment
         for stream in self.streams:
             await stream.end()
         took, worked = time.perf_counter() - began, time.process_time() - worked

@@ -34,13 +34,15 @@ class Ticks:
     _told: int = 0
     _timer: int = -1
 
-    def start(self, now: float, end: float) -> None:
-        """Tick from now on, until the end."""
-        self._began, self._end = now, end
+    def start(self, began: float, end: float) -> None:
+        """Tick from a moment on that is now or soon, until the end."""
+        self._began, self._end = began, end
         self.ended = asyncio.get_running_loop().create_future()
-        self._timer = timer_file(1 / self.rate)
+        ahead = began - time.perf_counter()
+        self._timer = timer_file(1 / self.rate, ahead if ahead > 0 else None)
         asyncio.get_running_loop().add_reader(self._timer, self._wake)
-        self._tell(now)
+        if ahead <= 0:
+            self._tell(began)
 
     def _wake(self) -> None:
         os.read(self._timer, 8)

@@ -12,6 +12,9 @@ from tests.benchmarks.meters import cpu_seconds
 from tests.benchmarks.stand import Stand
 
 CONNECTIONS: Final = 64
+SHARED: Final = ("wallet", "load", "database")
+"""Processes that work for every target."""
+
 FIRST_GUESS: Final = 2500
 """Requests a second that are made ahead for a target that was never measured."""
 
@@ -133,36 +136,52 @@ class Bench:
     unsure: set[str] = field(factory=set)
     _rates: dict[tuple[str, str, int], float] = field(factory=dict)
 
-    async def slice(self, ask: Ask, seconds: float, beside: Sequence[Ask] = ()) -> Sample:
-        """One slice of one target; what is asked of others at the same time is not measured.
+    async def slice(self, ask: Ask, seconds: float) -> Sample:
+        """One slice of one target.
+
+        Raises:
+            RuntimeError: Something was not answered as it must be.
+        """
+        (sample,) = await self.together([ask], seconds)
+        return sample
+
+    async def together(self, asks: Sequence[Ask], seconds: float) -> list[Sample]:
+        """One slice of several targets at the same time.
+
+        What the server of one target costs is told for a request of that target; what all share, for a request of any.
 
         Raises:
             RuntimeError: Something was not answered as it must be.
         """
         stand = self.stand
-        asks = (ask, *beside)
-        await stand.tell("prepare", streams=[self._stream(one, seconds) for one in asks])
-        pids = {"server": stand.pids[ask.target], "wallet": stand.pids["wallet"], "database": stand.pids["database"]}
+        await stand.tell("prepare", streams=[self._stream(ask, seconds) for ask in asks])
+        servers = {ask.target: stand.pids[ask.target.partition("/")[0]] for ask in asks}
+        pids = {**servers, "wallet": stand.pids["wallet"], "database": stand.pids["database"]}
         before = {name: cpu_seconds(pid) for name, pid in pids.items()}
         answers: list[dict[str, Any]] = await stand.tell("run", seconds=seconds)
         used = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
-        for one, told in zip(asks, answers, strict=True):
-            self._judge(one, told)
-        told = answers[0]
-        used["load"] = told["cpu_seconds"]
+        for ask, told in zip(asks, answers, strict=True):
+            self._judge(ask, told)
+        used["load"] = answers[0]["cpu_seconds"]
+        shared = {name: used[name] / max(sum(told["requests"] for told in answers), 1) for name in SHARED}
+        return [
+            self._sample(ask, told, {"server": used[ask.target] / max(told["requests"], 1), **shared})
+            for ask, told in zip(asks, answers, strict=True)
+        ]
+
+    def _sample(self, ask: Ask, told: Mapping[str, Any], cpu_seconds: Mapping[str, float]) -> Sample:
         requests = told["requests"]
-        rate = requests / told["seconds"]
         if ask.rate is None:
             self._rates[ask.target, ask.case, ask.connections] = (requests + told["refused"]) / told["seconds"]
         return Sample(
             requests=requests,
             seconds=told["seconds"],
-            rate=rate,
+            rate=requests / told["seconds"],
             p50_ms=told["p50_ms"],
             p99_ms=told["p99_ms"],
             max_ms=told["max_ms"],
             refused=told["refused"],
-            cpu_us={name: value / max(requests, 1) * 1e6 for name, value in used.items()},
+            cpu_us={name: value * 1e6 for name, value in cpu_seconds.items()},
             load_share=told["cpu_seconds"] / told["seconds"],
             movements=told["movements"],
         )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from typing import Any
+from collections.abc import Sequence
+from typing import Final
 
 from attrs import asdict
-from tests.benchmarks.measure import CONNECTIONS, Ask, Sample, median_of, ratio_of, turns
+from tests.benchmarks.measure import Ask, Sample, median_of, ratio_of, turns
 from tests.benchmarks.targets import ENGINES, Run, tell
+
+STALLED_SLICES: Final = 3
+"""So many slices for each pair that was asked for: a p99 is made of few waits, and its ratio needs many."""
 
 
 async def full_rate(run: Run, target: str) -> float:
@@ -43,8 +47,9 @@ async def half_load(run: Run) -> None:
 async def stalled_operator(run: Run) -> None:
     """The p99 of one operator's bets beside another one whose wallet takes every request and answers none.
 
-    Two hubs of one kind: the other operator of the first has no players, that of the second has them and a wallet that
-    stalls. Half of what the hub can take comes from the operator that is measured, a tenth as much from the other.
+    Two hubs of one kind are asked at the same time, so that whatever else the machine does falls on both: each gets a
+    quarter of the bets that a hub can take. In one of them the other operator has no players; in the other one it has
+    them, a fifth as many bets come from them, and its wallet stalls.
     """
     engines = ENGINES if run.options.long else ("postgres",)
     for engine in engines:
@@ -52,35 +57,46 @@ async def stalled_operator(run: Run) -> None:
         calm, beside = f"{engine}-calm", f"{engine}-beside"
         await run.hub(calm, stalled=True)
         await run.hub(beside, stalled=True)
-        rate = await full_rate(run, engine if engine in run.hubs else calm) / 2
-        other = Ask(target=f"{beside}/stalled", rate=rate / 10, connections=4 * CONNECTIONS, judged=False)
-        found: dict[str, list[Sample]] = {calm: [], beside: []}
+        rate = await full_rate(run, engine if engine in run.hubs else calm) / 4
         seconds = 2 * run.options.seconds
-        for name, wrong in ((calm, ()), (beside, (other,))):
-            await run.bench.slice(Ask(target=name, rate=rate), seconds, wrong)
-        for turn in turns([calm, beside], run.options.pairs):
-            for name in turn:
-                wrong = (other,) if name == beside else ()
-                found[name].append(await run.bench.slice(Ask(target=name, rate=rate), seconds, wrong))
+        crowd = int(rate / 5 * seconds) + 1  # none of its bets waits for a connection
+        others = Ask(target=f"{beside}/stalled", rate=rate / 5, connections=crowd, judged=False)
+        asks = {calm: Ask(target=calm, rate=rate), beside: Ask(target=beside, rate=rate), others.target: others}
+        await run.bench.together([asks[calm], asks[beside]], seconds)
+        found: dict[str, list[Sample]] = {name: [] for name in asks}
+        for turn in turns([calm, beside], STALLED_SLICES * run.options.pairs):
+            order = [*turn, others.target]
+            for name, sample in zip(
+                order, await run.bench.together([asks[name] for name in order], seconds), strict=True
+            ):
+                found[name].append(sample)
         prefix = "" if engine == "postgres" else f"{engine}_"
         run.ratios[f"{prefix}stalled_operator_p99"] = ratio_of(found[beside], found[calm], lambda one: one.p99_ms)
         run.ratios[f"{prefix}stalled_operator_p50"] = ratio_of(found[beside], found[calm], lambda one: one.p50_ms)
-        run.figures.setdefault("stalled_operator", {})[engine] = _told(found, calm, beside, rate)
+        run.figures.setdefault("stalled_operator", {})[engine] = {
+            "requests_per_second": rate,
+            "stalled_requests_per_second": rate / 5,
+            "alone": _told(found[calm]),
+            "beside": _told(found[beside]),
+            "until_the_breaker_opened": _at_first(found[calm], found[beside], found[others.target]),
+            "stalled_refused": sum(sample.refused for sample in found[others.target]),
+            "stalled_refused_p50_ms": statistics.median(sample.p50_ms for sample in found[others.target]),
+        }
         await run.retire(calm)
         await run.retire(beside)
 
 
-def _told(found: dict[str, list[Sample]], calm: str, beside: str, rate: float) -> dict[str, Any]:
-    def of(name: str) -> dict[str, float]:
-        return {
-            "p50_ms": statistics.median(sample.p50_ms for sample in found[name]),
-            "p99_ms": statistics.median(sample.p99_ms for sample in found[name]),
-            "max_ms": max(sample.max_ms for sample in found[name]),
-        }
-
+def _told(samples: Sequence[Sample]) -> dict[str, float]:
     return {
-        "requests_per_second": rate,
-        "stalled_requests_per_second": rate / 10,
-        "alone": of(calm),
-        "beside": of(beside),
+        "p50_ms": statistics.median(sample.p50_ms for sample in samples),
+        "p99_ms": statistics.median(sample.p99_ms for sample in samples),
+        "max_ms": max(sample.max_ms for sample in samples),
+        "cpu_us": statistics.median(sample.cpu_us["server"] for sample in samples),
     }
+
+
+def _at_first(calm: Sequence[Sample], beside: Sequence[Sample], stalled: Sequence[Sample]) -> dict[str, float]:
+    """The slices in which none of the stalled operator's bets was answered yet: its wallet was waited for."""
+    count = next((place for place, sample in enumerate(stalled) if sample.refused), len(stalled))
+    waits = {"alone_p99_ms": calm[:count], "beside_p99_ms": beside[:count]}
+    return {"slices": count} | {name: max((one.p99_ms for one in part), default=0.0) for name, part in waits.items()}

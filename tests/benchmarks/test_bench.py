@@ -65,7 +65,7 @@ def _ratios_are_of_pairs(found: dict[str, Any], printed: str) -> None:
             assert ratio is None
             continue
         interval = found["intervals"][name]
-        assert interval["pairs"] == 2
+        assert interval["pairs"] == (6 if name.startswith("stalled") else 2)
         assert 0 < interval["low"] <= interval["median"] <= interval["high"], name
         assert ratio == round(interval["median"], 4)
         assert name in printed
@@ -102,6 +102,11 @@ def _waits_are_counted_from_when_requests_were_due(found: dict[str, Any]) -> Non
         assert hub["requests"] == pytest.approx(told["requests_per_second"] * 0.25 * 2, abs=4)
         assert found["ratios"][f"{engine}_half_load_p99_vs_p50"] >= 1
     assert found["ratios"]["stalled_operator_p99"] > 0
+    stalled = figures["stalled_operator"]["postgres"]
+    assert min(stalled[hub][name] for hub in ("alone", "beside") for name in ("p50_ms", "p99_ms", "cpu_us")) > 0
+    # The run is over before the first of the stalled operator's bets is given up.
+    assert stalled["until_the_breaker_opened"]["slices"] == 6
+    assert stalled["stalled_refused"] == 0
     rows = figures["ledger_rows"]
     assert rows["postgres-beside"]["stored"] == rows["postgres-beside"]["acknowledged"] > 0
 

@@ -12,8 +12,8 @@ _SIGNAL: Final = 0
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
-def timer_file(seconds: float) -> int:
-    """A file that becomes readable once in so many seconds.
+def timer_file(seconds: float, first: float | None = None) -> int:
+    """A file that becomes readable once in so many seconds, for the `first` time after so many.
 
     Raises:
         OSError: The system has none.
@@ -21,7 +21,7 @@ def timer_file(seconds: float) -> int:
     file: int = _LIBC.timerfd_create(_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
     if file < 0:
         raise _error()
-    if _LIBC.timerfd_settime(file, 0, _every(seconds), None):
+    if _LIBC.timerfd_settime(file, 0, _every(seconds, first), None):
         raise _error()
     return file
 
@@ -49,9 +49,12 @@ class ClockSignal:
             raise _error()
 
 
-def _every(seconds: float) -> bytes:
-    span = struct.pack("ll", int(seconds), int(seconds % 1 * 1e9))
-    return span + span
+def _every(seconds: float, first: float | None = None) -> bytes:
+    return _span(seconds) + _span(seconds if first is None else first)
+
+
+def _span(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1e9))
 
 
 def _error() -> OSError:
