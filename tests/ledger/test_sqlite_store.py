@@ -212,7 +212,11 @@ async def test_a_ledger_of_the_first_schema_is_migrated_with_all_its_rows(tmp_pa
     assert found.round == rows.round()
     assert [row.movement for row in found.round_movements] == ["b", "a", "c"]
     assert found.keys == {rows.key("k2"): movements[1]}
-    assert await ledger.keys_of("casino", ["a", "b"]) == {"a": [rows.key("k1"), rows.key("k2")], "b": []}
+    keys = tuple(map(rows.key, ("k1", "k3", "k4")))
+    assert (await ledger.look(Look(operator="casino", keys=keys))).keys == {
+        keys[0]: movements[1],
+        keys[1]: movements[2],
+    }
     assert await ledger.exchanges("casino", movement="a") == [exchange]
     assert await ledger.commit(rows.bet("d")) == Committed(8)
     assert isinstance(await ledger.commit(rows.change(rounds=(rows.round(),))), Refused)

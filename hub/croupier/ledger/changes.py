@@ -11,16 +11,19 @@ from croupier.ledger.records import SinkRow
 
 
 def stay_with_operator(change: Change) -> None:
-    """A change never crosses operators.
+    """A change never crosses operators, and brings the movements that its keys name.
 
     Raises:
-        LedgerCorruptError: This one does.
+        LedgerCorruptError: This one does, or does not.
     """
     operator = change.operator
     for rows in _rows(change):
         for row in rows:
             if row.operator != operator:
                 raise LedgerCorruptError("a change crosses operators", where=type(row).__name__)
+    new = [row.movement for row in change.movements]
+    if any(movement not in new for _, movement in change.keys):
+        raise LedgerCorruptError("a key names a movement that its change does not bring")
 
 
 def claimed_sink(owner: Owner, operator: str, sink: str, lease_until: int, start: int) -> SinkRow:

@@ -72,7 +72,7 @@ class Change:
             read from a cache, or a moment ago, becomes true only if the session has not changed since. A session
             that changed, or is not stored, refuses the whole change as `STALE`.
         movements: New movements.
-        keys: The keys of movements, each with its movement's id; a taken key refuses the whole change.
+        keys: The keys of the new movements, each with its movement's id; a taken key refuses the whole change.
         updates: Changed movements.
         rounds: New or changed rounds.
         deliveries: New deliveries; the ledger assigns `sequence`.
@@ -313,9 +313,6 @@ class Ledger(Protocol):
 
     async def movements(self, operator: str, which: MovementFilter, page: Page) -> Sequence[MovementRow]:
         """Movements in order of (`created_at`, id)."""
-
-    async def keys_of(self, operator: str, movements: Sequence[str]) -> Mapping[str, Sequence[Key]]:
-        """The keys of movements, by movement."""
 
     async def round(self, operator: str, round: str) -> RoundRow | None:
         """One round by id."""

@@ -33,7 +33,7 @@ from croupier.ledger.postgres_lookups import (
     Question,
 )
 from croupier.ledger.postgres_open import DISCARD_PLANS, Connection, Plans, conninfo, prepare_session, unavailable
-from croupier.ledger.postgres_values import json_texts, restored_row, storable
+from croupier.ledger.postgres_values import restored_row, storable
 from croupier.ledger.records import (
     ConfigurationRow,
     DeliveryRow,
@@ -72,10 +72,6 @@ def any_of(number: int) -> str:
     return f"ANY (ARRAY(SELECT jsonb_array_elements_text((${number}::text)::jsonb)))"
 
 
-_KEYS_OF = sql(
-    "SELECT movement, scope, namespace, value FROM movement_keys WHERE operator = $1 AND movement =", any_of(2),
-    "ORDER BY movement, scope, namespace, value",
-)  # fmt: skip
 _EVENTS = sql(
     "SELECT", columns(EVENT_COLUMNS), "FROM events WHERE operator = $1 AND position > $2 ORDER BY position LIMIT $3"
 )
@@ -227,12 +223,6 @@ class PostgresReads:
             "created_at <": which.until,
         }
         return await self._listed(mapping.MOVEMENTS, ("created_at", "movement"), where, page)
-
-    async def keys_of(self, operator: str, movements: Sequence[str]) -> Mapping[str, Sequence[Key]]:
-        keys: dict[str, list[Key]] = {movement: [] for movement in movements}
-        for movement, *key in await self._read(_KEYS_OF, (operator, json_texts(movements).decode())):
-            keys[movement].append(Key(operator, *key))
-        return keys
 
     async def round(self, operator: str, round: str) -> RoundRow | None:
         return await self._looking().first(ROUND, operator, round)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from croupier.contract.errors import ConflictError, LedgerCorruptError
+from croupier.contract.errors import ConflictError
 from croupier.ledger.changes import stay_with_operator
 from croupier.ledger.mapping import EVENT_COLUMNS, event_values
 from croupier.ledger.port import Change, CommitResult, Committed, Owner, Refused, RefusedBecause
@@ -44,7 +44,6 @@ _KEY = "SELECT 1 FROM movement_keys WHERE operator = ? AND scope = ? AND namespa
 INSERT_KEY = insert_into("movement_keys", ("operator", "scope", "namespace", "value", "movement_number"))
 INSERT_EVENT = insert_into("events", EVENT_COLUMNS)
 _SESSION_VERSION = "SELECT version FROM sessions WHERE operator = ? AND session = ?"
-_NUMBER = "SELECT number FROM movements WHERE operator = ? AND movement = ?"
 _NEWEST_NUMBER = "SELECT coalesce(max(number), 0) FROM movements"
 _CONFIGURED = "SELECT coalesce(max(version), 0) FROM configuration WHERE operator = ? AND kind = ? AND name = ?"
 _PLACES = "SELECT position, sequence FROM operator_positions WHERE operator = ?"
@@ -121,7 +120,7 @@ def apply_change(work: Work, change: Change) -> CommitResult:
     """Apply a change, or refuse it without having written anything.
 
     Raises:
-        LedgerCorruptError: The change crosses operators or names a movement that is not stored; nothing was written.
+        LedgerCorruptError: The change crosses operators or has a key without its movement; nothing was written.
     """
     stay_with_operator(change)
     stale = work.stale_session(change.operator, change.expects)
@@ -211,25 +210,13 @@ class _Plan:
         )
 
     def keys(self, keys: Iterable[tuple[Key, str]]) -> bool:
-        """The keys of movements; false if one is taken.
-
-        Raises:
-            LedgerCorruptError: A movement is neither stored nor new.
-        """
+        """The keys of the change's movements; false if one is taken."""
         for key, movement in keys:
             if ("key", *key) in self._seen or self._work.one(_KEY, key):
                 return self._refuse(RefusedBecause.TAKEN, "key", *key)
             self._seen.add(("key", *key))
-            self.statements.setdefault(INSERT_KEY, []).append((*key, self._number_of(key.operator, movement)))
+            self.statements.setdefault(INSERT_KEY, []).append((*key, self._numbers[movement]))
         return True
-
-    def _number_of(self, operator: str, movement: str) -> int:
-        if movement in self._numbers:
-            return self._numbers[movement]
-        found = self._work.one(_NUMBER, (operator, movement))
-        if found is None:
-            raise LedgerCorruptError("a key names a movement that is not stored", where=movement)
-        return int(found[0])
 
     def deliveries(self, change: Change) -> bool:
         """New deliveries at the next places, and changed ones."""

@@ -49,10 +49,6 @@ from croupier.ledger.sqlite_statements import (
 Row = TypeVar("Row", bound=attrs.AttrsInstance)
 
 _ROUND_MOVEMENTS = sql(MOVEMENTS.select, "WHERE operator = ? AND round = ? ORDER BY number")
-_KEYS_OF = (
-    "SELECT scope, namespace, value FROM movements JOIN movement_keys ON movement_number = number"
-    " WHERE movements.operator = ? AND movement = ? ORDER BY 1, 2, 3"
-)
 _EVENTS = sql(
     "SELECT",
     columns(EVENT_COLUMNS),
@@ -183,12 +179,6 @@ class SqliteReads:
             "created_at < ?": which.until,
         }
         return self._listed(MOVEMENTS, ("created_at", "movement"), where, page)
-
-    async def keys_of(self, operator: str, movements: Sequence[str]) -> Mapping[str, Sequence[Key]]:
-        return {
-            movement: [Key(operator, *found) for found in self._read(_KEYS_OF, (operator, movement))]
-            for movement in movements
-        }
 
     async def round(self, operator: str, round: str) -> RoundRow | None:
         return self._first(ROUNDS, ROUNDS.by_key, (operator, round))
