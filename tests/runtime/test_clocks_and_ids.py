@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ IDS: list[Ids] = [SystemIds(), SeededIds(1)]
 def test_ids_have_their_promised_shape_and_do_not_repeat(ids: Ids) -> None:
     many = [ids.new_id() for _ in range(200)]
     assert len(set(many)) == 200
-    assert {uuid.UUID(item).version for item in many} == {4}
+    assert {uuid.UUID(item).variant for item in many} == {uuid.RFC_4122}
     assert all(re.fullmatch(r"[0-9a-f]{32}", ids.nonce()) for _ in range(50))
     tokens = [ids.token() for _ in range(50)]
     assert len(set(tokens)) == 50
@@ -33,9 +34,19 @@ def test_ids_have_their_promised_shape_and_do_not_repeat(ids: Ids) -> None:
     assert all(0 <= ids.jitter() < 1 for _ in range(200))
 
 
-def test_a_uuid_says_how_it_was_made() -> None:
+def test_ids_of_a_process_come_in_the_order_of_time() -> None:
     ids = SystemIds()
-    assert {uuid.UUID(ids.new_id()).variant for _ in range(600)} == {uuid.RFC_4122}
+    earlier = [ids.new_id() for _ in range(600)]
+    assert {uuid.UUID(item).variant for item in earlier} == {uuid.RFC_4122}
+    assert {uuid.UUID(item).version for item in earlier} == {7}
+    time.sleep(0.002)
+    later, began = ids.new_id(), int(time.time() * 1000)
+    assert max(earlier) < later
+    assert abs(int(later.replace("-", "")[:12], 16) - began) < 1000
+
+
+def test_seeded_ids_tell_no_time() -> None:
+    assert {uuid.UUID(SeededIds(seed).new_id()).version for seed in range(50)} == {4}
 
 
 def test_threads_never_get_the_same_chance() -> None:

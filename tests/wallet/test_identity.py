@@ -1,6 +1,6 @@
 """Computed ids: the same for ever, and never the same for two things."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from uuid import UUID
 
 from hypothesis import given
@@ -18,7 +18,7 @@ def test_the_ids_of_known_things_never_change() -> None:
     assert derived_id("a", "b") == "96e2e12f-4f82-82cb-89b8-1f4becea1a7c"
     assert derived_id("ключ", "§") == "e33690ee-616d-8121-aa97-530210ed9a09"
     assert movement_id(Key("operator-1", "connection-1", "tx", "b1")) == "1ee5ab8a-29b3-8094-bebc-7d06b73c1908"
-    assert round_id("operator-1", "connection-1", "player-1", "r1") == "c1b43c6f-7a4d-8ac5-94ad-662acb0bd1f0"
+    assert round_id("operator-1", "connection-1", "player-1", "r1") == "151e56ac-7a4d-8ac5-94ad-662acb0bd1f0"
     assert rollback_id("operator-1", "movement-1", 0) == "3db205ee-ba42-8d04-bed8-cbd1d701b6d2"
     assert rollback_id("operator-1", "movement-1", 1) == "c0b0017e-ce8f-88e0-a649-71c7c624c740"
 
@@ -70,6 +70,13 @@ def test_players_of_one_provider_round_have_rounds_of_their_own() -> None:
         round_id("o", "c", "p", "s"),
     ]
     assert len(set(rounds)) == len(rounds)
+
+
+def test_the_rounds_of_a_player_lie_together() -> None:
+    rounds = sorted((round_id("o", "c", f"player-{n % 7}", f"r{n}"), n % 7) for n in range(700))
+    players = [player for _, player in rounds]
+    assert sum(one != other for one, other in pairwise(players)) == 6
+    assert len({found for found, _ in rounds}) == 700
 
 
 def test_kinds_of_ids_never_meet() -> None:

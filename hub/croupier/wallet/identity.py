@@ -32,8 +32,13 @@ def movement_id(key: Key) -> str:
 
 
 def round_id(operator: str, connection: str, player: str, provider_round: str) -> str:
-    """The id of one player's round: providers share round ids between players."""
-    return derived_id("round", operator, connection, player, provider_round)
+    """The id of one player's round: providers share round ids between players.
+
+    Its first eight digits are the same for all rounds of a player, so that they lie together in an index: of all
+    rounds that there ever were, those that are played now are in few places.
+    """
+    own = derived_id("round", operator, connection, player, provider_round)
+    return sha256(player.encode()).hexdigest()[:8] + own[8:]
 
 
 def rollback_id(operator: str, target: str, generation: int) -> str:

@@ -43,7 +43,7 @@ class Ids(Protocol):
     """Fresh identities and chance."""
 
     def new_id(self) -> str:
-        """A new random UUID (version 4) as text."""
+        """A new random UUID as text."""
 
     def nonce(self) -> str:
         """A fresh text of 32 hex digits, unique but no secret: attempts, adapters' nonces."""

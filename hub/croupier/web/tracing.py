@@ -47,7 +47,7 @@ def continue_trace(headers: Headers, ids: Ids) -> TraceContext:
     span = ids.nonce()[:16]
     told = _told(headers)
     if told is None:
-        return TraceContext(trace=ids.nonce(), span=span)
+        return TraceContext(trace=_new_trace(ids), span=span)
     trace, parent, flags = told
     state = ",".join(value.strip() for value in headers.all("tracestate"))
     return TraceContext(
@@ -58,7 +58,11 @@ def continue_trace(headers: Headers, ids: Ids) -> TraceContext:
 def trace_of(headers: Headers, ids: Ids) -> str:
     """The id of the caller's trace, or a new one: for work that tells nobody else of its own part."""
     told = _told(headers)
-    return told[0] if told else ids.nonce()
+    return told[0] if told else _new_trace(ids)
+
+
+def _new_trace(ids: Ids) -> str:
+    return ids.new_id().replace("-", "")
 
 
 def _told(headers: Headers) -> tuple[str, str, str] | None:
