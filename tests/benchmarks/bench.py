@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import resource
 import shutil
 import tempfile
@@ -38,8 +39,9 @@ PARTS: Mapping[str, Callable[[Run], Coroutine[Any, Any, None]]] = {
 }
 """In the order in which they are run: later ones use what earlier ones found."""
 
-POSTGRES = {"shared_buffers": "128MB"}
-"""PostgreSQL's own default; the rest is the test server's, which flushes every commit."""
+MEMORY = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+POSTGRES = {"shared_buffers": f"{MEMORY // 4 >> 20}MB", "max_wal_size": "16GB"}
+"""As hub/docs/operating.md advises; the rest is the test server's, which flushes every commit."""
 
 FILES_A_CONNECTION = 3
 """Of a proxy, which has another one to the wallet; and of the wallet, where those of two proxies meet."""

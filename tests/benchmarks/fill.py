@@ -98,6 +98,21 @@ def fill_bets(hub: HubProcess, bets: int, until_ms: int) -> Filled:
     return Filled(bets=bets, bytes_each=grown / bets, seconds=time.monotonic() - began)
 
 
+def read_indexes(hub: HubProcess) -> None:
+    """Read the indexes of everything that a bet writes once: a hub that has been running has them in memory.
+
+    What does not fit there is not kept, as it would not be.
+
+    Args:
+        hub: The hub, down.
+    """
+    copy = _open(hub.database)
+    try:
+        copy.read_indexes(TABLES)
+    finally:
+        copy.close()
+
+
 def fill_sessions(hub: HubProcess, sessions: int) -> list[dict[str, str]]:
     """Launch so many sessions, of a player each; the hub is down. Returns the players as the provider knows them."""
     copy = _open(hub.database)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -105,6 +106,20 @@ class PostgresCopy:
         self.execute("CHECKPOINT")
         if self._large:
             self._set_server(dict.fromkeys(_LOADING, ""))
+
+    def read_indexes(self, tables: Sequence[str]) -> None:
+        query = b"""
+        SELECT current_setting('data_directory') || '/' || pg_relation_filepath(index.indexrelid) AS file
+        FROM pg_index AS index JOIN pg_class AS named ON named.oid = index.indexrelid
+        WHERE named.relkind = 'i' AND index.indrelid IN (
+          SELECT unnest($1::regclass[]) UNION SELECT inhrelid FROM pg_inherits WHERE inhparent = ANY($1::regclass[]))
+        """
+        for row in self._connection.execute(query, (list(tables),)).fetchall():
+            first = Path(row["file"])
+            for segment in first.parent.glob(f"{first.name}*"):
+                with segment.open("rb", buffering=0) as file:
+                    while file.read(1 << 20):
+                        pass
 
     def close(self) -> None:
         self._connection.close()

@@ -78,6 +78,17 @@ class SqliteCopy:
         self.execute("COMMIT")
         self.execute("PRAGMA journal_mode = WAL")
 
+    def read_indexes(self, tables: Sequence[str]) -> None:
+        named = ", ".join(f"'{table}'" for table in tables)
+        found = self.rows(
+            f"SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ({named})"  # noqa: S608 # our own
+        )
+        for row in found:
+            _, where, condition = (row["sql"] or "").partition(" WHERE ")
+            if "state IN" not in condition:  # those hold what is open, which is nothing here
+                self.rows(f'SELECT count(*) FROM {row["tbl_name"]} INDEXED BY "{row["name"]}" {where} {condition}')  # noqa: S608 # our own
+        self.rows("SELECT count(*) FROM movement_keys")
+
     def close(self) -> None:
         self._connection.close()
 
