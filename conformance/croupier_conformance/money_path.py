@@ -40,7 +40,7 @@ from croupier.contract import (
     WireAmount,
 )
 from croupier.ledger.port import Change, MovementFilter, Page
-from croupier.ledger.records import MovementRow, PlayerRow, SessionRow, SessionState
+from croupier.ledger.records import Event, MovementRow, PlayerRow, SessionRow, SessionState
 from croupier.ledger.sqlite import SqliteLedger
 from croupier.runtime.ids import SeededIds
 from croupier.wallet.calendar import Calendar
@@ -129,6 +129,7 @@ class MoneyPath:
         ledger: The durable record.
         engine: What handles plays; another one after a `crash`.
         deliveries: The worker; another one after a `crash`.
+        alarms: What a person was told to look at, oldest first.
         running: The plays under way: they go on when their caller is gone.
     """
 
@@ -143,6 +144,7 @@ class MoneyPath:
     channel: Channel
     engine: Engine
     deliveries: Deliveries
+    alarms: list[Event]
     working: asyncio.Task[None] | None = None
     running: set[asyncio.Task[Any]] = field(factory=set)
 
@@ -194,6 +196,7 @@ class MoneyPath:
 
         channel = Channel(ledger, send, clock, ids)
         connections = OneConnection(connection)
+        alarms: list[Event] = []
         process = await _process(
             ledger=ledger,
             sessions=sessions,
@@ -202,8 +205,9 @@ class MoneyPath:
             connections=connections,
             clock=clock,
             ids=ids,
+            alarms=alarms,
         )
-        path = cls(connections, book, network, ledger, sessions, games, clock, ids, channel, *process)
+        path = cls(connections, book, network, ledger, sessions, games, clock, ids, channel, *process, alarms)
         for alias in players:
             await path.seat(alias, opening)
         try:
@@ -272,6 +276,7 @@ class MoneyPath:
             connections=self.connections,
             clock=self.clock,
             ids=self.ids,
+            alarms=self.alarms,
         )
         if worked:
             self.work()
@@ -353,8 +358,13 @@ async def _process(
     connections: OneConnection,
     clock: LoopClock,
     ids: SeededIds,
+    alarms: list[Event],
 ) -> tuple[Engine, Deliveries]:
     """A process of the hub, new to the ledger."""
+
+    def alarm(_operator: str, event: Event) -> None:
+        alarms.append(event)
+
     owner, bell = await ledger.register("hub"), Bell(clock)
     engine = Engine(
         ledger=ledger,
@@ -365,6 +375,7 @@ async def _process(
         ids=ids,
         owner=owner,
         bell=bell,
+        alarm=alarm,
     )
     deliveries = Deliveries(
         ledger=ledger,
@@ -376,6 +387,7 @@ async def _process(
         owner=owner,
         notify=bell.ring,
         calendar=Calendar(),
+        alarm=alarm,
     )
     return engine, deliveries
 

@@ -17,7 +17,9 @@ def test_calls_are_counted_and_timed() -> None:
         metrics.provider_call(operator="op", connection="c", operation="bet", verdict=verdict, seconds=0.004)
     metrics.api_call(api="v1", operation="games", status=200, seconds=0.1)
     metrics.wallet_call(operator="op", operation="bet", outcome="unknown", seconds=3.0)
+    metrics.alarm(operator="op", kind="delivery.late")
     found = rows(metrics)
+    assert 'croupier_alarms_total{kind="delivery.late",operator="op"} 1.0' in found
     labels = 'connection="c",operation="bet",operator="op"'
     assert f'croupier_provider_calls_total{{{labels},verdict="applied"}} 2.0' in found
     assert f'croupier_provider_calls_total{{{labels},verdict="declined"}} 1.0' in found
@@ -42,6 +44,7 @@ def test_a_duration_on_a_bound_is_within_it_and_the_longest_ones_are_beyond_all(
 def test_every_metric_keeps_its_name_and_kind() -> None:
     types = {row.removeprefix("# TYPE ") for row in rows(Metrics()) if row.startswith("# TYPE croupier_")}
     assert types == {
+        "croupier_alarms_total counter",
         "croupier_api_call_seconds histogram",
         "croupier_api_calls_total counter",
         "croupier_deliveries gauge",

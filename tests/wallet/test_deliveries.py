@@ -497,7 +497,9 @@ def test_work_that_is_owed_for_days_raises_an_alarm_with_every_attempt_and_is_no
 
 async def _alarms(path: MoneyPath) -> int:
     events = await path.ledger.events_after(OPERATOR, 0, 100_000)
-    return sum(stored.event.kind == "delivery.late" for stored in events)
+    late = [stored.event for stored in events if stored.event.kind == "delivery.late"]
+    assert path.alarms == late
+    return len(late)
 
 
 def test_only_held_work_can_be_decided_and_only_where_it_is(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from croupier.configuration.secretbox import SecretBox
 from croupier.configuration.service import Configuration
 from croupier.contract import hmac_hex
 from croupier.ledger.port import Ledger, Owner
+from croupier.ledger.records import Event
 from croupier.ledger.sqlite import SqliteLedger
 from croupier.net.client import HttpClient
 from croupier.net.driver import FlowLimits
@@ -236,6 +237,12 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         cache=acceleration.sessions,
     )
     bell = Bell(clock, acceleration.bells)
+
+    def alarm(operator: str, event: Event) -> None:
+        metrics.alarm(operator=operator, kind=event.kind)
+        subject = {event.kind.partition(".")[0]: event.subject}
+        log.warning(event.kind.replace(".", "_"), operator=operator, **subject)
+
     channel = Channel(ledger, wallet_client, clock, ids, metrics)
     engine = Engine(
         ledger=ledger,
@@ -247,6 +254,7 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         owner=owner,
         bell=bell,
         lease_ms=LEASE_MS,
+        alarm=alarm,
     )
     deliveries = Deliveries(
         ledger=ledger,
@@ -259,6 +267,7 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         notify=bell.ring,
         calendar=Calendar(scale=settings.deliveries.scale),
         lease_ms=LEASE_MS,
+        alarm=alarm,
     )
     sinks = Pump(
         Means(

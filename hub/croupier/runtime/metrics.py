@@ -98,11 +98,13 @@ class Metrics:
         )
         self._movements = Levels("croupier_ledger_movements", "Movements that are not settled, by state.", "state")
         self._deliveries = Levels("croupier_deliveries", "Work that is owed to operators, by state.", "state")
+        self._alarms = Tally("croupier_alarms", "Events that a person should look at.", ("operator", "kind"))
         self._sink_events = Tally("croupier_sink_events", "Events that event sinks were sent.", ("sink", "outcome"))
         self._sink_behind = Levels("croupier_sink_behind", "Newest event's position less the sink's.", "sink")
         self._sink_waiting = Levels("croupier_sink_waiting", "Events that wait for another attempt.", "sink")
         self._sink_held = Levels("croupier_sink_held", "Events that wait for a person.", "sink")
         collectors: tuple[Collector, ...] = (
+            self._alarms,
             self._sink_events,
             self._sink_behind,
             self._sink_waiting,
@@ -151,6 +153,10 @@ class Metrics:
         """What is not settled, as `Ledger.count_states` tells it: `movement.<state>` and `delivery.<state>`."""
         for prefix, gauge in (("movement.", self._movements), ("delivery.", self._deliveries)):
             gauge.now = {name.removeprefix(prefix): count for name, count in counts.items() if name.startswith(prefix)}
+
+    def alarm(self, *, operator: str, kind: str) -> None:
+        """An event was written that a person should look at; `kind` is one of `croupier.wallet.alarms`."""
+        self._alarms.add((operator, kind))
 
     def sink_events(self, *, sink: str, outcome: str, count: int) -> None:
         """So many events were tried at an event sink; `outcome` is `taken` or `refused`."""

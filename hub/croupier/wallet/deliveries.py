@@ -32,7 +32,7 @@ from croupier.contract import (
     WalletUnknown,
 )
 from croupier.contract.errors import ConflictError
-from croupier.ledger.port import Change, DeliveryUpdate, Ledger, Owner
+from croupier.ledger.port import Change, Committed, DeliveryUpdate, Ledger, Owner
 from croupier.ledger.records import (
     DeliveryRow,
     DeliveryState,
@@ -42,6 +42,7 @@ from croupier.ledger.records import (
     RoundState,
 )
 from croupier.ledger.records import Event as LedgerEvent
+from croupier.wallet.alarms import LATE, Alarm, contradiction, unheard
 from croupier.wallet.calendar import Calendar
 from croupier.wallet.channel import Channel
 from croupier.wallet.held import HeldWork
@@ -75,6 +76,7 @@ class Verdict:
         due_in_ms: When it is due; `None` leaves it to the calendar.
         detail: For people, without secrets or player data.
         derives_end: Whether the round ends if it is settled by these events.
+        alarms: What a person should look at.
     """
 
     events: Sequence[Happening] = ()
@@ -83,6 +85,7 @@ class Verdict:
     due_in_ms: int | None = None
     detail: str | None = None
     derives_end: bool = False
+    alarms: Sequence[LedgerEvent] = ()
 
 
 class Deliveries:
@@ -106,6 +109,7 @@ class Deliveries:
         calendar: Calendar,
         lease_ms: int = 30_000,
         at_once: int = 32,
+        alarm: Alarm = unheard,
     ) -> None:
         """Everything the worker needs is handed in.
 
@@ -121,6 +125,7 @@ class Deliveries:
             calendar: When to try again.
             lease_ms: How long claimed work is this worker's; no call to a wallet takes longer than most of it.
             at_once: How many deliveries may be under way together.
+            alarm: Told of what a person should look at.
         """
         self._ledger = ledger
         self._channel = channel
@@ -129,7 +134,8 @@ class Deliveries:
         self._clock = clock
         self._ids = ids
         self._owner = owner
-        self._settler = Settler(ledger, clock, notify)
+        self._settler = Settler(ledger, clock, notify, alarm=alarm)
+        self._alarm = alarm
         self._calendar = calendar
         self._lease_ms = lease_ms
         self._at_once = at_once
@@ -273,16 +279,20 @@ class Deliveries:
             movement=wallet_rollback(movement, connection),
         )
         reply = await self._call(connection, call, row)
+        alarms = contradiction(movement, reply, self._clock.now_ms())
+        if alarms and not await self._is_first_rollback(row, movement):
+            alarms = ()
         match reply:
             case WalletApplied(nothing_moved=True) if not final:
                 return Verdict(
+                    alarms=alarms,
                     state=DeliveryState.OWED,
                     task=DeliveryTask.ASK,
                     due_in_ms=connection.operator.policy.late_window_ms,
                     detail="nothing to undo yet; the original may still arrive",
                 )
             case WalletApplied(balance=balance):
-                return Verdict(events=(_undone(movement, balance_columns(balance)),))
+                return Verdict(events=(_undone(movement, balance_columns(balance)),), alarms=alarms)
             case WalletRefused() if is_waived(movement, reply, connection):
                 waived = Happening(movement=movement.movement, event=Event.UNDO_WAIVED)
                 return Verdict(events=(waived,), detail="recorded without movement")
@@ -292,6 +302,19 @@ class Deliveries:
                 return Verdict(events=(held,), state=DeliveryState.HELD, task=DeliveryTask.REVERSE, detail=reason.value)
             case _:
                 return Verdict(state=DeliveryState.OWED, detail=_detail(reply))
+
+    async def _is_first_rollback(self, row: DeliveryRow, movement: MovementRow) -> bool:
+        """Whether no rollback of a movement can have reached the wallet before this attempt, as far as is on record.
+
+        One that its provider asked for may have been sent at once, unless it met the movement in flight: then its own
+        row was owed from the beginning.
+        """
+        if row.attempts or row.version > _JUST_CLAIMED or movement.generation:
+            return False
+        if movement.undone_by is None:
+            return True
+        own = await self._ledger.movement(movement.operator, movement.undone_by)
+        return own is not None and (own.version == 1 or own.target != movement.movement)
 
     async def _ask(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
         """Ask what became of a movement.
@@ -379,21 +402,28 @@ class Deliveries:
         try:
             if verdict.events:
                 await self._settler.settle(
-                    row.operator, verdict.events, derives_end=verdict.derives_end, delivery=update
+                    row.operator,
+                    verdict.events,
+                    derives_end=verdict.derives_end,
+                    delivery=update,
+                    alarms=verdict.alarms,
                 )
             else:
-                events = self._alarm(row, age, verdict) if owed else ()
-                await self._ledger.commit(Change(operator=row.operator, delivery_updates=(update,), events=events))
+                alarms = (*verdict.alarms, *(self._late(row, age, verdict) if owed else ()))
+                change = Change(operator=row.operator, delivery_updates=(update,), events=alarms)
+                if isinstance(await self._ledger.commit(change), Committed):
+                    for event in alarms:
+                        self._alarm(row.operator, event)
         except ConflictError:
             return
         if not owed:
             self.wake()
 
-    def _alarm(self, row: DeliveryRow, age: int, verdict: Verdict) -> tuple[LedgerEvent, ...]:
+    def _late(self, row: DeliveryRow, age: int, verdict: Verdict) -> tuple[LedgerEvent, ...]:
         if not self._calendar.is_late(age):
             return ()
         body = {"movement": row.movement, "task": row.task.value, "detail": verdict.detail or ""}
-        return (LedgerEvent(kind="delivery.late", subject=row.delivery, at=self._clock.now_ms(), body=body),)
+        return (LedgerEvent(kind=LATE, subject=row.delivery, at=self._clock.now_ms(), body=body),)
 
     async def _adopt_orphans(self) -> Sequence[BaseException | None]:
         """Take over what a process left behind; returns what failed. What is not settled now comes up again."""
@@ -422,6 +452,8 @@ _FAILED: Final = frozenset(
 )
 _UNSETTLED: Final = IN_FLIGHT | {MovementState.OWED}
 _UNDOABLE: Final = frozenset({MovementState.APPLIED, MovementState.OWED})
+_JUST_CLAIMED: Final = 2
+"""The version of a delivery that was written down, and claimed for the first time."""
 _UNFINISHED: Final = frozenset({"delivery.owed", "movement.intent", "movement.fenced"})
 
 

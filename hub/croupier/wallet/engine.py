@@ -50,6 +50,7 @@ from croupier.ledger.port import Change, Committed, Ledger, Look, Owner, Snapsho
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.ledger.records import MovementRow, MovementState, SessionRow
 from croupier.ledger.values import immutable
+from croupier.wallet.alarms import Alarm, unheard
 from croupier.wallet.answers import by_movement, none_before_all, outcome_of, overall, same_for_all
 from croupier.wallet.channel import Channel
 from croupier.wallet.draft import is_empty
@@ -84,6 +85,7 @@ class Engine:
         owner: Owner,
         bell: Bell,
         lease_ms: int = 30_000,
+        alarm: Alarm = unheard,
     ) -> None:
         """Everything the engine needs is handed in.
 
@@ -97,6 +99,7 @@ class Engine:
             owner: This process, as the ledger registered it.
             bell: Rings when a movement changes; shared with the deliveries.
             lease_ms: How long an intent belongs to this process beyond the deadline of its request.
+            alarm: Told of what a person should look at.
         """
         self._ledger = ledger
         self._channel = channel
@@ -109,7 +112,7 @@ class Engine:
         self._locks = KeyedLocks()
         self._resolver = Resolver(ledger, sessions, games)
         self._people = People(ledger, sessions, channel, self._resolver)
-        self._sender = Sender(channel, Settler(ledger, clock, bell.ring, bell.owed))
+        self._sender = Sender(channel, Settler(ledger, clock, bell.ring, bell.owed, alarm), clock)
         self._rounds = RoundEnds(ledger, clock)
         self._guesses = Guesses()
         self._under_way = 0

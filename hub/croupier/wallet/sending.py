@@ -22,11 +22,14 @@ from croupier.contract import (
     WalletUnknown,
 )
 from croupier.ledger.port import Snapshot
+from croupier.ledger.records import Event as LedgerEvent
 from croupier.ledger.records import MovementRow, MovementState
 from croupier.ledger.values import immutable
+from croupier.wallet.alarms import contradiction
 from croupier.wallet.channel import Channel
 from croupier.wallet.machine import IN_FLIGHT, UNANSWERED, Answer, Event, Shape
 from croupier.wallet.parties import Connection
+from croupier.wallet.ports import Clock
 from croupier.wallet.rows import shape_of, takes_stake
 from croupier.wallet.settle import Happening, Settler
 from croupier.wallet.wire import (
@@ -92,9 +95,10 @@ class Sent:
 class Sender:
     """Sends to wallets by plan."""
 
-    def __init__(self, channel: Channel, settler: Settler) -> None:
+    def __init__(self, channel: Channel, settler: Settler, clock: Clock) -> None:
         """`channel` calls the wallet, `settler` writes what came of it."""
         self._channel = channel
+        self._clock = clock
         self._settler = settler
 
     async def send(self, errand: Errand, rows: Sequence[MovementRow]) -> Sent:
@@ -111,7 +115,7 @@ class Sender:
         context = context_of(target, errand.connection, errand.provider_round, round_closed=errand.closes_round)
         call = WalletMove(player=errand.player, context=context, movement=movement)
         reply = await self._call(errand, call)
-        answer = Answer.RETRY
+        answer, alarms = Answer.RETRY, contradiction(target, reply, self._clock.now_ms())
         match reply:
             case WalletApplied(balance=balance):
                 done = Happening(movement=target.movement, event=Event.UNDONE, changes=balance_columns(balance))
@@ -127,7 +131,7 @@ class Sender:
                     Happening(movement=target.movement, event=Event.LOST_REVERSE, while_in=_UNDER_WAY),
                     Happening(movement=own.movement, event=event, while_in=IN_FLIGHT),
                 ]
-        rows = await self._settle(errand, happenings, ended_by=own.movement)
+        rows = await self._settle(errand, happenings, ended_by=own.movement, alarms=alarms)
         return Sent(rows=rows, balance=_balance(reply), answer=answer)
 
     async def _one(self, errand: Errand, row: MovementRow) -> Sent:
@@ -231,6 +235,7 @@ class Sender:
         fresh: bool = False,
         last: bool = True,
         ended_by: str | None = None,
+        alarms: Sequence[LedgerEvent] = (),
     ) -> Mapping[str, MovementRow]:
         """Settle some of a play, or with the `last` of it also the end of its round."""
         settles = not errand.takes_only or any(item.event is Event.REFUSED for item in happenings)
@@ -241,6 +246,7 @@ class Sender:
             closes_round=errand.closes_round and last,
             ended_by=ended_by,
             derives_end=errand.derives_end and last and settles,
+            alarms=alarms,
         )
 
     @staticmethod

@@ -16,6 +16,7 @@ from croupier.ledger.port import Committed, DeliveryUpdate, Ledger, Look, Snapsh
 from croupier.ledger.records import DeliveryState, MovementRow, MovementState
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.ledger.values import immutable
+from croupier.wallet.alarms import Alarm, unheard
 from croupier.wallet.draft import Draft, is_empty
 from croupier.wallet.machine import Event
 from croupier.wallet.ports import Clock
@@ -46,7 +47,12 @@ class Settler:
     """Applies happenings to movements."""
 
     def __init__(
-        self, ledger: Ledger, clock: Clock, notify: Callable[[str], None], owed: Callable[[], None] | None = None
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        notify: Callable[[str], None],
+        owed: Callable[[], None] | None = None,
+        alarm: Alarm = unheard,
     ) -> None:
         """Everything the settler needs is handed in.
 
@@ -55,11 +61,13 @@ class Settler:
             clock: Time.
             notify: Told the id of every movement that changed, after it is durable.
             owed: Told that there is new work that is owed, after it is durable.
+            alarm: Told of every alarm, after it is durable.
         """
         self._ledger = ledger
         self._clock = clock
         self._notify = notify
         self._owed = owed
+        self._alarm = alarm
 
     async def settle(
         self,
@@ -72,6 +80,7 @@ class Settler:
         derives_end: bool = False,
         delivery: DeliveryUpdate | None = None,
         also: Sequence[LedgerEvent] = (),
+        alarms: Sequence[LedgerEvent] = (),
     ) -> Mapping[str, MovementRow]:
         """Write happenings in one commit.
 
@@ -84,6 +93,7 @@ class Settler:
             derives_end: Whether it ends as well if it is settled thereby.
             delivery: The owed work's new row, written with it.
             also: Further events to append.
+            alarms: Events to append before what happened, and to tell of.
 
         Returns:
             Every movement of the happenings, and the rollbacks that they settle, as they stand now, by id.
@@ -97,6 +107,7 @@ class Settler:
             if snapshot is None or (derives_end and snapshot.round is not None and not snapshot.round_movements):
                 snapshot = await self._read(operator, happenings, whole=derives_end)
             draft = Draft(operator, self._clock.now_ms())
+            draft.events.extend(alarms)
             after = {item.movement: _apply(draft, snapshot.movements[item.movement], item) for item in happenings}
             complete = _settle_rollbacks(draft, snapshot, happenings)
             if complete:
@@ -112,6 +123,8 @@ class Settler:
                         self._notify(row.movement)
                     if draft.deliveries and self._owed is not None:
                         self._owed()
+                    for event in alarms:
+                        self._alarm(operator, event)
                     return {**{row.movement: row for _before, row in draft.updates}, **after}
                 await self._check(delivery)
             snapshot = None

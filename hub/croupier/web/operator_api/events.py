@@ -50,7 +50,8 @@ class MovementEvent:
     """A movement came to a state.
 
     Attributes:
-        type: `movement.` and the state: `applied`, `declined`, `owed`, `reversed`, ...
+        type: `movement.` and the state: `applied`, `declined`, `owed`, `reversed`, ...; or `movement.contradicted`:
+            your wallet had accepted it, and answered its rollback that there was nothing to undo.
         timestamp: When it came to it.
         data: The movement.
     """
