@@ -29,16 +29,16 @@ class Headers:
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of a field, or `default`."""
-        wanted = name.lower()
+        wanted, length = name.lower(), len(name)
         for key, value in self.items:
-            if key.lower() == wanted:
+            if len(key) == length and key.lower() == wanted:
                 return value
         return default
 
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of a field, in order."""
-        wanted = name.lower()
-        return tuple([value for key, value in self.items if key.lower() == wanted])
+        wanted, length = name.lower(), len(name)
+        return tuple([value for key, value in self.items if len(key) == length and key.lower() == wanted])
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.items)

@@ -253,10 +253,14 @@ class Policy:
 
     def wire_currency(self, code: str) -> WireCurrency | None:
         """The alias of a provider's currency code, if one is set."""
+        if not self.currencies:
+            return None
         return next((alias for alias in self.currencies if alias.code == code), None)
 
     def shown_currency(self, code: str) -> WireCurrency | None:
         """The alias under which the provider knows one of the hub's currencies, if one is set."""
+        if not self.currencies:
+            return None
         return next((alias for alias in self.currencies if alias.currency == code), None)
 
 

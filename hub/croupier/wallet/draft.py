@@ -55,7 +55,7 @@ class Draft:
     def insert(self, row: MovementRow, keys: Sequence[Key]) -> MovementRow:
         """Add a new movement."""
         self.movements.append(row)
-        self.keys.extend((key, row.movement) for key in keys)
+        self.keys.extend([(key, row.movement) for key in keys])
         self.events.append(movement_event(row))
         return row
 
@@ -122,7 +122,7 @@ class Draft:
             expects=((rests_on.session, rests_on.version),) if rests_on is not None else (),
             movements=tuple(self.movements),
             keys=tuple(self.keys),
-            updates=tuple(Update(after) for _before, after in self.updates),
+            updates=tuple([Update(after) for _before, after in self.updates]),
             rounds=rounds,
             deliveries=tuple(self.deliveries),
             delivery_updates=tuple(self.delivery_updates),

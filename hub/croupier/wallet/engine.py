@@ -175,8 +175,7 @@ class Engine:
 
     async def _play(self, request: Request, play: Play) -> PlayResult:
         """A play in its mode; rollbacks always go one by one."""
-        rollbacks = any(movement.kind is MovementKind.ROLLBACK for movement in play.movements)
-        if len(play.movements) == 1 or (play.mode is PlayMode.ATOMIC and not rollbacks):
+        if len(play.movements) == 1 or (play.mode is PlayMode.ATOMIC and MovementKind.ROLLBACK not in _kinds(play)):
             return await self._together(request, play)
         results: list[PlayResult] = []
         for place, movement in enumerate(play.movements):
@@ -462,8 +461,7 @@ class Begun:
     def known(self, *, whole: bool) -> Snapshot:
         """The ledger's rows as they stand after the commit; with the `whole` round's movements, if they were read."""
         change, snapshot = self.plan.change, self.situation.snapshot
-        rows = {row.movement: row for row in snapshot.movements.values()}
-        rows |= {row.movement: row for row in change.movements}
+        rows = {**snapshot.movements, **{row.movement: row for row in change.movements}}
         rows |= {update.row.movement: update.row for update in change.updates}
         round_ = change.rounds[0] if change.rounds else snapshot.round
         read = snapshot.round is None or any(map(_needs_whole_round, _kinds(self.situation.play)))

@@ -248,7 +248,7 @@ def _legs(place: int, play: Play, policy: Policy, identity: Identity) -> list[In
 
 def _one(place: int, play: Play, policy: Policy, identity: Identity) -> Intended:
     movement, scope = play.movements[place], scope_of(policy, identity)
-    keys = tuple(key_of(key, scope, identity) for key in movement.keys)
+    keys = tuple([key_of(key, scope, identity) for key in movement.keys])
     seek = (key_of(movement.resend_of, scope, identity),) if movement.resend_of else ()
     target = key_of(movement.target.key, scope, identity) if movement.target and movement.target.key else None
     amount, refusal = _amount(movement, policy, identity)

@@ -115,12 +115,12 @@ def unidentified(identity: Identity, play: Play) -> DeclineReason | None:
     """Why the play cannot be tied to a player, if it cannot."""
     if identity.refusal is not None:
         return identity.refusal
-    only_rollbacks = all(movement.kind is MovementKind.ROLLBACK for movement in play.movements)
     scope = identity.connection.policies.of(play.operation).dedupe_scope
     if scope is DedupeScope.ROUND and play.round is None:
         return DeclineReason.ROUND_UNKNOWN  # its keys would match no other message's
     if identity.player:
         return None
+    only_rollbacks = all(movement.kind is MovementKind.ROLLBACK for movement in play.movements)
     if play.player is None and only_rollbacks and scope is DedupeScope.PROVIDER:
         return None
     if play.player is None and play.grant is not None:

@@ -25,6 +25,8 @@ _CREDIT: Final = Direction.CREDIT.value
 _NET: Final = MovementKind.BET_AND_WIN.value
 _BETS: Final = frozenset(kind.value for kind in BETS)
 _WINS: Final = frozenset(kind.value for kind in COUNTED_WINS)
+_TOLD: Final = tuple("connection player kind direction amount currency round game target reason".split())
+"""What an event tells of a movement."""
 _HAPPENED: Final = {state: f"movement.{state.value}" for state in MovementState}
 
 
@@ -78,24 +80,12 @@ def declined_outcome(row: MovementRow) -> Declined:
 
 def movement_event(row: MovementRow) -> Event:
     """What became true of a movement; surrogates only."""
-    body = {
-        "connection": row.connection,
-        "player": row.player,
-        "kind": row.kind,
-        "direction": row.direction,
-        "amount": row.amount,
-        "currency": row.currency,
-        "round": row.round,
-        "game": row.game,
-        "target": row.target,
-        "reason": row.reason,
-    }
-    at = row.settled_at if row.settled_at is not None else row.created_at
+    columns = vars(row)
     return Event(
         kind=_HAPPENED[row.state],
         subject=row.movement,
-        at=at,
-        body={name: value for name, value in body.items() if value is not None},
+        at=row.settled_at if row.settled_at is not None else row.created_at,
+        body={name: columns[name] for name in _TOLD if columns[name] is not None},
     )
 
 
