@@ -29,6 +29,8 @@ from croupier.contract.money import WireAmount
 class MovementKind(Enum):
     """What a movement is. The direction of money follows from it (see `Direction`)."""
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and these are looked up in tables many times a bet
+
     BET = "bet"
     WIN = "win"
     BET_AND_WIN = "bet_and_win"

@@ -38,6 +38,8 @@ def changed(row: Row, /, **changes: Any) -> Row:
 class MovementState(Enum):
     """Where a movement stands. `croupier.wallet.machine` holds the transitions as a table."""
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and these are looked up in tables many times a bet
+
     INTENT = "intent"
     """Durable, and from then on possibly sent to the operator."""
     APPLIED = "applied"

@@ -22,6 +22,8 @@ from croupier.ledger.records import MovementState as S
 class Event(Enum):
     """What happens to a movement."""
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and these are looked up in tables many times a bet
+
     ACCEPTED = "accepted"
     """The wallet did it."""
     REFUSED = "refused"
