@@ -100,6 +100,18 @@ async def test_a_lease_is_respected_until_it_ends_and_the_next_owner_wins(ledger
     assert await claim(ledger, 10_000) == []
 
 
+async def test_no_work_is_claimed_of_operators_that_are_left_apart(ledger: Ledger, rows: Rows) -> None:
+    await owe(ledger, rows, *(rows.delivery(f"d{i}", due_at=10) for i in range(3)))
+    for name in ("other", 'a third, "quoted"'):
+        theirs = rows.delivery(f"of {name}", operator=name)
+        await ledger.commit(Change(operator=name, movements=(rows.movement(operator=name),), deliveries=(theirs,)))
+    both = [rows.operator, 'a third, "quoted"']
+    assert [row.operator for row in await ledger.claim_deliveries(FIRST, 100, 50, 1, apart_from=both)] == ["other"]
+    assert await ledger.claim_deliveries(FIRST, 100, 50, 10, apart_from=both) == []
+    left = await ledger.claim_deliveries(FIRST, 100, 50, 10, apart_from=["other"])
+    assert [row.operator for row in left] == [rows.operator] * 3 + ['a third, "quoted"']
+
+
 async def test_work_of_one_round_is_done_in_order(ledger: Ledger, rows: Rows) -> None:
     await owe(
         ledger,

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 
 from croupier.contract import (
     Applied,
@@ -14,10 +14,13 @@ from croupier.contract import (
     Declined,
     DeclineReason,
     HttpRequest,
+    HttpResponse,
     NotFoundError,
     OnSilence,
     RollbackAfterWin,
     StoreUnavailableError,
+    TransportError,
+    TransportProblem,
     Unknown,
     UnknownCurrencyError,
     WalletCall,
@@ -26,8 +29,12 @@ from croupier.contract import (
     WalletPolicy,
 )
 from croupier.contract.errors import ConflictError, LedgerCorruptError
-from croupier.ledger.port import Change, DeliveryUpdate, Look, Page, Snapshot, Update
-from croupier.ledger.records import DeliveryRow, DeliveryState, DeliveryTask, MovementState
+from croupier.ledger.port import Change, Committed, DeliveryUpdate, Look, Page, Snapshot, Update
+from croupier.ledger.records import DeliveryRow, DeliveryState, DeliveryTask, MovementState, PlayerRow
+from croupier.wallet.calendar import Calendar
+from croupier.wallet.channel import Channel
+from croupier.wallet.deliveries import Deliveries
+from croupier.wallet.parties import Connection
 from croupier_conformance.model_wallet import ModelDialect, ModelSettings, ModelWallet
 from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
 from croupier_conformance.network import Fault, Faults, Scripted
@@ -63,6 +70,77 @@ async def owe_a_win(path: MoneyPath, name: str = "w1", round: str = "r1") -> Non
     await path.play(bet(f"bet of {name}"), round=round)
     path.network.quiet = False
     assert isinstance((await path.play(win(name, "3.00"), round=round)).outcome, Unknown)
+
+
+@frozen
+class Both:
+    """An operator whose wallet answers, and one whose wallet does not."""
+
+    known: tuple[Connection, Connection]
+
+    def connection(self, operator: str, connection: str) -> Connection | None:
+        return next((one for one in self.known if (one.operator.id, one.id) == (operator, connection)), None)
+
+
+async def owe_as_well(path: MoneyPath, operator: str, count: int) -> None:
+    """An operator of the same ledger is owed as much, so many times, and since longer."""
+    (delivery,) = await owed(path)
+    movement = next(row for row in await path.rows() if row.movement == delivery.movement)
+    player = PlayerRow(operator=operator, player=movement.player, operator_player="theirs", created_at=0)
+    await path.ledger.ensure_player(player)
+    movements, deliveries = [], []
+    for number in range(count):
+        name = f"m{number}"
+        theirs = evolve(delivery, operator=operator, movement=name, delivery=name, round=None, waits_for=None)
+        deliveries.append(evolve(theirs, due_at=0, attempts=0, owner=None, lease_until=0, version=1))
+        movements.append(
+            evolve(movement, operator=operator, movement=name, play=name, round=None, target=None, version=1)
+        )
+    change = Change(operator=operator, movements=tuple(movements), deliveries=tuple(deliveries))
+    assert isinstance(await path.ledger.commit(change), Committed)
+
+
+def test_what_is_owed_to_a_wallet_that_answers_does_not_wait_for_one_that_does_not(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=LOST) as path:
+            await owe_a_win(path)
+            await owe_as_well(path, "silent", 100)
+            asked: list[str] = []
+
+            async def send(request: HttpRequest, timeout_seconds: float) -> HttpResponse:
+                asked.append(request.url)
+                if "silent" in request.url:
+                    await path.clock.sleep(timeout_seconds)
+                    raise TransportError("no answer", problem=TransportProblem.NO_ANSWER)
+                return path.wallet.answer(request)
+
+            dialect = ModelDialect(ModelSettings(url="https://silent.example"))
+            silent = evolve(path.connection, operator=evolve(path.connection.operator, id="silent", dialect=dialect))
+            deliveries = Deliveries(
+                ledger=path.ledger,
+                channel=Channel(path.ledger, send, path.clock, path.ids),
+                connections=Both((path.connection, silent)),
+                find_player=path.engine.wallet_player,
+                clock=path.clock,
+                ids=path.ids,
+                owner=await path.ledger.register("worker"),
+                notify=lambda _movement: None,
+                calendar=Calendar(),
+            )
+            await path.clock.sleep(10)
+            began = path.clock.monotonic()
+            working = asyncio.ensure_future(deliveries.run())
+            while await owed(path):
+                await path.clock.sleep(0.01)
+            assert path.clock.monotonic() - began < 1.0  # one attempt at the silent wallet takes two seconds
+            assert path.balance() == 10_000 - 100 + 300
+            await path.clock.sleep(1.0)
+            assert 16 <= sum("silent" in url for url in asked) <= 32
+            deliveries.stop()
+            await working
+            assert len(await path.ledger.deliveries("silent", DeliveryState.OWED, 1000)) == 100
+
+    simulate(story())
 
 
 def test_a_delivery_that_fails_is_owed_again_and_stops_no_other(tmp_path: Path) -> None:
@@ -159,7 +237,7 @@ def test_the_worker_goes_on_when_the_ledger_cannot_store_for_a_while(tmp_path: P
                     raise StoreUnavailableError("the disk is full")
                 return await commit(change)
 
-            async def unable(*given: object) -> object:
+            async def unable(*given: object, **named: object) -> object:
                 raise StoreUnavailableError("the disk is full")
 
             claims = path.ledger.claim_deliveries, path.ledger.claim_orphans

@@ -255,8 +255,10 @@ class Ledger(Protocol):
     async def look(self, look: Look) -> Snapshot:
         """Read for one decision."""
 
-    async def claim_deliveries(self, owner: Owner, now: int, lease_ms: int, limit: int) -> Sequence[DeliveryRow]:
-        """Lease due work: state `owed`, `due_at <= now`, no live lease, and not blocked.
+    async def claim_deliveries(
+        self, owner: Owner, now: int, lease_ms: int, limit: int, *, apart_from: Sequence[str] = ()
+    ) -> Sequence[DeliveryRow]:
+        """Lease due work: state `owed`, `due_at <= now`, no live lease, not blocked, of no operator in `apart_from`.
 
         A delivery is blocked while an earlier one (lower `sequence`) of the same round is `owed`, or while a `held`
         one concerns the movement it waits for (`waits_for`) or its own movement. The returned rows carry the new

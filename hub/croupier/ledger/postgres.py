@@ -34,7 +34,7 @@ from croupier.ledger.postgres_statements import (
     CLAIM_SINK,
     STORE_SINK,
 )
-from croupier.ledger.postgres_values import restored_row
+from croupier.ledger.postgres_values import json_texts, restored_row
 from croupier.ledger.postgres_writer import GroupWriter
 from croupier.ledger.records import AliasRow, DeliveryRow, ExchangeRow, MovementRow, PlayerRow, SinkRow
 from croupier.ledger.sqlite_statements import columns, sql
@@ -160,10 +160,13 @@ class PostgresLedger(PostgresReads):
     async def commit(self, change: Change) -> CommitResult:
         return await self._open_writer().commit(change)
 
-    async def claim_deliveries(self, owner: Owner, now: int, lease_ms: int, limit: int) -> Sequence[DeliveryRow]:
-        if not await self._read(ANY_DUE.decode(), (now,)):
+    async def claim_deliveries(
+        self, owner: Owner, now: int, lease_ms: int, limit: int, *, apart_from: Sequence[str] = ()
+    ) -> Sequence[DeliveryRow]:
+        apart = json_texts(apart_from).decode()
+        if not await self._read(ANY_DUE.decode(), (now, apart)):
             return []  # idle workers ask often: that must not wait for the writer
-        parameters = (now, limit, owner.name, owner.epoch, now + lease_ms)
+        parameters = (now, limit, owner.name, owner.epoch, now + lease_ms, apart)
         claimed = await self._write(lambda connection: _claim(connection, CLAIM_DELIVERIES, parameters))
         return mapping.DELIVERIES.rows(claimed)
 

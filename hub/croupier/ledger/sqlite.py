@@ -6,6 +6,7 @@ another, that cannot write, reads. A lock file beside the database keeps a secon
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -152,10 +153,13 @@ class SqliteLedger(SqliteReads):
             raise unavailable(RuntimeError("it is not open"))
         return await self._writer.commit(change)
 
-    async def claim_deliveries(self, owner: Owner, now: int, lease_ms: int, limit: int) -> Sequence[DeliveryRow]:
-        if not self._read(SELECT_DUE, claim_parameters(now, min(limit, 1))):
+    async def claim_deliveries(
+        self, owner: Owner, now: int, lease_ms: int, limit: int, *, apart_from: Sequence[str] = ()
+    ) -> Sequence[DeliveryRow]:
+        due = claim_parameters(now, limit) | {"apart_from": json.dumps(apart_from)}
+        if not self._read(SELECT_DUE, due | {"limit": min(limit, 1)}):
             return []  # idle workers ask often: that must not cost a commit
-        return await self._write(lambda work: sqlite_commands.claim_deliveries(work, owner, now, lease_ms, limit))
+        return await self._write(lambda work: sqlite_commands.claim_deliveries(work, owner, due, now + lease_ms))
 
     async def claim_orphans(self, owner: Owner, now: int, lease_ms: int, limit: int) -> Sequence[MovementRow]:
         if not self._read(SELECT_ORPHANS, claim_parameters(now, min(limit, 1))):

@@ -7,7 +7,7 @@ by `croupier.ledger.sqlite_groups` instead, many at once.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -261,11 +261,11 @@ def register(work: Work, name: str) -> Owner:
     return Owner(name, newest + 1)
 
 
-def claim_deliveries(work: Work, owner: Owner, now: int, lease_ms: int, limit: int) -> Sequence[DeliveryRow]:
-    """Lease due work."""
-    found = work.execute(SELECT_DUE, claim_parameters(now, limit)).fetchall()
+def claim_deliveries(work: Work, owner: Owner, due: Mapping[str, int | str], lease_until: int) -> Sequence[DeliveryRow]:
+    """Lease due work; `due` has the parameters of `SELECT_DUE`."""
+    found = work.execute(SELECT_DUE, due).fetchall()
     claimed = [
-        attrs.evolve(row, owner=owner.name, epoch=owner.epoch, lease_until=now + lease_ms, version=row.version + 1)
+        attrs.evolve(row, owner=owner.name, epoch=owner.epoch, lease_until=lease_until, version=row.version + 1)
         for row in DELIVERIES.table.rows(found)
     ]
     work.executemany(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
@@ -107,6 +107,7 @@ SELECT_DUE = sql(
     columns(mapping.DELIVERIES.columns, "due"),
     """FROM deliveries AS due
 WHERE due.state = 'owed' AND due.due_at <= :now AND due.lease_until <= :now
+  AND due.operator NOT IN (SELECT value FROM json_each(:apart_from))
   AND NOT EXISTS (
     SELECT 1 FROM deliveries AS earlier
     WHERE earlier.operator = due.operator AND earlier.round = due.round AND earlier.state = 'owed'
@@ -130,6 +131,6 @@ SELECT_PLAYER = sql(PLAYERS.select, "WHERE operator = ? AND operator_player = ?"
 SELECT_ALIAS = sql(ALIASES.select, "WHERE operator = ? AND connection = ? AND player = ?")
 
 
-def claim_parameters(now: int, limit: int) -> Mapping[str, int]:
-    """The parameters of `SELECT_DUE` and `SELECT_ORPHANS`."""
+def claim_parameters(now: int, limit: int) -> dict[str, int | str]:
+    """The parameters of `SELECT_ORPHANS`; those of `SELECT_DUE`, but for the operators that nothing is claimed of."""
     return {"now": now, "limit": limit}

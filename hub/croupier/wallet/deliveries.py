@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, assert_never
 
 from attrs import evolve, frozen
@@ -52,6 +53,7 @@ from croupier.wallet.ports import Clock, Ids
 from croupier.wallet.rows import shape_of, takes_stake
 from croupier.wallet.settle import Happening, Settler
 from croupier.wallet.siblings import play_of
+from croupier.wallet.under_way import UnderWay
 from croupier.wallet.wire import (
     applied_columns,
     balance_columns,
@@ -124,7 +126,7 @@ class Deliveries:
             notify: Told of every movement that changed.
             calendar: When to try again.
             lease_ms: How long claimed work is this worker's; no call to a wallet takes longer than most of it.
-            at_once: How many deliveries may be under way together.
+            at_once: How many deliveries of one operator may be under way together.
             alarm: Told of what a person should look at.
         """
         self._ledger = ledger
@@ -153,19 +155,28 @@ class Deliveries:
         self.wake()
 
     async def run(self, poll_seconds: float = 1.0) -> None:
-        """Deliver until `stop`. Work that is cancelled in the middle stays claimed until its lease has ended."""
-        while not self._stopped:
-            self._wake.clear()
-            try:
-                busy = await self.run_once()
-            except RetryLaterError:
-                busy = 0
-            if not busy:
+        """Deliver until `stop`. Work that is cancelled in the middle stays claimed until its lease has ended.
+
+        Attempts at a wallet that does not answer take as long as they may; what other wallets are owed does not wait
+        for them.
+        """
+        under_way = UnderWay(self._at_once, self.wake)
+        try:
+            while not self._stopped and under_way.fault is None:
+                self._wake.clear()
                 try:
-                    async with asyncio.timeout(poll_seconds):
-                        await self._wake.wait()
-                except TimeoutError:
-                    continue
+                    busy = await self._begin(under_way, under_way.share)
+                except RetryLaterError:
+                    busy = 0
+                if not busy and under_way.fault is None:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(poll_seconds):
+                            await self._wake.wait()
+            await under_way.finish()
+        finally:
+            await under_way.give_up()
+        if under_way.fault is not None:
+            raise under_way.fault
 
     async def run_once(self) -> int:
         """Claim what is due and try it; returns how much that was.
@@ -173,13 +184,25 @@ class Deliveries:
         Work that fails stops no other: the fault is raised when everything else was tried, and what failed is
         still owed.
         """
-        adopted = await self._adopt_orphans()
-        now = self._clock.now_ms()
-        claimed = await self._ledger.claim_deliveries(self._owner, now, self._lease_ms, self._at_once)
-        delivered = await asyncio.gather(*(self._deliver(row) for row in claimed), return_exceptions=True)
-        for outcome in (*adopted, *delivered):
-            if isinstance(outcome, BaseException) and not isinstance(outcome, RetryLaterError):
-                raise outcome
+        under_way = UnderWay(self._at_once, lambda: None)
+        try:
+            count = await self._begin(under_way, self._at_once)
+            await under_way.finish()
+        finally:
+            await under_way.give_up()
+        if under_way.fault is not None:
+            raise under_way.fault
+        return count
+
+    async def _begin(self, under_way: UnderWay, limit: int) -> int:
+        """Claim what is due, of operators that have not too much under way, and begin to try it."""
+        for adopted in await self._adopt_orphans():
+            if adopted is not None and not isinstance(adopted, RetryLaterError):
+                under_way.fault = under_way.fault or adopted
+        now, full = self._clock.now_ms(), under_way.full()
+        claimed = await self._ledger.claim_deliveries(self._owner, now, self._lease_ms, limit, apart_from=full)
+        for row in claimed:
+            under_way.begin(row.operator, self._deliver(row))
         return len(claimed)
 
     async def _deliver(self, row: DeliveryRow) -> None:
