@@ -192,39 +192,38 @@ def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
         elif existing is not None:
             steps.append(_repeat(situation, movement, existing, draft, intended))
         else:
-            steps.append(_refusal(situation, movement, intended) or SendIt(_intent(situation, movement)))
+            steps.append(_refusal(situation, movement, intended) or SendIt(_intent(situation, movement, intended)))
         seen.update((movement.id, *movement.every_key))
     blocked = _blocking(steps)
     if blocked is not None:
         return _none_begins(situation, intended, steps, blocked)
-    for place, (movement, following) in enumerate(zip(intended, steps, strict=True)):
+    for movement, following in zip(intended, steps, strict=True):
         if isinstance(following, SendIt) and situation.existing(movement) is None:
-            row = _linked(following.row, movement, situation, intended)
-            steps[place] = SendIt(draft.insert(row, movement.every_key))
+            draft.insert(following.row, movement.every_key)
     begins = any(isinstance(following, SendIt) for following in steps)
     bets = begins and any(movement.is_bet for movement in intended)
     return Plan(change=situation.change(draft, bets=bets), steps=tuple(steps))
 
 
-def _intent(situation: Situation, movement: Intended) -> MovementRow:
+def _intent(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> MovementRow:
     attempt = situation.attempt
     return movement.row(
         situation.identity,
         play=attempt.play,
         state=MovementState.INTENT,
         created_at=attempt.now,
+        target=_bet_of(situation, movement, intended),
         **attempt.ownership,
     )
 
 
-def _linked(row: MovementRow, movement: Intended, situation: Situation, intended: Sequence[Intended]) -> MovementRow:
-    """The row with its target: the bet it settles, by name or in the same play."""
+def _bet_of(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> str | None:
+    """The id of the bet that a movement settles, by name or in the same play."""
     if movement.target is not None:
-        return changed(row, target=_named_bet(situation, movement, intended))
-    if not movement.takes_stake:
-        bet = next((other for other in intended if other.takes_stake), None)
-        return changed(row, target=bet.id) if bet else row
-    return row
+        return _named_bet(situation, movement, intended)
+    if movement.takes_stake:
+        return None
+    return next((other.id for other in intended if other.takes_stake), None)
 
 
 def _blocking(steps: Sequence[Next]) -> Next | None:
