@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -21,70 +22,133 @@ from yarl import URL
 
 from croupier.contract import Headers, HttpRequest, HttpResponse, Launched
 from croupier_conformance.chaos import Chaos, Fault
-from croupier_conformance.drivers import ProviderDriver, Seat
+from croupier_conformance.drivers import Habits, ProviderDriver, Seat
 from demo_plan import HOST, PROVIDER_TIMEOUT_MS, Plan, Provider
 
 TIMEOUT = PROVIDER_TIMEOUT_MS / 1000
 ENCORES = 60
+HABITS = Habits()
 
 
-class ProviderProcess:
-    """A peer, its driver, and the sockets between them and the hub."""
+class ProviderServer(ABC):
+    """A peer, its driver, and the sockets between them and a hub; what it meets on the way is said elsewhere.
 
-    def __init__(self, plan: Plan, provider: Provider, http: aiohttp.ClientSession) -> None:
+    Args:
+        provider: Who it is.
+        http: What it sends with.
+        seed: Of what it plays.
+        habits: How it plays.
+    """
+
+    def __init__(
+        self, provider: Provider, http: aiohttp.ClientSession, *, seed: object, habits: Habits = HABITS
+    ) -> None:
         self.provider = provider
         self.http = http
         subject = provider.subject()
         self.peer = subject.peer()
         self.credentials = subject.credentials
-        name = provider.name
-        self.chaos = Chaos(f"{plan.seed}/{name}/network", timeout_seconds=TIMEOUT)
         self.driver = ProviderDriver(
-            name=name, peer=self.peer, credentials=self.credentials, send=self.send, seed=f"{plan.seed}/{name}"
+            name=provider.name,
+            peer=self.peer,
+            credentials=self.credentials,
+            send=self.send,
+            seed=f"{seed}/{provider.name}",
+            habits=habits,
         )
-        self.gateway = plan.gateway(name)
         self.seats: list[Seat] = []
-        self.seconds: list[float] = []
         self.playing: asyncio.Future[Any] | None = None
 
-    # --- towards the hub ----------------------------------------------------------------------------------------------
-
+    @abstractmethod
     async def send(self, request: HttpRequest) -> HttpResponse | None:
-        """Send as the provider does: wait so long and no longer, over the bad network."""
-        try:
-            async with asyncio.timeout(TIMEOUT):
-                return await self.chaos.carry(partial(self.deliver, request))
-        except TimeoutError:
-            return None
+        """Send as the provider does; `None` without an answer."""
 
-    async def deliver(self, request: HttpRequest) -> HttpResponse | None:
+    @abstractmethod
+    async def play(self, request: web.Request) -> web.Response:
+        """Begin to play."""
+
+    @abstractmethod
+    async def state(self, request: web.Request) -> web.Response:
+        """How far it has come."""
+
+    async def deliver(self, gateway: str, request: HttpRequest) -> HttpResponse | None:
         """One request over a real socket."""
-        begun = time.perf_counter()
-        url = URL(self.gateway + request.url, encoded=True)
+        url = URL(gateway + request.url, encoded=True)
         try:
             async with self.http.request(request.method, url, data=request.body, headers=request.headers.items) as got:
-                answer = HttpResponse(got.status, Headers.of(got.headers.items()), await got.read())
+                return HttpResponse(got.status, Headers.of(got.headers.items()), await got.read())
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None
-        self.seconds.append(time.perf_counter() - begun)
-        return answer
-
-    # --- what the hub asks --------------------------------------------------------------------------------------------
 
     async def serve(self, request: web.Request) -> web.Response:
+        """What the hub asks: the provider's own API."""
         headers = Headers.of(request.headers.items())
         asked = HttpRequest(request.method, str(request.url), headers, await request.read())
         answer = self.peer.serve(asked, self.credentials, datetime.now(UTC))
         return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers.items))
 
-    # --- what the demonstration asks ----------------------------------------------------------------------------------
-
     async def sit_down(self, request: web.Request) -> web.Response:
+        """Open the games that were launched."""
         players = await request.json()
         self.seats += await asyncio.gather(
             *[self.driver.sit_down(label, Launched(**launch)) for label, launch in players]
         )
         return web.json_response({"seats": len(self.seats)})
+
+    def failure(self) -> str | None:
+        """What playing has failed with."""
+        if self.playing is None or not self.playing.done() or self.playing.cancelled():
+            return None
+        return repr(error) if (error := self.playing.exception()) else None
+
+    def entries(self) -> list[list[Any]]:
+        """What the provider's book holds."""
+        return [[entry.transaction, entry.player, entry.kind, entry.amount] for entry in self.driver.book.values()]
+
+    async def book(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.entries())
+
+    async def listen(self, *more: web.RouteDef) -> None:
+        """Listen from now on; `more` can be asked for beside what every provider is."""
+        app = web.Application()
+        app.router.add_routes(
+            [
+                web.post("/-/seats", self.sit_down),
+                web.post("/-/play", self.play),
+                web.get("/-/state", self.state),
+                web.get("/-/book", self.book),
+                *more,
+                web.route("*", "/{path:.*}", self.serve),
+            ]
+        )
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, HOST, self.provider.port).start()
+
+
+class ProviderProcess(ProviderServer):
+    """A provider of the demonstration."""
+
+    def __init__(self, plan: Plan, provider: Provider, http: aiohttp.ClientSession) -> None:
+        super().__init__(provider, http, seed=plan.seed)
+        self.chaos = Chaos(f"{plan.seed}/{provider.name}/network", timeout_seconds=TIMEOUT)
+        self.gateway = plan.gateway(provider.name)
+        self.seconds: list[float] = []
+
+    async def send(self, request: HttpRequest) -> HttpResponse | None:
+        """Send as the provider does: wait so long and no longer, over the bad network."""
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                return await self.chaos.carry(partial(self._timed, request))
+        except TimeoutError:
+            return None
+
+    async def _timed(self, request: HttpRequest) -> HttpResponse | None:
+        begun = time.perf_counter()
+        answer = await self.deliver(self.gateway, request)
+        if answer is not None:
+            self.seconds.append(time.perf_counter() - begun)
+        return answer
 
     async def play(self, request: web.Request) -> web.Response:
         """Begin to play; the rounds are spread over the seats."""
@@ -103,14 +167,11 @@ class ProviderProcess:
             await asyncio.gather(*(self.driver.play(seat, 1) for seat in self.seats))
 
     async def state(self, _request: web.Request) -> web.Response:
-        failed = None
-        if self.playing is not None and self.playing.done() and self.playing.exception() is not None:
-            failed = repr(self.playing.exception())
         return web.json_response(
             {
                 "rounds": self.driver.tally["rounds"],
                 "finished": self.playing is not None and self.playing.done(),
-                "failed": failed,
+                "failed": self.failure(),
                 "tally": self.driver.tally,
                 "struck": {fault.value: count for fault, count in self.chaos.struck.items()},
                 "on_its_way": self.chaos.on_its_way,
@@ -122,27 +183,15 @@ class ProviderProcess:
         return web.json_response({})
 
     async def book(self, _request: web.Request) -> web.Response:
-        rows = [[entry.transaction, entry.player, entry.kind, entry.amount] for entry in self.driver.book.values()]
-        return web.json_response({"entries": rows, "seconds": sorted(self.seconds)})
-
-    async def listen(self) -> None:
-        app = web.Application()
-        app.router.add_post("/-/seats", self.sit_down)
-        app.router.add_post("/-/play", self.play)
-        app.router.add_get("/-/state", self.state)
-        app.router.add_post("/-/quiet", self.quiet)
-        app.router.add_get("/-/book", self.book)
-        app.router.add_route("*", "/{path:.*}", self.serve)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, HOST, self.provider.port).start()
+        return web.json_response({"entries": self.entries(), "seconds": sorted(self.seconds)})
 
 
 async def main(plan: Plan) -> None:
     timeout = aiohttp.ClientTimeout(total=TIMEOUT * 4)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as http:
         for provider in plan.providers:
-            await ProviderProcess(plan, provider, http).listen()
+            process = ProviderProcess(plan, provider, http)
+            await process.listen(web.post("/-/quiet", process.quiet))
         await asyncio.Event().wait()
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-import socket
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from attrs import asdict, field, frozen
 
-from croupier_conformance.certification.subject import AdapterSubject, load_adapter
-
 ROOT: Final = Path(__file__).resolve().parents[2]
 HERE: Final = Path(__file__).resolve().parent
-HOST: Final = "127.0.0.1"
+DEMO: Final = ROOT / "examples/demo"
+sys.path.insert(1, str(DEMO))
+
+from demo_plan import HOST, Provider, free_ports  # noqa: E402 # found by the line above
+
+__all__ = ["DEMO", "HERE", "HOST", "ROOT", "Plan", "Provider", "Timing", "free_ports", "make_plan"]
+
 OPERATOR: Final = "acme"
 CURRENCY: Final = "EUR"
 OPENING: Final = 2_000_000
@@ -48,23 +52,6 @@ class Timing:
     wallet_ms: int = 2_000
     calendar: int = 50
     pace: float = 2.0
-
-
-@frozen(kw_only=True)
-class Provider:
-    """One provider and the connection to it; the rest is what the adapter's author wrote for the certification.
-
-    Attributes:
-        name: The connection's name and the adapter's slug.
-        port: Where it listens.
-    """
-
-    name: str
-    port: int
-
-    def subject(self) -> AdapterSubject:
-        """The adapter with its peer, settings, secrets and games."""
-        return load_adapter(self.name).at(f"http://{HOST}:{self.port}")
 
 
 @frozen(kw_only=True)
@@ -158,17 +145,5 @@ def make_plan(
         sabotage=sabotage,
         ports=ports,
         wallet_secret="whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
-        providers=tuple(Provider(name=name, port=ports[name]) for name in providers),
+        providers=tuple(Provider(name=name, title=name, port=ports[name]) for name in providers),
     )
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody has."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
