@@ -297,7 +297,7 @@ class Load:
     async def run(self, seconds: float) -> list[dict[str, Any]]:
         began, worked = time.perf_counter(), time.process_time()
         for place, stream in enumerate(self.streams):
-            stream.begin(began, seconds, place / len(self.streams))  # two targets are not asked in the same moment
+            stream.begin(began, seconds, place % 2 / 2)  # two targets are not asked in the same moment
         for stream in self.streams:
             await stream.end()
         took, worked = time.perf_counter() - began, time.process_time() - worked

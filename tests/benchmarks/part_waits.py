@@ -10,6 +10,9 @@ from attrs import asdict
 from tests.benchmarks.measure import Ask, Sample, median_of, ratio_of, turns
 from tests.benchmarks.targets import ENGINES, Run, tell
 
+STALLED_SHARE: Final = 0.191
+"""Bets of the stalled operator for one of the other's: about a fifth, but no fraction that keeps step with them."""
+
 STALLED_SLICES: Final = 3
 """So many slices for each pair that was asked for: a p99 is made of few waits, and its ratio needs many."""
 
@@ -48,8 +51,8 @@ async def stalled_operator(run: Run) -> None:
     """The p99 of one operator's bets beside another one whose wallet takes every request and answers none.
 
     Two hubs of one kind are asked at the same time, so that whatever else the machine does falls on both: each gets a
-    quarter of the bets that a hub can take. In one of them the other operator has no players; in the other one it has
-    them, a fifth as many bets come from them, and its wallet stalls.
+    sixth of the bets that a hub can take now. In one of them the other operator has no players; in the other one it has
+    them, about a fifth as many bets come from them, and its wallet stalls.
     """
     engines = ENGINES if run.options.long else ("postgres",)
     for engine in engines:
@@ -57,10 +60,11 @@ async def stalled_operator(run: Run) -> None:
         calm, beside = f"{engine}-calm", f"{engine}-beside"
         await run.hub(calm, stalled=True)
         await run.hub(beside, stalled=True)
-        rate = await full_rate(run, engine if engine in run.hubs else calm) / 4
+        rate = await full_rate(run, calm) / 6
         seconds = 2 * run.options.seconds
-        crowd = int(rate / 5 * seconds) + 1  # none of its bets waits for a connection
-        others = Ask(target=f"{beside}/stalled", rate=rate / 5, connections=crowd, judged=False)
+        less = rate * STALLED_SHARE
+        crowd = int(less * seconds) + 1  # none of its bets waits for a connection
+        others = Ask(target=f"{beside}/stalled", rate=less, connections=crowd, judged=False)
         asks = {calm: Ask(target=calm, rate=rate), beside: Ask(target=beside, rate=rate), others.target: others}
         await run.bench.together([asks[calm], asks[beside]], seconds)
         found: dict[str, list[Sample]] = {name: [] for name in asks}
@@ -75,7 +79,7 @@ async def stalled_operator(run: Run) -> None:
         run.ratios[f"{prefix}stalled_operator_p50"] = ratio_of(found[beside], found[calm], lambda one: one.p50_ms)
         run.figures.setdefault("stalled_operator", {})[engine] = {
             "requests_per_second": rate,
-            "stalled_requests_per_second": rate / 5,
+            "stalled_requests_per_second": less,
             "alone": _told(found[calm]),
             "beside": _told(found[beside]),
             "until_the_breaker_opened": _at_first(found[calm], found[beside], found[others.target]),
