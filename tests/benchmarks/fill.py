@@ -194,6 +194,7 @@ def _bets(copy: PostgresCopy | SqliteCopy, hub: HubProcess, bets: int, until_ms:
     newest = f"WHERE s.n > {int(bets * (1 - KEPT_EXCHANGES))}" if bets > _LARGE else ""
     for place, exchange in enumerate(exchanges):
         ids = {"trace": copy.hex("s.trace"), "play": "s.play", "number": copy.next_number("exchanges")}
+        ids["movement_number"] = number
         if len(exchange["exchange"]) == ID_LENGTH:
             ids["exchange"] = f"s.exchange_{place}"
         copy.copy("exchanges", exchange, changed(exchange, **ids), where=newest, order="n")

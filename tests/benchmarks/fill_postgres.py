@@ -25,6 +25,12 @@ _OF_SESSION: Final = {
     "synchronous_commit": "off",
 }
 
+_SEQUENCES: Final = {
+    "movements": "pg_get_serial_sequence('movements', 'number')",
+    "exchanges": "'exchanges_number'",
+}
+"""What gives a row its number."""
+
 _CONSTRAINTS: Final = b"""
 SELECT conrelid::regclass::text, conname, contype::text, pg_get_constraintdef(oid) FROM pg_constraint
 WHERE conparentid = 0 AND (
@@ -53,6 +59,8 @@ class PostgresCopy:
         self._again: list[str] = []
         self._large = False
         self._seeds = ""
+        self._next: dict[str, int] = {}
+        self._count = 0
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         return self._connection.execute(query.encode()).fetchall()
@@ -64,6 +72,7 @@ class PostgresCopy:
         return int(self.rows("SELECT pg_database_size(current_database()) AS bytes")[0]["bytes"])
 
     def seed(self, count: int, columns: Mapping[str, str]) -> None:
+        self._count = count
         self._large = count > 100_000
         if self._large:
             self._set_server(_LOADING)
@@ -102,6 +111,8 @@ class PostgresCopy:
     def finish(self, tables: Sequence[str]) -> None:
         for statement in self._again:
             self.execute(statement)
+        for table, newest in self._next.items():
+            self.execute(f"SELECT setval({_SEQUENCES[table]}, {newest})")
         self.execute(f"VACUUM (ANALYZE) {', '.join(tables)}")
         self.execute("CHECKPOINT")
         if self._large:
@@ -145,9 +156,13 @@ class PostgresCopy:
         return f"replace({expression}, '-', '')"
 
     def next_number(self, table: str) -> str:
-        """Nothing: the database numbers them."""
-        del table
-        return ""
+        """The number of a row: those of every copy of a row follow the ones before."""
+        if table not in self._next:
+            found = self.rows(f"SELECT coalesce(max(number), 0) AS newest FROM {table}")  # noqa: S608 # our own
+            self._next[table] = int(found[0]["newest"])
+        first = self._next[table]
+        self._next[table] += self._count
+        return f"{first} + s.n"
 
     def number(self, width: int) -> str:
         """A seed's number with zeros before it."""

@@ -268,14 +268,23 @@ async def test_exchanges_are_found_by_trace_and_by_movement_in_order(ledger: Led
     inner = rows.exchange("inner", started_at=20, movement="m1", side="operator_out", status=200, verdict="applied")
     outer = rows.exchange("outer", started_at=10)
     other = rows.exchange("other", trace="t2", movement="m1", started_at=30)
-    theirs = rows.exchange("theirs", operator="other")
-    for exchange in (inner, outer, other, theirs):
+    early = rows.exchange("early", trace="t3", movement="m2", started_at=30)
+    late = rows.exchange("late", trace="t4", movement="m2", started_at=40)
+    theirs = rows.exchange("theirs", operator="other", movement="m2")
+    for exchange in (inner, outer, other, early):
         ledger.note(exchange)
     await store(rows.bet())
+    await until_exchange(ledger, early)
+    await store(rows.bet("m2"))
+    ledger.note(late)
+    ledger.note(theirs)
+    await store(rows.change(events=(rows.event(),)))
     await until_exchange(ledger, theirs)
     assert await ledger.exchanges("casino", trace="t1") == [outer, inner]
     assert await ledger.exchanges("casino", movement="m1") == [inner, other]
     assert await ledger.exchanges("casino", trace="t2", movement="m1") == [other]
+    assert await ledger.exchanges("casino", movement="m2") == [early, late]
+    assert await ledger.exchanges("other", movement="m2") == [theirs]
     assert await ledger.exchanges("casino") == []
 
 

@@ -189,9 +189,12 @@ async def test_exchanges_wait_for_the_end_of_the_trouble(troubled: SqliteLedger,
     Trouble.reset(1, lasting=10**6)
     with pytest.raises(StoreUnavailableError):
         await troubled.commit(rows.bet("m1"))
+    await asyncio.sleep(0.3)  # the turn of what waits comes while nothing works
     Trouble.reset()
     await troubled.commit(rows.bet("m1"))
-    assert await troubled.exchanges(rows.operator, trace="t1") == [rows.exchange()]
+    async with asyncio.timeout(5):
+        while await troubled.exchanges(rows.operator, trace="t1") != [rows.exchange()]:  # noqa: ASYNC110 # untold
+            await asyncio.sleep(0.01)
     assert troubled.dropped_exchanges == 0
 
 

@@ -85,6 +85,16 @@ _COUNT_MOVEMENTS = sql(
     "SELECT state, count(*) FROM movements WHERE state IN (", _UNFINISHED, ") GROUP BY state",
 )  # fmt: skip
 """Each half has its partial index."""
+_OF_MOVEMENT = (
+    "(SELECT * FROM exchanges WHERE operator = $1 AND movement_number ="
+    " (SELECT number FROM movements WHERE operator = $1 AND movement = $3)"
+    " UNION ALL SELECT * FROM exchanges WHERE operator = $1 AND movement = $3 AND movement_number IS NULL) AS found"
+)
+_EXCHANGES_BY_TRACE = _select(mapping.EXCHANGES, "WHERE operator = $1 AND trace = $2 ORDER BY started_at, number")
+EXCHANGES_BY_MOVEMENT = sql(
+    "SELECT", columns(mapping.EXCHANGES.columns), "FROM", _OF_MOVEMENT,
+    "WHERE $2::text IS NULL OR trace = $2 ORDER BY started_at, number",
+)  # fmt: skip
 _NEWEST_POSITION = "SELECT position FROM operator_positions WHERE operator = $1"
 _COUNT_VERSIONS = "SELECT count(*) FROM configuration"
 _COUNT_DELIVERIES = (
@@ -271,10 +281,9 @@ class PostgresReads:
     ) -> Sequence[ExchangeRow]:
         if trace is None and movement is None:
             return []
-        conditions, parameters = _restricting({"operator =": operator, "trace =": trace, "movement =": movement})
-        where = " AND ".join(conditions)
-        statement = _select(mapping.EXCHANGES, "WHERE", where, "ORDER BY started_at, number")
-        return mapping.EXCHANGES.rows(await self._read(statement, parameters))
+        asked = (operator, trace) if movement is None else (operator, trace, movement)
+        statement = _EXCHANGES_BY_TRACE if movement is None else EXCHANGES_BY_MOVEMENT
+        return mapping.EXCHANGES.rows(await self._read(statement, asked))
 
     async def player(self, operator: str, player: str) -> PlayerRow | None:
         return await self._looking().first(PLAYER, operator, player)

@@ -275,9 +275,14 @@ LOCK_WRITER = (
 )
 """Fails, and with it everything that follows, if the connection was given up."""
 
+_NUMBER = sql(
+    ", (SELECT number FROM movements WHERE operator = one->>0 AND movement =",
+    f"one->>{mapping.EXCHANGES.columns.index('movement')})",
+)
 INSERT_EXCHANGES = sql(
-    "INSERT INTO exchanges (", columns(mapping.EXCHANGES.columns), ") SELECT",
-    given_columns(mapping.EXCHANGES.columns, mapping.EXCHANGES.integers), "FROM", elements(1),
+    "INSERT INTO exchanges (", columns((*mapping.EXCHANGES.columns, "movement_number")), ") SELECT",
+    given_columns(mapping.EXCHANGES.columns, mapping.EXCHANGES.integers),
+    _NUMBER, "FROM", elements(1),
     "ON CONFLICT (operator, trace, exchange, started_at) DO NOTHING",
 ).encode()  # fmt: skip
 

@@ -79,6 +79,17 @@ _COUNT_DELIVERIES = (
     " (SELECT count(*) FROM deliveries WHERE state = 'held'),"
     " (SELECT coalesce(sum(sequence), 0) FROM operator_positions)"
 )
+_OF_MOVEMENT = (
+    "(SELECT * FROM exchanges INDEXED BY exchanges_of_movement WHERE movement_number ="
+    " (SELECT number FROM movements WHERE operator = :operator AND movement = :movement)"
+    " UNION ALL SELECT * FROM exchanges INDEXED BY exchanges_unnumbered"
+    " WHERE operator = :operator AND movement = :movement AND movement_number IS NULL)"
+)
+EXCHANGES_BY_TRACE = sql(EXCHANGES.select, "WHERE operator = :operator AND trace = :trace ORDER BY started_at, number")
+EXCHANGES_BY_MOVEMENT = sql(
+    "SELECT", columns(EXCHANGES.table.columns), "FROM", _OF_MOVEMENT,
+    "WHERE :trace IS NULL OR trace = :trace ORDER BY started_at, number",
+)  # fmt: skip
 _BY_NUMBER = sql(MOVEMENTS.select, "WHERE number = ?")
 _NUMBER_OF_KEY = (
     "(SELECT movement_number FROM movement_keys WHERE operator = ? AND scope = ? AND namespace = ? AND value = ?)"
@@ -225,13 +236,11 @@ class SqliteReads:
     async def exchanges(
         self, operator: str, *, trace: str | None = None, movement: str | None = None
     ) -> Sequence[ExchangeRow]:
-        which = {"trace = ?": trace, "movement = ?": movement}
-        restricting = {condition: value for condition, value in which.items() if value is not None}
-        if not restricting:
+        if trace is None and movement is None:
             return []
-        where = " AND ".join(("WHERE operator = ?", *restricting))
-        statement = sql(EXCHANGES.select, where, "ORDER BY started_at, number")
-        return EXCHANGES.table.rows(self._read(statement, (operator, *restricting.values())))
+        statement = EXCHANGES_BY_TRACE if movement is None else EXCHANGES_BY_MOVEMENT
+        asked = {"operator": operator, "trace": trace, "movement": movement}
+        return EXCHANGES.table.rows(self._read(statement, asked))
 
     async def player(self, operator: str, player: str) -> PlayerRow | None:
         return self._first(PLAYERS, PLAYERS.by_key, (operator, player))

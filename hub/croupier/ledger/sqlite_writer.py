@@ -21,13 +21,19 @@ from croupier.ledger.records import ExchangeRow
 from croupier.ledger.sqlite_commands import Work, apply_change
 from croupier.ledger.sqlite_groups import Group
 from croupier.ledger.sqlite_open import unavailable
-from croupier.ledger.sqlite_statements import EXCHANGES
+from croupier.ledger.sqlite_statements import EXCHANGES, columns, sql
 
 Result = TypeVar("Result")
 
 _BATCH = "SELECT batch FROM batches"
 _STORE_BATCH = "UPDATE batches SET batch = ?"
-_INSERT_EXCHANGE = EXCHANGES.insert.replace("INSERT", "INSERT OR IGNORE", 1)
+_EXCHANGES_WORTH_A_STATEMENT = 200
+_EXCHANGE = EXCHANGES.table.columns
+_INSERT_EXCHANGE = sql(
+    "INSERT OR IGNORE INTO exchanges (", columns((*_EXCHANGE, "movement_number")), ") VALUES (",
+    ", ".join(f"?{place}" for place in range(1, len(_EXCHANGE) + 1)), ", (SELECT number FROM movements",
+    f"WHERE operator = ?{_EXCHANGE.index('operator') + 1} AND movement = ?{_EXCHANGE.index('movement') + 1}))",
+)  # fmt: skip
 _FAULTS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 
@@ -85,6 +91,7 @@ class GroupWriter:
         self._busy = False
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
+        self._exchanges_are_due = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.dropped_exchanges = 0
@@ -118,7 +125,7 @@ class GroupWriter:
         return told
 
     def note(self, exchange: ExchangeRow) -> None:
-        """Store an exchange with the next batch, if there is room for it to wait."""
+        """Store an exchange with one of the next batches, if there is room for it to wait."""
         if len(self._exchanges) >= self._max_exchanges:
             self.dropped_exchanges += 1
             return
@@ -127,8 +134,7 @@ class GroupWriter:
         except (TypeError, ValueError):
             self.dropped_exchanges += 1
             return
-        if not self._busy:
-            self._wake_later(asyncio.get_running_loop())
+        self._wake_later(asyncio.get_running_loop())
 
     async def close(self) -> None:
         """Write what waits, move the log into the database and close."""
@@ -157,13 +163,25 @@ class GroupWriter:
     def _wake_later(self, loop: asyncio.AbstractEventLoop) -> None:
         """Store exchanges after a moment; without a thread only with a command, lest a timer decide about batches."""
         if self._executor and self._timer is None:
-            self._timer = loop.call_later(self._exchange_delay, self._wake, loop)
+            self._timer = loop.call_later(self._exchange_delay, self._hurry, loop)
+
+    def _hurry(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        self._exchanges_are_due = True
+        self._wake(loop)
+
+    def _ready_exchanges(self) -> list[list[Value]]:
+        """The exchanges that are to be stored now: many at once change fewer pages, each of which is written whole."""
+        due = self._exchanges_are_due or self._closing or self._executor is None
+        if not due and len(self._exchanges) < _EXCHANGES_WORTH_A_STATEMENT:
+            return []
+        self._exchanges_are_due = False
+        ready = list(self._exchanges)
+        self._exchanges.clear()
+        return ready
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin a batch once everything that is ready in this turn of the loop has queued up."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
         if not self._busy:
             self._busy = True
             self._idle.clear()
@@ -171,8 +189,7 @@ class GroupWriter:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         commands = [self._commands.popleft() for _ in range(min(len(self._commands), self._max_batch))]
-        exchanges = list(self._exchanges)
-        self._exchanges.clear()
+        exchanges = self._ready_exchanges()
         try:
             batch, outcomes = self._apply(commands, exchanges)
         except sqlite3.Error as error:
@@ -222,7 +239,8 @@ class GroupWriter:
         self.dropped_exchanges += len(unstored[room:])
         self._exchanges.extendleft(reversed(unstored[:room]))
         self._busy = False
-        if self._commands or (self._exchanges and self._closing and not unstored):
+        hurried = self._exchanges_are_due or self._closing
+        if self._commands or (self._exchanges and hurried and not unstored):
             self._wake(loop)
             return
         self._idle.set()
