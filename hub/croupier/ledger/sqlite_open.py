@@ -17,10 +17,10 @@ _WRITER_WAITS_MS = 100
 _FULL = 2
 _LOG_LIMIT = 64 * 1024 * 1024
 
-_WRITER_CACHE_KIB = 16 * 1024
+_WRITER_CACHE_KIB = 128 * 1024
 _READER_CACHE_KIB = 4 * 1024
-"""Pages that are kept in this process's memory. What is beyond is read from the operating system's; every commit makes
-the reader forget its own."""
+"""Pages that are kept in this process's memory, at most: of the writer the upper pages of the indexes of ten million
+bets. What is beyond is read from the operating system's; every commit makes the reader forget its own."""
 
 _CHECKPOINT_PAGES = 4000
 """So long the log grows before its pages are moved into the database: the longer, the more changes of a page are moved
