@@ -131,3 +131,26 @@ def test_bytes_that_are_no_request_never_reach_the_app_as_more_than_they_are(noi
     assert app.seen[0] == ("POST", "/0", b"first")
     assert wire.written.count(b"HTTP/1.1 200 OK\r\n") == len(app.seen)
     assert wire.written.count(b"HTTP/1.1 400 Bad Request\r\n") <= 1
+
+
+class DeadWire(Wire):
+    """Closed by the event loop, which has not told of it."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        raise RuntimeError("the handler is closed")
+
+
+async def test_an_answer_to_a_connection_that_is_dead_already_harms_nobody() -> None:
+    faults: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: faults.append(context))
+    app = EchoApp()
+    service = Service(app, make_log("error"), ServerLimits())
+    connection = HttpConnection(service, loop)
+    connection.connection_made(DeadWire())
+    connection.data_received(of_length(0, b"one"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    connection.connection_lost(None)
+    assert [body for _, _, body in app.seen] == [b"one"]
+    assert (faults, service.work) == ([], set())

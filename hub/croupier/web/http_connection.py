@@ -321,7 +321,10 @@ class HttpConnection(asyncio.Protocol):
         is_last = self._service.closing or (self._deaf and not self._queue)
         keep_alive = asked.keep_alive and not is_last
         headless = asked.incoming is not None and asked.incoming.request.method == "HEAD"
-        transport.write(answer_bytes(response, keep_alive=keep_alive, old=asked.old, headless=headless))
+        try:
+            transport.write(answer_bytes(response, keep_alive=keep_alive, old=asked.old, headless=headless))
+        except RuntimeError:  # the event loop has closed the connection and not told of it: nobody is there to answer
+            return
         if keep_alive:
             self._quiet_since = self._loop.time()
             self._next()
