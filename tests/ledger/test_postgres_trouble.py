@@ -438,6 +438,30 @@ async def test_a_connection_that_was_lost_at_rest_is_replaced_though_the_number_
                 await writer.wait_closed()
 
 
+async def test_a_socket_that_the_event_loop_has_let_go_of_is_a_lost_connection(
+    ledger: PostgresLedger, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await ledger.commit(rows.bet("m0")) == Committed(1)
+    assert ledger._lookups is not None
+    assert ledger._writing is not None
+    for wire in (ledger._lookups._wire, await ledger._writing.wire()):
+        assert wire is not None
+        wire.rest()
+        monkeypatch.setattr(wire, "_loop", _LetGo())
+    assert await ledger.movement("casino", "m0") == rows.movement("m0")
+    assert await ledger.commit(rows.bet("m1")) == Committed(2)
+
+
+class _LetGo:
+    """An event loop that does not look after a socket any more."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio.get_running_loop(), name)
+
+    def add_reader(self, *_arguments: Any) -> None:
+        raise RuntimeError("the handler is closed")
+
+
 @pytest.mark.parametrize("silent", ["croupier-reader", "croupier-writer-%"])
 async def test_a_server_that_falls_silent_without_a_goodbye_is_left_for_another_connection(
     silent: str, postgres_url: str, other: psycopg.AsyncConnection[Any], rows: Rows, monkeypatch: pytest.MonkeyPatch

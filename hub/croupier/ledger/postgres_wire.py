@@ -84,6 +84,10 @@ class Wire:
                 self._loop.add_reader(self._socket, self._readable)
                 self._listening = True
             self._send(steps)
+        except RuntimeError as error:  # the event loop has let go of the socket, whose other end broke off
+            self._loop.remove_reader(self._socket)  # the next one may have its number
+            self.close()
+            raise psycopg.OperationalError("the connection is lost") from error
         except BaseException:
             self.close()
             raise
