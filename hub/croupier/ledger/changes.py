@@ -10,7 +10,7 @@ from croupier.ledger.port import Change, Owner
 from croupier.ledger.records import SinkRow
 
 
-def stay_with_operator(change: Change) -> None:
+def check_change(change: Change) -> None:
     """A change never crosses operators, and brings the movements that its keys name.
 
     Raises:

@@ -13,7 +13,7 @@ from attrs import define, field
 
 from croupier.contract.errors import LedgerCorruptError
 from croupier.ledger import mapping
-from croupier.ledger.changes import stay_with_operator
+from croupier.ledger.changes import check_change
 from croupier.ledger.mapping import Table, event_values
 from croupier.ledger.port import Change, CommitResult, Committed, Refused, RefusedBecause
 from croupier.ledger.postgres_partitions import check_calendar
@@ -180,7 +180,7 @@ def ask(change: Change) -> Asked:
     Raises:
         LedgerCorruptError: It crosses operators, or holds what no column can.
     """
-    stay_with_operator(change)
+    check_change(change)
     asked = Asked(change)
     try:
         asked.expects()

@@ -67,11 +67,6 @@ def by_key(table: Table[Any]) -> str:
     return _select(table, "WHERE", " AND ".join(f'"{name}" = ${place}' for place, name in enumerate(table.key, 1)))
 
 
-def any_of(number: int) -> str:
-    """Any of the texts of a parameter, as `json_texts` gives them."""
-    return f"ANY (ARRAY(SELECT jsonb_array_elements_text((${number}::text)::jsonb)))"
-
-
 _EVENTS = sql(
     "SELECT", columns(EVENT_COLUMNS), "FROM events WHERE operator = $1 AND position > $2 ORDER BY position LIMIT $3"
 )

@@ -301,7 +301,7 @@ def _claim(table: Table[typing.Any], name: str, which: str, order: str) -> bytes
 
 
 _DUE = """due.state = 'owed' AND due.due_at <= $1::int8 AND due.lease_until <= $1::int8
-  AND due.operator <> ALL (ARRAY(SELECT jsonb_array_elements_text(($APART::text)::jsonb)))
+  AND due.operator <> ALL (ARRAY(SELECT jsonb_array_elements_text((${apart}::text)::jsonb)))
   AND NOT EXISTS (
     SELECT 1 FROM deliveries AS earlier
     WHERE earlier.operator = due.operator AND earlier.round = due.round AND earlier.state = 'owed'
@@ -311,13 +311,11 @@ _DUE = """due.state = 'owed' AND due.due_at <= $1::int8 AND due.lease_until <= $
     WHERE held.operator = due.operator AND held.state = 'held' AND held.movement IN (due.movement, due.waits_for))"""
 _ORPHANED = "orphaned.state IN ('fenced', 'intent') AND orphaned.lease_until <= $1::int8"
 
-CLAIM_DELIVERIES = _claim(
-    mapping.DELIVERIES, "due", _DUE.replace("$APART", "$6"), "due.due_at, due.operator, due.sequence"
-)
+CLAIM_DELIVERIES = _claim(mapping.DELIVERIES, "due", _DUE.format(apart=6), "due.due_at, due.operator, due.sequence")
 CLAIM_MOVEMENTS = _claim(
     mapping.MOVEMENTS, "orphaned", _ORPHANED, "orphaned.lease_until, orphaned.operator, orphaned.movement"
 )
-ANY_DUE = sql("SELECT 1 FROM deliveries AS due WHERE", _DUE.replace("$APART", "$2"), "LIMIT 1").encode()
+ANY_DUE = sql("SELECT 1 FROM deliveries AS due WHERE", _DUE.format(apart=2), "LIMIT 1").encode()
 ANY_ORPHANED = sql("SELECT 1 FROM movements AS orphaned WHERE", _ORPHANED, "LIMIT 1").encode()
 
 _SINK_VALUES = ", ".join(

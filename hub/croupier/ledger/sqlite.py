@@ -6,7 +6,6 @@ another, that cannot write, reads. A lock file beside the database keeps a secon
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from typing import TypeVar
 from croupier.contract.errors import FixConfigurationError, UnsafeStoreError
 from croupier.ledger import migrations, sqlite_commands, sqlite_open
 from croupier.ledger.changes import claimed_sink
+from croupier.ledger.mapping import to_json
 from croupier.ledger.port import Change, CommitResult, Owner
 from croupier.ledger.records import AliasRow, DeliveryRow, ExchangeRow, MovementRow, PlayerRow, SinkRow
 from croupier.ledger.sqlite_commands import Work
@@ -156,7 +156,7 @@ class SqliteLedger(SqliteReads):
     async def claim_deliveries(
         self, owner: Owner, now: int, lease_ms: int, limit: int, *, apart_from: Sequence[str] = ()
     ) -> Sequence[DeliveryRow]:
-        due = claim_parameters(now, limit) | {"apart_from": json.dumps(apart_from)}
+        due = claim_parameters(now, limit) | {"apart_from": to_json(apart_from)}
         if not self._read(SELECT_DUE, due | {"limit": min(limit, 1)}):
             return []  # idle workers ask often: that must not cost a commit
         return await self._write(lambda work: sqlite_commands.claim_deliveries(work, owner, due, now + lease_ms))

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import attrs
 
 from croupier.contract.errors import ConflictError
-from croupier.ledger.changes import stay_with_operator
+from croupier.ledger.changes import check_change
 from croupier.ledger.mapping import EVENT_COLUMNS, event_values
 from croupier.ledger.port import Change, CommitResult, Committed, Owner, Refused, RefusedBecause
 from croupier.ledger.records import AliasRow, ConfigurationRow, DeliveryRow, Key, MovementRow, PlayerRow, SinkRow
@@ -122,7 +122,7 @@ def apply_change(work: Work, change: Change) -> CommitResult:
     Raises:
         LedgerCorruptError: The change crosses operators or has a key without its movement; nothing was written.
     """
-    stay_with_operator(change)
+    check_change(change)
     stale = work.stale_session(change.operator, change.expects)
     if stale is not None:
         return Refused(RefusedBecause.STALE, stale)
