@@ -90,7 +90,7 @@ class PostgresLedger(PostgresReads):
     @property
     def dropped_exchanges(self) -> int:
         """How many exchanges were dropped because too many waited or they could not be stored."""
-        return self._dropped_before + (self._writer.dropped_exchanges if self._writer else 0)
+        return self._dropped_before + (self._writer.exchanges.dropped if self._writer else 0)
 
     @property
     def batches(self) -> int:
@@ -140,7 +140,7 @@ class PostgresLedger(PostgresReads):
         try:
             if writer:
                 await writer.close()
-                self._dropped_before += writer.dropped_exchanges
+                self._dropped_before += writer.exchanges.dropped
         finally:
             if writing:
                 await writing.close()
@@ -193,7 +193,7 @@ class PostgresLedger(PostgresReads):
         if self._writer is None:
             self._dropped_before += 1
         else:
-            self._writer.note(exchange)
+            self._writer.exchanges.put(exchange)
 
     async def ensure_player(self, row: PlayerRow) -> PlayerRow:
         """The vault's line of (`operator`, `operator_player`): the stored one, or this if there was none.

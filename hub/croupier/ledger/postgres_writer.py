@@ -25,13 +25,12 @@ from croupier.ledger.postgres_open import Connection, unavailable
 from croupier.ledger.postgres_partitions import check_calendar
 from croupier.ledger.postgres_transaction import UNHELD, Batch, Outcome, is_fault, is_fenced_off, is_passing
 from croupier.ledger.records import ExchangeRow
+from croupier.ledger.waiting_exchanges import WaitingExchanges
 
 Result = TypeVar("Result")
 
 _ATTEMPTS = 8
 _PAUSE_SECONDS = 0.01
-_EXCHANGES_AT_ONCE = 1000
-_EXCHANGES_WORTH_A_STATEMENT = 200
 
 
 @define(eq=False)
@@ -61,7 +60,7 @@ class GroupWriter:
         patience: Seconds for which a batch whose COMMIT was lost is asked after, should the server be away.
 
     Attributes:
-        dropped_exchanges: How many exchanges were not stored.
+        exchanges: What waits to be stored with one of the next batches.
         batches: How many transactions with changes were committed.
     """
 
@@ -76,17 +75,13 @@ class GroupWriter:
     ) -> None:
         self._connection = connection
         self._max_batch = max_batch
-        self._max_exchanges = max_exchanges_waiting
-        self._exchange_delay = exchange_delay
         self._patience = patience
         self._queue: deque[_Waiting] = deque()
-        self._exchanges: deque[list[Value]] = deque()
         self._number = 0
-        self._closing = False
         self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._exchanges_are_due = False
-        self.dropped_exchanges = 0
+        self.exchanges = WaitingExchanges(
+            _exchange_values, most=max_exchanges_waiting, delay=exchange_delay, begin=self._wake
+        )
         self.batches = 0
 
     async def commit(self, change: Change) -> CommitResult:
@@ -110,43 +105,13 @@ class GroupWriter:
         self._wake()
         return await waiting.told
 
-    def note(self, exchange: ExchangeRow) -> None:
-        """Store an exchange with one of the next batches, if there is room for it to wait."""
-        if len(self._exchanges) >= self._max_exchanges:
-            self.dropped_exchanges += 1
-            return
-        try:
-            check_calendar(exchange.started_at)
-            self._exchanges.append(EXCHANGES.values(exchange))
-        except (TypeError, ValueError):
-            self.dropped_exchanges += 1
-            return
-        if self._timer is None:
-            self._wait_for_exchanges()
-
-    def _wait_for_exchanges(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._exchange_delay, self._hurry_exchanges)
-
-    def _hurry_exchanges(self) -> None:
-        self._timer = None
-        self._exchanges_are_due = True
-        self._wake()
-
-    def _ready_exchanges(self) -> int:
-        """How many exchanges are to be stored now."""
-        waiting = len(self._exchanges)
-        ready = self._exchanges_are_due or self._closing or waiting >= _EXCHANGES_WORTH_A_STATEMENT
-        return min(waiting, _EXCHANGES_AT_ONCE) if ready else 0
-
     async def close(self) -> None:
         """Store what waits."""
-        self._closing = True
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        self.exchanges.close()
         self._wake()
         while self._task:
             await asyncio.wait([self._task])
+        self.exchanges.give_up()
 
     def _wake(self) -> None:
         """Begin once everything that is ready in this turn of the loop has queued up."""
@@ -156,12 +121,11 @@ class GroupWriter:
     async def _work(self) -> None:
         try:
             going = True
-            while self._queue or (going and self._ready_exchanges()):
+            while self._queue or (going and self.exchanges.ready):
                 going = await self._turn()
         finally:
             self._task = None
-        if self._exchanges and self._timer is None and not self._closing:
-            self._wait_for_exchanges()
+        self.exchanges.wait()
 
     async def _turn(self) -> bool:
         """Carry out the next batch or command; false if the store is not available."""
@@ -174,19 +138,18 @@ class GroupWriter:
         while self._queue and len(batch) < self._max_batch and isinstance(work := self._queue[0].work, Asked):
             batch.append(self._queue.popleft())
             changes.append(work)
-        exchanges = [self._exchanges.popleft() for _ in range(self._ready_exchanges())]
-        self._exchanges_are_due = False
+        exchanges = self.exchanges.take()
         self._number += 1
         stored = Batch(self._number, changes, exchanges)
         outcomes: Sequence[Outcome]
         available = True
         try:
             outcomes = await self._persist(stored)
-            self.dropped_exchanges += stored.dropped
+            self.exchanges.dropped += stored.dropped
             self.batches += bool(changes)
         except CroupierError as error:
             available = False
-            self._put_back(exchanges)
+            self.exchanges.put_back(exchanges)
             outcomes = [error] * len(batch)
         except Exception as error:
             failure = LedgerCorruptError(f"the writer failed: {type(error).__name__}")
@@ -196,11 +159,6 @@ class GroupWriter:
         for waiting, outcome in zip(batch, outcomes, strict=True):
             waiting.tell(outcome)
         return available
-
-    def _put_back(self, exchanges: list[list[Value]]) -> None:
-        room = max(0, self._max_exchanges - len(self._exchanges))
-        self.dropped_exchanges += len(exchanges[room:])
-        self._exchanges.extendleft(reversed(exchanges[:room]))
 
     async def _carry_out(self, command: Callable[[Connection], Awaitable[Any]]) -> Any:
         """A command's result or error; once more on a new connection if the old one is lost."""
@@ -252,3 +210,8 @@ class GroupWriter:
                     raise unavailable(error) from error
             await asyncio.sleep(min(_PAUSE_SECONDS * attempt, 1.0))
         raise AssertionError  # `count` does not end
+
+
+def _exchange_values(exchange: ExchangeRow) -> list[Value]:
+    check_calendar(exchange.started_at)
+    return EXCHANGES.values(exchange)

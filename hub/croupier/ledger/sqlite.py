@@ -81,7 +81,7 @@ class SqliteLedger(SqliteReads):
     @property
     def dropped_exchanges(self) -> int:
         """How many exchanges were dropped because too many waited or they could not be stored."""
-        return self._dropped_before + (self._writer.dropped_exchanges if self._writer else 0)
+        return self._dropped_before + (self._writer.exchanges.dropped if self._writer else 0)
 
     @property
     def batches(self) -> int:
@@ -135,7 +135,7 @@ class SqliteLedger(SqliteReads):
                 reader.close()
             if writer:
                 await writer.close()
-                self._dropped_before += writer.dropped_exchanges
+                self._dropped_before += writer.exchanges.dropped
         finally:
             if lock:
                 lock.release()
@@ -179,7 +179,7 @@ class SqliteLedger(SqliteReads):
         if self._writer is None:
             self._dropped_before += 1
         else:
-            self._writer.note(exchange)
+            self._writer.exchanges.put(exchange)
 
     async def ensure_player(self, row: PlayerRow) -> PlayerRow:
         """The vault's line of (`operator`, `operator_player`): the stored one, or this if there was none.

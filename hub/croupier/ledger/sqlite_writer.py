@@ -17,17 +17,16 @@ from typing import Any, NamedTuple, TypeVar
 from croupier.contract.errors import CroupierError, LedgerCorruptError, StoreUnavailableError
 from croupier.ledger.mapping import Value
 from croupier.ledger.port import Change, CommitResult
-from croupier.ledger.records import ExchangeRow
 from croupier.ledger.sqlite_commands import Work, apply_change
 from croupier.ledger.sqlite_groups import Group
 from croupier.ledger.sqlite_open import unavailable
 from croupier.ledger.sqlite_statements import EXCHANGES, columns, sql
+from croupier.ledger.waiting_exchanges import WaitingExchanges
 
 Result = TypeVar("Result")
 
 _BATCH = "SELECT batch FROM batches"
 _STORE_BATCH = "UPDATE batches SET batch = ?"
-_EXCHANGES_WORTH_A_STATEMENT = 200
 _EXCHANGE = EXCHANGES.table.columns
 _INSERT_EXCHANGE = sql(
     "INSERT OR IGNORE INTO exchanges (", columns((*_EXCHANGE, "movement_number")), ") VALUES (",
@@ -67,7 +66,7 @@ class GroupWriter:
         exchange_delay: Seconds until waiting exchanges are stored without a command's commit (threaded only).
 
     Attributes:
-        dropped_exchanges: How many exchanges were not stored.
+        exchanges: What waits to be stored with one of the next batches.
         batches: How many transactions were committed.
     """
 
@@ -84,17 +83,16 @@ class GroupWriter:
         self._connection = connect()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="croupier-ledger") if threaded else None
         self._max_batch = max_batch
-        self._max_exchanges = max_exchanges_waiting
-        self._exchange_delay = exchange_delay
         self._commands: deque[_Command] = deque()
-        self._exchanges: deque[list[Value]] = deque()
         self._busy = False
-        self._closing = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._exchanges_are_due = False
         self._idle = asyncio.Event()
         self._idle.set()
-        self.dropped_exchanges = 0
+        self.exchanges = WaitingExchanges(
+            EXCHANGES.table.values,
+            most=max_exchanges_waiting,
+            delay=exchange_delay if threaded else None,
+            begin=lambda: self._wake(asyncio.get_running_loop()),
+        )
         self.batches = 0
 
     def commit(self, change: Change) -> asyncio.Future[CommitResult]:
@@ -124,28 +122,14 @@ class GroupWriter:
             self._wake(loop)
         return told
 
-    def note(self, exchange: ExchangeRow) -> None:
-        """Store an exchange with one of the next batches, if there is room for it to wait."""
-        if len(self._exchanges) >= self._max_exchanges:
-            self.dropped_exchanges += 1
-            return
-        try:
-            self._exchanges.append(EXCHANGES.table.values(exchange))
-        except (TypeError, ValueError):
-            self.dropped_exchanges += 1
-            return
-        self._wake_later(asyncio.get_running_loop())
-
     async def close(self) -> None:
         """Write what waits, move the log into the database and close."""
         loop = asyncio.get_running_loop()
-        self._closing = True
-        if self._exchanges:
+        self.exchanges.close()
+        if self.exchanges.ready:
             self._wake(loop)
         await self._idle.wait()
-        if self._timer:
-            self._timer.cancel()
-        self.dropped_exchanges += len(self._exchanges)
+        self.exchanges.give_up()
         if self._executor:
             await loop.run_in_executor(self._executor, self._close_connection)
             self._executor.shutdown()
@@ -160,26 +144,6 @@ class GroupWriter:
         finally:
             self._connection.close()
 
-    def _wake_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Store exchanges after a moment; without a thread only with a command, lest a timer decide about batches."""
-        if self._executor and self._timer is None:
-            self._timer = loop.call_later(self._exchange_delay, self._hurry, loop)
-
-    def _hurry(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        self._exchanges_are_due = True
-        self._wake(loop)
-
-    def _ready_exchanges(self) -> list[list[Value]]:
-        """The exchanges that are to be stored now: many at once change fewer pages, each of which is written whole."""
-        due = self._exchanges_are_due or self._closing or self._executor is None
-        if not due and len(self._exchanges) < _EXCHANGES_WORTH_A_STATEMENT:
-            return []
-        self._exchanges_are_due = False
-        ready = list(self._exchanges)
-        self._exchanges.clear()
-        return ready
-
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin a batch once everything that is ready in this turn of the loop has queued up."""
         if not self._busy:
@@ -189,7 +153,7 @@ class GroupWriter:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         commands = [self._commands.popleft() for _ in range(min(len(self._commands), self._max_batch))]
-        exchanges = self._ready_exchanges()
+        exchanges = self.exchanges.take()
         try:
             batch, outcomes = self._apply(commands, exchanges)
         except sqlite3.Error as error:
@@ -235,17 +199,13 @@ class GroupWriter:
                 command.told.set_exception(outcome)
             else:
                 command.told.set_result(outcome)
-        room = max(0, self._max_exchanges - len(self._exchanges))
-        self.dropped_exchanges += len(unstored[room:])
-        self._exchanges.extendleft(reversed(unstored[:room]))
+        self.exchanges.put_back(unstored)
         self._busy = False
-        hurried = self._exchanges_are_due or self._closing
-        if self._commands or (self._exchanges and hurried and not unstored):
+        if self._commands or (self.exchanges.ready and not unstored):
             self._wake(loop)
             return
         self._idle.set()
-        if self._exchanges:
-            self._wake_later(loop)
+        self.exchanges.wait()
 
     def _apply(self, commands: Sequence[_Command], exchanges: list[list[Value]]) -> tuple[int, list[Any]]:
         """Do everything but the commit; returns the batch's number (0 if nothing was written) and the outcomes."""
@@ -333,7 +293,7 @@ class GroupWriter:
                 try:
                     work.execute(_INSERT_EXCHANGE, exchange)
                 except (*_FAULTS, ValueError, OverflowError):
-                    self.dropped_exchanges += 1
+                    self.exchanges.dropped += 1
 
     def _commit(self, batch: int) -> StoreUnavailableError | None:
         """Commit; an error that leaves it open whether that took place is settled by reading the batch's number."""
