@@ -29,6 +29,7 @@ from croupier.wallet.calendar import Calendar
 from croupier.wallet.channel import Channel
 from croupier.wallet.deliveries import Deliveries
 from croupier.wallet.engine import Engine
+from croupier.wallet.overdue import OverdueRounds
 from croupier.wallet.ports import Clock, Ids, Send
 from croupier.wallet.watch import Bell
 from croupier.web.apps import App
@@ -143,13 +144,14 @@ class MortalLedger:
 
 @frozen(kw_only=True, eq=False)
 class Process:
-    """One process of the hub: everything that is lost when it is killed."""
+    """One process of the hub: everything that is lost when it is killed. It looks for overdue rounds when told to."""
 
     life: Life
     configuration: Configuration
     sessions: SessionService
     engine: Engine
     deliveries: Deliveries
+    overdue: OverdueRounds
     gateway: Gateway
     operator_api: App
     worker: asyncio.Task[None] = field()
@@ -219,6 +221,9 @@ async def start_process(world: World, number: int) -> Process:
         calendar=Calendar(),
         lease_ms=LEASE_MS,
     )
+    overdue = OverdueRounds(
+        ledger=ledger, clock=clock, owner=owner, hours=lambda: configuration.directory.overdue_hours
+    )
     gateway = Gateway(
         directory=lambda: configuration.directory,
         engine=engine,
@@ -245,6 +250,7 @@ async def start_process(world: World, number: int) -> Process:
         sessions=sessions,
         engine=engine,
         deliveries=deliveries,
+        overdue=overdue,
         gateway=gateway,
         operator_api=operator_api,
         worker=asyncio.ensure_future(deliveries.run()),

@@ -32,7 +32,15 @@ from croupier.contract import (
     UpstreamError,
 )
 from croupier.ledger.port import Change, Committed
-from croupier.ledger.records import DeliveryRow, DeliveryState, DeliveryTask, MovementRow, MovementState
+from croupier.ledger.records import (
+    DeliveryRow,
+    DeliveryState,
+    DeliveryTask,
+    MovementRow,
+    MovementState,
+    RoundRow,
+    RoundState,
+)
 from croupier.runtime.hub import Hub, build
 from croupier.runtime.serving import admin_app
 from croupier.runtime.settings import load_settings
@@ -511,3 +519,26 @@ async def test_a_server_that_hangs_up_is_told(site: Site) -> None:
         error = await site.error("faults", "--url", f"http://127.0.0.1:{port}")
     assert isinstance(error, TransportError)
     assert "broke" in str(error)
+
+
+async def test_a_running_hub_tells_of_a_round_that_has_been_open_for_too_long(site: Site) -> None:
+    acme = await operator(site)
+    row = RoundRow(
+        operator=acme,
+        round="r-1",
+        connection="c",
+        player="alice",
+        provider_round="77",
+        game=None,
+        currency="EUR",
+        state=RoundState.OPEN,
+        opened_at=site.hub.clock.now_ms() - 73 * 3_600_000,
+    )
+    assert isinstance(await site.hub.ledger.commit(Change(operator=acme, rounds=(row,))), Committed)
+    site.hub.begin()
+    async with asyncio.timeout(30):
+        while await site.hub.ledger.newest_position(acme) < 2:  # noqa: ASYNC110 # the ledger rings no bell for a test
+            await asyncio.sleep(0.01)
+    await site.hub.close()
+    _, counted = site.hub.metrics.render()
+    assert f'croupier_alarms_total{{kind="round.overdue",operator="{acme}"}} 1.0' in counted.decode()

@@ -16,6 +16,7 @@ GAME = {"title": "Book", "studio": "Toy"}
     ("kind", "body"),
     [
         (Kind.OPERATOR, OPERATOR | {"capabilities_missing": ["tombstones", "atomic_batch"], "currencies": {"GLD": 3}}),
+        (Kind.OPERATOR, OPERATOR | {"limits": {"round_overdue_hours": 0}}),
         (Kind.CONNECTION, CONNECTION | {"allow_cidrs": ["10.0.0.0/8", "2001:db8::/32"], "secrets": {"k": ["v"]}}),
         (Kind.CONNECTION, CONNECTION | {"require_client_certificate": {"subject": "provider"}}),
         (Kind.KEY, {"hash": "0" * 64, "label": "first", "role": "operator", "not_after": 5}),
@@ -38,6 +39,9 @@ def test_a_document_that_is_written_reads_the_same(kind: Kind, body: dict[str, A
         (Kind.OPERATOR, OPERATOR | {"wallet_secrets": {"key": ["1", "2", "3"]}}, "x.wallet_secrets.key"),
         (Kind.OPERATOR, OPERATOR | {"wallet_secrets": {"key": [""]}}, "x.wallet_secrets.key"),
         (Kind.OPERATOR, OPERATOR | {"limits": {"max_bet_minor": {"EUR": -1}}}, "x.limits.max_bet_minor.EUR"),
+        (Kind.OPERATOR, OPERATOR | {"limits": {"round_overdue_hours": -1}}, "x.limits.round_overdue_hours"),
+        (Kind.OPERATOR, OPERATOR | {"limits": {"round_overdue_hours": 87_601}}, "x.limits.round_overdue_hours"),
+        (Kind.OPERATOR, OPERATOR | {"limits": {"round_overdue_hours": None}}, "x.limits.round_overdue_hours"),
         (Kind.OPERATOR, OPERATOR | {"currencies": {"GLD": 10}}, "x.currencies.GLD"),
         (Kind.OPERATOR, {"name": "acme"}, "x.dialect"),
         (Kind.CONNECTION, CONNECTION | {"allow_cidrs": ["10.0.0.1/8"]}, "x.allow_cidrs.0"),

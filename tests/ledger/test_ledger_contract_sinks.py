@@ -1,4 +1,4 @@
-"""What every engine of the ledger promises: cursors of event sinks and their leases."""
+"""What every engine of the ledger promises: cursors of event sinks and other readers, and their leases."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import attrs
+import pytest
 
-from croupier.ledger.port import Change, Ledger, Owner
+from croupier.contract.errors import LedgerCorruptError
+from croupier.ledger.port import Change, Committed, Ledger, Owner, Refused, RefusedBecause
 from croupier.ledger.records import SinkRow
 
 if TYPE_CHECKING:
@@ -95,3 +97,40 @@ async def test_a_sink_is_where_it_was_after_a_restart(make_ledger: MakeLedger, r
     assert found is not None
     assert (found.position, found.version) == (12, 2)
     await again.close()
+
+
+async def test_how_far_a_reader_has_come_becomes_true_with_what_it_tells(ledger: Ledger, rows: Rows) -> None:
+    row = await claimed(ledger, rows)
+    after = attrs.evolve(row, position=12, state={"round": "r9"}, lease_until=500, version=2)
+    told = rows.change(sinks=(after,), events=(rows.event(),))
+    assert isinstance(await ledger.commit(told), Committed)
+    assert await ledger.sink(rows.operator, "s1") == after
+    assert await ledger.newest_position(rows.operator) == 1
+
+
+async def test_a_reader_who_was_not_the_last_to_be_stored_tells_nothing(ledger: Ledger, rows: Rows) -> None:
+    row = await claimed(ledger, rows)
+    taken = await claimed(ledger, rows, SECOND, 150)
+    for late in (attrs.evolve(row, position=99, version=2), attrs.evolve(row, sink="s2", version=2)):
+        refused = await ledger.commit(rows.change(sinks=(late,), events=(rows.event(),)))
+        assert isinstance(refused, Refused)
+        assert refused.because is RefusedBecause.STALE
+    assert await ledger.sink(rows.operator, "s1") == taken
+    assert await ledger.newest_position(rows.operator) == 0
+
+
+async def test_one_of_many_who_tell_the_same_at_once_is_heard(ledger: Ledger, rows: Rows) -> None:
+    row = await claimed(ledger, rows)
+    changes = [
+        rows.change(sinks=(attrs.evolve(row, position=number, version=2),), events=(rows.event(),))
+        for number in range(1, 11)
+    ]
+    results = await asyncio.gather(*(ledger.commit(change) for change in changes))
+    assert sum(isinstance(result, Committed) for result in results) == 1
+    assert await ledger.newest_position(rows.operator) == 1
+
+
+async def test_a_reader_of_another_operator_is_no_part_of_a_change(ledger: Ledger, rows: Rows) -> None:
+    row = await claimed(ledger, rows)
+    with pytest.raises(LedgerCorruptError):
+        await ledger.commit(rows.change(sinks=(attrs.evolve(row, operator="other", version=2),)))

@@ -70,3 +70,38 @@ def test_an_interrupted_round_is_shown_with_what_it_holds_and_paid_when_it_goes_
         assert "round-1" not in {one["provider_round"] for one in await _open_for(hub, days=0)}
 
     stage.play(story, stage.provider(name))
+
+
+async def _told(hub: Any) -> list[str]:
+    """The rounds that people were told of, by the provider's ids."""
+    operator = hub.process.configuration.directory.find_operator("acme").id
+    events = [stored.event for stored in await hub.ledger.events_after(operator, 0, 10_000)]
+    rounds = [await hub.ledger.round(operator, event.subject) for event in events if event.kind == "round.overdue"]
+    return [row.provider_round for row in rounds]
+
+
+def test_a_round_that_ages_is_told_once_over_any_restart_and_moves_nothing(stage: Any) -> None:
+    async def story(scene: Any) -> None:
+        hub = scene.hub
+        seat = await hub.launch("softswiss", stage.player)
+        for bet in ("b1", "b2"):
+            await hub.ask("softswiss", _play(seat, MovementKind.BET, bet, "1.00"))
+        await hub.ask("softswiss", PeerCloseRound(player=seat, round="round-2"))
+        hub.process.worker.cancel()
+        before = await scene.state()
+        for hours, told in ((71, []), (2, ["round-1"]), (1, ["round-1"]), (1_000, ["round-1"])):
+            await hub.clock.sleep(hours * 3_600)
+            for _ in range(2):
+                await hub.process.overdue.look()
+                assert await _told(hub) == told
+                await hub.kill()
+                hub.process.worker.cancel()
+        assert await scene.state() == before
+        again = await hub.launch("softswiss", stage.player)
+        assert (await hub.ask("softswiss", _play(again, MovementKind.WIN, "w1", "2.50"))).verdict is Verdict.DONE
+        assert scene.moved() == [-100, -100, 250]
+        await hub.clock.sleep(100 * 3_600)
+        await hub.process.overdue.look()
+        assert await _told(hub) == ["round-1"]
+
+    stage.play(story, stage.provider("softswiss"))

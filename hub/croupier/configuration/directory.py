@@ -310,6 +310,12 @@ class Directory:
         """The event sinks that are to be fed, of every operator that was not deleted."""
         return tuple(sink for live in self.operators.values() if not live.deleted for sink in live.sinks.values())
 
+    @property
+    def overdue_hours(self) -> Mapping[str, int]:
+        """How long a round may be open before people are told, by operator; deleted ones' rounds hold money, too."""
+        every = self.operators.values()
+        return {live.id: live.document.limits.round_overdue_hours for live in every if live.document is not None}
+
     def operator_by_key_hash(self, key_hash: str, now_ms: int) -> KeyHolder | None:
         """Who a bearer key speaks for.
 

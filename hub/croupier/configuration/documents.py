@@ -31,6 +31,9 @@ VALID_AT_ONCE: Final = 2
 MOST_PER_SECOND: Final = 1_000_000
 """The highest rate of requests."""
 
+MOST_HOURS: Final = 87_600
+"""The longest that a round may be open before it is overdue: ten years."""
+
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 _CURRENCY: Final = re.compile(r"[A-Z0-9]{2,12}")
 _RTP: Final = re.compile(r"\d{1,3}(?:\.\d{1,4})?")
@@ -100,6 +103,11 @@ def _rate(_instance: object, attribute: Attribute[Any], value: int | None) -> No
         raise SettingsError(f"expected 1 to {MOST_PER_SECOND} requests a second", where=attribute.name)
 
 
+def _hours(_instance: object, attribute: Attribute[Any], value: int) -> None:
+    if not 0 <= value <= MOST_HOURS:
+        raise SettingsError(f"expected 0 to {MOST_HOURS} hours; 0 switches it off", where=attribute.name)
+
+
 def _secret_values(_instance: object, attribute: Attribute[Any], value: Mapping[str, tuple[str, ...]]) -> None:
     for name, values in value.items():
         if not 1 <= len(values) <= VALID_AT_ONCE or not all(values):
@@ -139,10 +147,12 @@ class LimitsDocument:
         max_bet_minor: The largest bet by currency code, in minor units.
         api_requests_per_second: How many requests the operator may send to its API, in place of the setting
             `rates.operator_api`.
+        round_overdue_hours: How long a round may be open before people are told of it (`round.overdue`); 0 for never.
     """
 
     max_bet_minor: Mapping[str, int] = field(factory=dict, validator=_amounts)
     api_requests_per_second: int | None = field(default=None, validator=_rate)
+    round_overdue_hours: int = field(default=72, validator=_hours)
 
 
 @frozen(kw_only=True)

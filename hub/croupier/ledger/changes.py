@@ -51,3 +51,5 @@ def _rows(change: Change) -> Iterator[Sequence[Any]]:
         yield change.grants
     if change.configuration:
         yield change.configuration
+    if change.sinks:
+        yield change.sinks

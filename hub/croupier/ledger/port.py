@@ -80,6 +80,8 @@ class Change:
         sessions: New or changed sessions.
         grants: New or changed grants.
         configuration: New versions of configured things: `version` must be one above the newest stored (1 if none).
+        sinks: Changed rows of readers, claimed before (`Ledger.claim_sink`): how far one has come becomes true together
+            with what it came to.
         events: What to append, in order; positions are assigned at the commit.
     """
 
@@ -94,6 +96,7 @@ class Change:
     sessions: tuple[SessionRow, ...] = ()
     grants: tuple[GrantRow, ...] = ()
     configuration: tuple[ConfigurationRow, ...] = ()
+    sinks: tuple[SinkRow, ...] = ()
     events: tuple[Event, ...] = ()
 
 

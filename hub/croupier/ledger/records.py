@@ -294,12 +294,12 @@ class StoredEvent:
 
 @immutable(kw_only=True, slots=False)
 class SinkRow:
-    """How far one event sink has come.
+    """How far one event sink has come; or another reader of the record, such as `croupier.wallet.overdue`.
 
     Attributes:
         operator: The operator whose events it is fed.
-        sink: The configured sink's immutable id.
-        position: Every event up to here was confirmed, or stands in `state`.
+        sink: The configured sink's immutable id, or the reader's name.
+        position: Every event up to here was confirmed, or stands in `state`; of another reader what it says.
         state: What waits and why, as JSON-ready values: `croupier.sinks.lanes` says how.
         owner: The process that feeds it, or fed it last.
         epoch: That process's epoch.

@@ -55,7 +55,9 @@ class Group:
             place: Where it stands among the commands of the transaction.
             change: The change.
         """
-        if change.deliveries or change.delivery_updates or change.sessions or change.grants or change.configuration:
+        if change.deliveries or change.delivery_updates or change.sessions or change.grants:
+            return False
+        if change.configuration or change.sinks:
             return False
         operator = change.operator
         new = [(row.operator, row.movement) for row in change.movements]

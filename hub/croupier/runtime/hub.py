@@ -37,6 +37,7 @@ from croupier.wallet.calendar import Calendar
 from croupier.wallet.channel import Channel
 from croupier.wallet.deliveries import Deliveries
 from croupier.wallet.engine import Engine
+from croupier.wallet.overdue import OverdueRounds
 from croupier.wallet.ports import Clock, Ids
 from croupier.wallet.watch import Bell
 from croupier.web.gateway import Gateway, GatewayLimits
@@ -68,6 +69,7 @@ class Hub:
         engine: The money path.
         deliveries: What is owed.
         sinks: Feeds event sinks.
+        overdue: Tells of rounds that have been open for too long.
         gateway: The providers' entrance.
         metrics: Counts.
         outbound: Calls to providers.
@@ -91,6 +93,7 @@ class Hub:
     engine: Engine
     deliveries: Deliveries
     sinks: Pump
+    overdue: OverdueRounds
     gateway: Gateway
     metrics: Metrics
     outbound: OutboundDriver
@@ -103,6 +106,7 @@ class Hub:
     _tasks: list[asyncio.Task[None]] = field(factory=list)
     _delivering: asyncio.Task[None] | None = None
     _feeding: asyncio.Task[None] | None = None
+    _overseeing: asyncio.Task[None] | None = None
     _changed: asyncio.Event = field(factory=asyncio.Event)
 
     def obstacles(self) -> Sequence[str]:
@@ -110,12 +114,13 @@ class Hub:
         return ("draining",) if self.draining else ()
 
     def begin(self) -> None:
-        """Start the workers: deliveries, event sinks, configuration of other processes, gauges, the accelerator."""
+        """Start the workers: deliveries, sinks, overdue rounds, configuration of others, gauges, the accelerator."""
         self.acceleration.begin()
         self._delivering = self._work("deliveries", self.deliveries.run)
         self._feeding = self._work("sinks", self.sinks.run)
+        self._overseeing = self._work("overdue_rounds", self.overdue.run)
         others = self._work("configuration", self._catch_up), self._work("gauges", self._gauges)
-        self._tasks += [self._delivering, self._feeding, *others]
+        self._tasks += [self._delivering, self._feeding, self._overseeing, *others]
 
     def _work(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         return asyncio.create_task(self._for_ever(name, work))
@@ -155,11 +160,12 @@ class Hub:
         self.draining = True
         self.deliveries.stop()
         self.sinks.stop()
+        self.overdue.stop()
 
     async def close(self) -> None:
         """Stop the workers, finish what was begun, and close everything."""
         self.drain()
-        ending = [task for task in (self._delivering, self._feeding) if task is not None]
+        ending = [task for task in (self._delivering, self._feeding, self._overseeing) if task is not None]
         if ending:
             # What would be cut off here stays claimed for the rest of its lease.
             await asyncio.wait(ending, timeout=self.settings.limits.drain_seconds)
@@ -283,6 +289,13 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
             scale=settings.deliveries.scale,
         )
     )
+    overdue = OverdueRounds(
+        ledger=ledger,
+        clock=clock,
+        owner=owner,
+        hours=lambda: configuration.directory.overdue_hours,
+        alarm=alarm,
+    )
     gateway = Gateway(
         directory=lambda: configuration.directory,
         engine=engine,
@@ -307,6 +320,7 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         engine=engine,
         deliveries=deliveries,
         sinks=sinks,
+        overdue=overdue,
         gateway=gateway,
         metrics=metrics,
         outbound=OutboundDriver(client, ledger, clock, ids, FlowLimits(total_seconds=settings.limits.request_seconds)),

@@ -19,6 +19,10 @@ CONTRADICTED: Final = "movement.contradicted"
 """A wallet had accepted a movement and then knew nothing to undo: its book and the hub's may differ."""
 
 
+OVERDUE: Final = "round.overdue"
+"""A round has been open for longer than its operator wants."""
+
+
 def unheard(_operator: str, _event: Event) -> None:
     """Tell nobody: the event stands in the ledger."""
 
