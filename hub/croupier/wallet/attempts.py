@@ -1,0 +1,315 @@
+"""One attempt at owed work: what is sent to the wallet, and what follows from its answer.
+
+A definite refusal holds the work for a person; everything else that is not an answer leaves it owed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, assert_never
+
+from attrs import evolve, frozen
+
+from croupier.contract import (
+    AppliedEffect,
+    PlayContext,
+    RoundEnd,
+    TransactionState,
+    WalletApplied,
+    WalletCall,
+    WalletCapability,
+    WalletMove,
+    WalletPlayer,
+    WalletRefused,
+    WalletReply,
+    WalletStatus,
+    WalletStatusReply,
+    WalletUnknown,
+)
+from croupier.ledger.port import Ledger
+from croupier.ledger.records import (
+    DeliveryRow,
+    DeliveryState,
+    DeliveryTask,
+    MovementRow,
+    MovementState,
+    RoundState,
+)
+from croupier.ledger.records import Event as LedgerEvent
+from croupier.wallet.alarms import contradiction
+from croupier.wallet.channel import Channel
+from croupier.wallet.machine import IN_FLIGHT, Event
+from croupier.wallet.parties import Connection
+from croupier.wallet.ports import Clock
+from croupier.wallet.rows import takes_stake
+from croupier.wallet.settle import Happening
+from croupier.wallet.siblings import play_of
+from croupier.wallet.wire import (
+    applied_columns,
+    balance_columns,
+    context_of,
+    is_waived,
+    refused_columns,
+    wallet_movement,
+    wallet_rollback,
+)
+
+FindPlayer = Callable[[Connection, MovementRow], Awaitable[WalletPlayer]]
+
+
+@frozen(kw_only=True)
+class Verdict:
+    """What one attempt came to.
+
+    Attributes:
+        events: What happened to movements; the delivery's own movement first.
+        state: Where the delivery stands now.
+        task: What is owed next, if it is still owed.
+        due_in_ms: When it is due; `None` leaves it to the calendar.
+        detail: For people, without secrets or player data.
+        derives_end: Whether the round ends if it is settled by these events.
+        alarms: What a person should look at.
+    """
+
+    events: Sequence[Happening] = ()
+    state: DeliveryState = DeliveryState.DONE
+    task: DeliveryTask | None = None
+    due_in_ms: int | None = None
+    detail: str | None = None
+    derives_end: bool = False
+    alarms: Sequence[LedgerEvent] = ()
+
+
+class Attempts:
+    """Tries owed work at the wallets."""
+
+    def __init__(self, ledger: Ledger, channel: Channel, find_player: FindPlayer, clock: Clock, lease_ms: int) -> None:
+        """Everything an attempt needs is handed in.
+
+        Args:
+            ledger: The durable record.
+            channel: The way to the wallets.
+            find_player: Finds a movement's wallet.
+            clock: Time.
+            lease_ms: How long claimed work is this worker's; no call to a wallet takes longer than most of it.
+        """
+        self._ledger = ledger
+        self._channel = channel
+        self._find_player = find_player
+        self._clock = clock
+        self._lease_ms = lease_ms
+
+    async def attempt(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
+        """Try owed work once, if the wallet's budget of retries lets it.
+
+        Raises:
+            RetryLaterError: The record cannot be read now.
+        """
+        verdict = await self._tried(connection, row, movement)
+        return evolve(verdict, derives_end=derives_end(connection, movement))
+
+    async def _tried(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
+        if not self._channel.retries(connection.operator).take():
+            return Verdict(state=DeliveryState.OWED, detail="the wallet answers too little to be asked more often")
+        match row.task:
+            case DeliveryTask.SEND:
+                return await self._send(connection, row, movement)
+            case DeliveryTask.REVERSE:
+                return await self._reverse(connection, row, movement)
+            case DeliveryTask.ASK:
+                return await self._ask(connection, row, movement)
+            case _:
+                assert_never(row.task)
+
+    async def _send(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
+        if movement.state is not MovementState.OWED:
+            return Verdict(detail=f"no longer owed: {movement.state.value}")
+        bets = await self._bets_of(movement)
+        if any(_has_failed(bet, movement) for bet in bets):
+            # It may have been sent before: only the wallet can say that nothing of it is left.
+            return Verdict(events=(_taken_back(movement),), detail="its bet did not stand")
+        if any(bet.state in _UNSETTLED for bet in bets):
+            return Verdict(state=DeliveryState.OWED, detail="its bet is not settled yet")
+        context = await self._context(movement, connection)
+        call = WalletMove(
+            player=await self._find_player(connection, movement),
+            context=context,
+            movement=wallet_movement(movement, connection),
+        )
+        reply = await self._call(connection, call, row)
+        match reply:
+            case WalletApplied():
+                done = Happening(
+                    movement=movement.movement, event=Event.ACCEPTED, changes=applied_columns(movement, reply)
+                )
+                return Verdict(events=(done,))
+            case WalletRefused() if takes_stake(movement):
+                return Verdict(events=await self._refused_debit(movement, reply), detail=reply.reason.value)
+            case WalletRefused():
+                changes = refused_columns(reply)
+                held = Happening(movement=movement.movement, event=Event.OWED_REFUSED, changes=changes)
+                return Verdict(events=(held,), state=DeliveryState.HELD, detail=reply.reason.value)
+            case _ if connection.operator.policy.retry_safe or _never_left(reply):
+                return Verdict(state=DeliveryState.OWED, detail=_detail(reply))
+            case _:
+                wait = connection.operator.policy.late_window_ms
+                return Verdict(state=DeliveryState.OWED, task=DeliveryTask.ASK, due_in_ms=wait, detail=_detail(reply))
+
+    async def _bets_of(self, movement: MovementRow) -> Sequence[MovementRow]:
+        """What must stand for a payout to be sent: the bet that it settles, and the stakes of its own play."""
+        if takes_stake(movement):
+            return ()
+        bet = await self._ledger.movement(movement.operator, movement.target) if movement.target else None
+        stakes = [row for row in await play_of(self._ledger, movement) if takes_stake(row)]
+        return [bet, *stakes] if bet is not None else stakes
+
+    async def _refused_debit(self, movement: MovementRow, reply: WalletRefused) -> tuple[Happening, ...]:
+        """A bet that was sent again is refused: what else its play has moved, or may have, is taken back."""
+        refused = Happening(movement=movement.movement, event=Event.REFUSED, changes=refused_columns(reply))
+        siblings = await play_of(self._ledger, movement)
+        others = [row for row in siblings if row.movement != movement.movement and row.state in _UNDOABLE]
+        return (refused, *(_taken_back(row) for row in others))
+
+    async def _reverse(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
+        if movement.state is not MovementState.REVERSING:
+            return Verdict(detail=f"no longer owed: {movement.state.value}")
+        final = connection.operator.policy.tombstones or movement.generation > 0
+        return await self._roll_back(connection, row, movement, final=final)
+
+    async def _roll_back(
+        self, connection: Connection, row: DeliveryRow, movement: MovementRow, *, final: bool
+    ) -> Verdict:
+        """Ask the wallet to undo a movement. `final` says whether "nothing to undo" can be believed for good."""
+        call = WalletMove(
+            player=await self._find_player(connection, movement),
+            context=await self._context(movement, connection),
+            movement=wallet_rollback(movement, connection),
+        )
+        reply = await self._call(connection, call, row)
+        alarms = contradiction(movement, reply, self._clock.now_ms())
+        if alarms and not await self._is_first_rollback(row, movement):
+            alarms = ()
+        match reply:
+            case WalletApplied(nothing_moved=True) if not final:
+                return Verdict(
+                    alarms=alarms,
+                    state=DeliveryState.OWED,
+                    task=DeliveryTask.ASK,
+                    due_in_ms=connection.operator.policy.late_window_ms,
+                    detail="nothing to undo yet; the original may still arrive",
+                )
+            case WalletApplied(balance=balance):
+                return Verdict(events=(_undone(movement, balance_columns(balance)),), alarms=alarms)
+            case WalletRefused() if is_waived(movement, reply, connection):
+                waived = Happening(movement=movement.movement, event=Event.UNDO_WAIVED)
+                return Verdict(events=(waived,), detail="recorded without movement")
+            case WalletRefused(reason=reason):
+                changes = refused_columns(reply)
+                held = Happening(movement=movement.movement, event=Event.OWED_UNDO_REFUSED, changes=changes)
+                return Verdict(events=(held,), state=DeliveryState.HELD, task=DeliveryTask.REVERSE, detail=reason.value)
+            case _:
+                return Verdict(state=DeliveryState.OWED, detail=_detail(reply))
+
+    async def _is_first_rollback(self, row: DeliveryRow, movement: MovementRow) -> bool:
+        """Whether no rollback of a movement can have reached the wallet before this attempt, as far as is on record.
+
+        One that its provider asked for may have been sent at once, unless it met the movement in flight: then its own
+        row was owed from the beginning.
+        """
+        if row.attempts or row.version > _JUST_CLAIMED or movement.generation:
+            return False
+        if movement.undone_by is None:
+            return True
+        own = await self._ledger.movement(movement.operator, movement.undone_by)
+        return own is not None and (own.version == 1 or own.target != movement.movement)
+
+    async def _ask(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
+        """Ask what became of a movement.
+
+        A wallet that cannot be asked gets the rollback once more under the *same* id: another id could pay twice.
+        """
+        if movement.state not in {MovementState.REVERSING, MovementState.OWED}:
+            return Verdict(detail=f"no longer owed: {movement.state.value}")
+        reversing = movement.state is MovementState.REVERSING
+        if WalletCapability.TRANSACTION_STATUS not in connection.operator.capabilities:
+            if reversing:
+                return await self._roll_back(connection, row, movement, final=True)
+            held = Happening(movement=movement.movement, event=Event.OWED_REFUSED)
+            detail = "the wallet is not proven safe for retries and cannot be asked"
+            return Verdict(events=(held,), state=DeliveryState.HELD, detail=detail)
+        call = WalletStatus(player=await self._find_player(connection, movement), transaction=movement.movement)
+        reply = await self._call(connection, call, row)
+        if not isinstance(reply, WalletStatusReply):
+            return Verdict(state=DeliveryState.OWED, detail=_detail(reply))
+        match reply.state:
+            case TransactionState.APPLIED if reversing:
+                return Verdict(events=(_next_generation(movement),), detail="it had arrived late")
+            case TransactionState.APPLIED:
+                done = Happening(
+                    movement=movement.movement, event=Event.ACCEPTED, changes={"effect": AppliedEffect.MOVED.value}
+                )
+                return Verdict(events=(done,))
+            case TransactionState.ROLLED_BACK | TransactionState.NOT_FOUND if reversing:
+                return Verdict(events=(_undone(movement, {}),))
+            case TransactionState.NOT_FOUND:
+                late = row.created_at + connection.operator.policy.late_window_ms - self._clock.now_ms()
+                if late > 0:
+                    return Verdict(state=DeliveryState.OWED, due_in_ms=late, detail="it may still arrive")
+                return Verdict(state=DeliveryState.OWED, task=DeliveryTask.SEND, due_in_ms=0, detail="not there")
+            case _:
+                held = Happening(movement=movement.movement, event=Event.OWED_REFUSED)
+                return Verdict(events=(held,), state=DeliveryState.HELD, detail="the wallet rolled it back")
+
+    async def _call(self, connection: Connection, call: WalletCall, row: DeliveryRow) -> WalletReply:
+        longest = min(connection.operator.policy.timeout_ms, self._lease_ms * 3 // 4)  # the rest is for writing it down
+        deadline = self._clock.monotonic() + longest / 1000
+        reply = await self._channel.call(connection.operator, call, deadline=deadline, trace=row.delivery)
+        if not isinstance(reply, WalletUnknown):
+            self._channel.retries(connection.operator).retry_answered()
+        return reply
+
+    async def _context(self, movement: MovementRow, connection: Connection) -> PlayContext:
+        stored = await self._ledger.round(movement.operator, movement.round) if movement.round else None
+        provider_round = stored.provider_round if stored else ""
+        closed = stored is not None and stored.state is RoundState.CLOSED
+        return context_of(movement, connection, provider_round, round_closed=closed)
+
+
+_FAILED: Final = frozenset(
+    {MovementState.DECLINED, MovementState.REVERSED, MovementState.REVERSING, MovementState.TOMBSTONED}
+)
+_UNSETTLED: Final = IN_FLIGHT | {MovementState.OWED}
+_UNDOABLE: Final = frozenset({MovementState.APPLIED, MovementState.OWED})
+_JUST_CLAIMED: Final = 2
+"""The version of a delivery that was written down, and claimed for the first time."""
+
+
+def derives_end(connection: Connection, movement: MovementRow) -> bool:
+    """Whether what was open in the movement's round may have been this: where the hub derives a round's end."""
+    return movement.round is not None and connection.policies.of(movement.operation).round_end is RoundEnd.SETTLED
+
+
+def _detail(reply: WalletReply) -> str:
+    return reply.detail if isinstance(reply, WalletUnknown) else "an answer to another question"
+
+
+def _has_failed(bet: MovementRow, win: MovementRow) -> bool:
+    """Whether a win cannot be paid for this bet: the one that it settles, or a stake of its play that the hub undid."""
+    return bet.state in _FAILED and (bet.movement == win.target or bet.undone_by is None)
+
+
+def _never_left(reply: WalletReply) -> bool:
+    return isinstance(reply, WalletUnknown) and not reply.sent
+
+
+def _taken_back(movement: MovementRow) -> Happening:
+    return Happening(movement=movement.movement, event=Event.TAKEN_BACK, while_in=_UNDOABLE)
+
+
+def _undone(movement: MovementRow, changes: Mapping[str, Any]) -> Happening:
+    return Happening(movement=movement.movement, event=Event.UNDONE, changes=changes)
+
+
+def _next_generation(movement: MovementRow) -> Happening:
+    changes = {"generation": movement.generation + 1}
+    return Happening(movement=movement.movement, event=Event.LOST_REVERSE, changes=changes)
