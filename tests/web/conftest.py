@@ -263,12 +263,16 @@ class KeptMetrics:
     calls: list[dict[str, Any]] = field(factory=list)
     api: list[dict[str, Any]] = field(factory=list)
     under_way: dict[str, int] = field(factory=dict)
+    waiting: dict[str, int] = field(factory=dict)
 
     def provider_call(self, *, operator: str, connection: str, operation: str, verdict: str, seconds: float) -> None:
         self.calls.append({"operator": operator, "connection": connection, "operation": operation, "verdict": verdict})
 
     def provider_calls_under_way(self, *, operator: str, count: int) -> None:
         self.under_way[operator] = count
+
+    def provider_calls_waiting(self, *, operator: str, count: int) -> None:
+        self.waiting[operator] = count
 
     def api_call(self, *, api: str, operation: str, status: int, seconds: float) -> None:
         self.api.append({"api": api, "operation": operation, "status": status})
@@ -359,7 +363,7 @@ class Hub:
     ids: CountedIds = field(factory=CountedIds)
     log: KeptLog = field(factory=KeptLog)
     metrics: KeptMetrics = field(factory=KeptMetrics)
-    limits: GatewayLimits = field(factory=lambda: GatewayLimits(body_bytes=1_000, under_way=2))
+    limits: GatewayLimits = field(factory=lambda: GatewayLimits(body_bytes=1_000, under_way=2, waiting=4))
     rates: Rates | None = None
     obstacles: list[str] = field(factory=list)
     directory: Directory = field(init=False)

@@ -286,20 +286,56 @@ async def test_the_record_tells_the_policy_that_decided_after_it_was_changed(hub
     assert hub.engine.deadlines[1] - hub.engine.deadlines[0] > 5
 
 
-async def test_an_overloaded_hub_refuses_bets_and_takes_wins_and_rollbacks(hub: Any) -> None:
+async def test_an_overloaded_hub_lets_bets_wait_for_a_while_and_takes_wins_and_rollbacks_at_once(hub: Any) -> None:
     hub.engine.gate = asyncio.Event()
     begun = [asyncio.create_task(ask(hub, incoming(body=b'{"id": "b%d"}' % number))) for number in range(2)]
     await hub.engine.arrived(2)
     assert code(await ask(hub, incoming(body=b'{"id": "b3"}'))) == "error:overloaded"
-    assert code(await ask(hub, incoming("/providers/other/toy/move"))) == "retry:in_progress"
     begun.append(asyncio.create_task(ask(hub, incoming(body=b'{"id": "w1", "kind": "win"}'))))
     begun.append(asyncio.create_task(ask(hub, incoming(body=b'{"id": "r1", "kind": "rollback"}'))))
-    await hub.engine.arrived(3)
+    await hub.engine.arrived(2)
     hub.engine.gate.set()
     await asyncio.gather(*begun)
     assert await hub.gateway.drain(5) == 0
-    assert sorted(hub.engine.finished) == ["b0", "b1", "b1", "r1", "w1"]
-    assert hub.metrics.under_way == {"acme-id": 0, "other-id": 0}
+    assert sorted(hub.engine.finished) == ["b0", "b1", "r1", "w1"]
+    assert (hub.metrics.under_way, hub.metrics.waiting) == ({"acme-id": 0}, {"acme-id": 0})
+
+
+async def test_bets_that_wait_are_worked_on_in_their_order_as_soon_as_there_is_a_place(hub: Any) -> None:
+    hub.clock.is_real = True
+    hub.engine.gate = asyncio.Event()
+    begun = [asyncio.create_task(ask(hub, incoming(body=b'{"id": "b%d"}' % number))) for number in range(6)]
+    await hub.engine.arrived(2)
+    assert hub.metrics.waiting == {"acme-id": 4}
+    begun.pop(3).cancel()  # its provider hangs up
+    hub.engine.gate.set()
+    assert [code(answer) for answer in await asyncio.gather(*begun)] == ["moved"] * 5
+    assert hub.engine.finished == ["b0", "b1", "b2", "b4", "b5"]
+    assert (hub.metrics.under_way, hub.metrics.waiting) == ({"acme-id": 0}, {"acme-id": 0})
+
+
+async def test_a_hub_that_is_overloaded_or_stops_keeps_no_other_operators_bets_waiting(hub: Any) -> None:
+    hub.clock.is_real = True
+    hub.engine.gate = asyncio.Event()
+    waiting = [asyncio.create_task(ask(hub, incoming(body=b'{"id": "b%d"}' % number))) for number in range(3)]
+    await hub.engine.arrived(2)
+    other = asyncio.create_task(ask(hub, incoming("/providers/other/toy/move")))
+    await hub.engine.arrived()
+    draining = asyncio.create_task(hub.gateway.drain(5))
+    assert code(await waiting[2]) == "error:overloaded"
+    hub.engine.gate.set()
+    assert await draining == 0
+    assert [code(answer) for answer in await asyncio.gather(*waiting[:2], other)] == ["moved"] * 3
+
+
+async def test_no_more_wait_than_there_is_room_for(hub: Any) -> None:
+    hub.clock.is_real = True
+    hub.engine.gate = asyncio.Event()
+    begun = [asyncio.create_task(ask(hub, incoming(body=b'{"id": "b%d"}' % number))) for number in range(7)]
+    await hub.engine.arrived(2)
+    assert code(await begun[6]) == "error:overloaded"
+    hub.engine.gate.set()
+    assert [code(answer) for answer in await asyncio.gather(*begun[:6])] == ["moved"] * 6
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,11 @@ class Metrics:
         self._under_way = Levels(
             "croupier_provider_calls_under_way", "Requests of providers that are being worked on.", "operator"
         )
+        self._waiting = Levels(
+            "croupier_provider_calls_waiting",
+            "Requests of providers that wait because too many are under way.",
+            "operator",
+        )
         self._api_calls = Tally("croupier_api_calls", "Requests to the JSON APIs.", ("api", "operation", "status"))
         self._api_seconds = Timings(
             "croupier_api_call_seconds", "How long callers of the JSON APIs waited.", ("api", "operation"), _SECONDS
@@ -112,6 +117,7 @@ class Metrics:
             self._provider_calls,
             self._provider_seconds,
             self._under_way,
+            self._waiting,
             self._api_calls,
             self._api_seconds,
             self._wallet_calls,
@@ -138,6 +144,10 @@ class Metrics:
     def provider_calls_under_way(self, *, operator: str, count: int) -> None:
         """How many requests of an operator's connections are being worked on."""
         self._under_way.now[operator] = count
+
+    def provider_calls_waiting(self, *, operator: str, count: int) -> None:
+        """How many requests of an operator's connections wait for a place."""
+        self._waiting.now[operator] = count
 
     def api_call(self, *, api: str, operation: str, status: int, seconds: float) -> None:
         """One request of an API was answered; `operation` is the route's name."""

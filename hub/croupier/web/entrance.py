@@ -33,17 +33,25 @@ class Budget:
         work: Seconds from the arrival by which the work must be done.
         patience: Seconds from the arrival after which the provider is answered without it: between the end of the work
             and the provider's own time-out.
+        queue: Seconds from the arrival for which it may wait for a place, if the hub is busy: a quarter of the time
+            for the work.
     """
 
     decision: Mapping[str, Any]
     work: float
     patience: float
+    queue: float
 
     @classmethod
     def of(cls, policy: Policy) -> Budget:
         """From a policy."""
         milliseconds = policy.operator_budget_ms
-        return cls(decision_of(policy), milliseconds / 1000, (milliseconds + policy.timeout_margin_ms / 2) / 1000)
+        return cls(
+            decision=decision_of(policy),
+            work=milliseconds / 1000,
+            patience=(milliseconds + policy.timeout_margin_ms / 2) / 1000,
+            queue=milliseconds / 4000,
+        )
 
 
 @frozen(eq=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import PurePath
@@ -43,6 +42,7 @@ from croupier.wallet.ports import Clock, Ids
 from croupier.web.addresses import PresentedCertificate, client_address, is_in
 from croupier.web.entrance import Budget, Entrance, Entrances, MethodError
 from croupier.web.patience import Patience
+from croupier.web.places import Places
 from croupier.web.ports import Engine, GatewayMetrics, Log, Rates
 from croupier.web.provider_record import NOTHING, Answer, Arrival, ProviderRecord
 from croupier.web.results import may_be_shed, not_known_yet, verdict_of
@@ -62,12 +62,15 @@ class GatewayLimits:
 
     Attributes:
         body_bytes: The largest body of a request.
-        under_way: How many requests of one operator may be worked on at once. Beyond it the hub refuses what a
-            provider may repeat without harm; wins and rollbacks are always taken.
+        under_way: How many requests of one operator may be worked on at once. Beyond it what a provider may repeat
+            without harm waits for a place, and is refused if none gets free in time; wins and rollbacks are always
+            taken.
+        waiting: How many requests of one operator may wait for a place. Beyond it they are refused at once.
     """
 
     body_bytes: int = 1_048_576
     under_way: int = 1_000
+    waiting: int = 10_000
 
 
 class Gateway:
@@ -106,9 +109,11 @@ class Gateway:
         self._metrics = metrics
         self._rates = rates
         self._record = ProviderRecord(ledger, clock, ids, log, metrics)
-        self._under_way: Counter[str] = Counter()
         self._work: dict[_Visit, asyncio.Task[None]] = {}
         self._patience = Patience(clock, self._give_up)
+        self._places = Places(
+            clock, metrics, places=limits.under_way, line=limits.waiting, begin=self._set_to_work, refuse=self._shed
+        )
         self.limits = limits
 
     def handle(
@@ -159,7 +164,11 @@ class Gateway:
         return response
 
     async def drain(self, seconds: float) -> int:
-        """Wait for the work that was begun; returns how much of it is still under way after that time."""
+        """Wait for the work that was begun; returns how much of it is still under way after that time.
+
+        What waits for a place is refused.
+        """
+        self._places.close()
         if self._work:
             over = asyncio.Event()
             timer = self._clock.call_later(seconds, over.set)
@@ -194,21 +203,34 @@ class Gateway:
             return self._rendered_error(arrival, error, route.operation, verified=verified)
         operation = calls.items[0].operation if calls.items else route.operation
         budget = entrance.budget(operation)
-        if (overload := self._overload(live, calls)) is not None:
-            return self._rendered_error(arrival, overload, operation, verified=verified, decision=budget.decision)
+        over = self._rates.over(live) if self._rates is not None else None
+        if over is not None and may_be_shed(calls):
+            return self._rendered_error(arrival, over, operation, verified=verified, decision=budget.decision)
         visit = _Visit(arrival, verified, calls, operation, budget, response)
+        operator = live.connection.operator.id
+        if self._places.is_free(operator) or not may_be_shed(calls):
+            self._places.take(operator)
+            self._set_to_work(visit)
+        elif not self._places.wait(operator, visit, arrival.monotonic, budget.queue):
+            return self._overloaded(visit)
         response.add_done_callback(partial(self._may_be_gone, visit))
-        self._count(live.connection.operator.id, 1)
-        self._work[visit] = response.get_loop().create_task(self._drive(visit))
-        self._patience.wait(visit, arrival.monotonic, budget.patience)
         return None
 
-    def _overload(self, live: LiveConnection, calls: Calls) -> OverloadedError | None:
-        """What a request is refused with, if there are too many and it may be."""
-        if self._under_way[live.connection.operator.id] >= self.limits.under_way and may_be_shed(calls):
-            return OverloadedError("too many requests are under way")
-        over = self._rates.over(live) if self._rates is not None else None
-        return over if over is not None and may_be_shed(calls) else None
+    def _set_to_work(self, visit: _Visit) -> None:
+        self._work[visit] = visit.response.get_loop().create_task(self._drive(visit))
+        self._patience.wait(visit, visit.arrival.monotonic, visit.budget.patience)
+
+    def _shed(self, visit: _Visit) -> None:
+        self._tell(visit.arrival, self._overloaded(visit), visit.response)
+
+    def _overloaded(self, visit: _Visit) -> Answer:
+        return self._rendered_error(
+            visit.arrival,
+            OverloadedError("too many requests are under way"),
+            visit.operation,
+            verified=visit.verified,
+            decision=visit.budget.decision,
+        )
 
     async def _drive(self, visit: _Visit) -> None:
         """Have the engine work, and tell who waits for it, if somebody still does.
@@ -226,7 +248,7 @@ class Gateway:
             results = not_known_yet(calls, UnknownCause.STORE if is_store else UnknownCause.IN_PROGRESS)
         finally:
             del self._work[visit]
-            self._count(connection.operator.id, -1)
+            self._places.leave(connection.operator.id)
         if not visit.is_done():
             self._tell(arrival, self._rendered(visit, results), visit.response)
 
@@ -261,11 +283,6 @@ class Gateway:
         """Give the answer to who waits for it, and keep it."""
         response.set_result(answer.response or HttpResponse(500))
         self._record.keep(arrival, answer)
-
-    def _count(self, operator: str, change: int) -> None:
-        count = self._under_way[operator] + change
-        self._under_way[operator] = count
-        self._metrics.provider_calls_under_way(operator=operator, count=count)
 
     def _refused(self, arrival: Arrival, error: CroupierError, route: Route | None) -> Answer:
         return self._rendered_error(arrival, error, route.operation if route else "")

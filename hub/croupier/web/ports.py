@@ -33,6 +33,9 @@ class GatewayMetrics(Protocol):
     def provider_calls_under_way(self, *, operator: str, count: int) -> None:
         """How many requests of an operator are being worked on."""
 
+    def provider_calls_waiting(self, *, operator: str, count: int) -> None:
+        """How many requests of an operator wait until it is their turn."""
+
 
 class ApiMetrics(Protocol):
     """Counts of the JSON APIs."""
