@@ -150,6 +150,15 @@ def test_without_the_extra_the_command_says_what_to_install(args: str) -> None:
     )
 
 
+def test_a_run_leaves_nothing_in_the_folder_that_it_is_started_in(tmp_path: Path) -> None:
+    code = "from croupier.cli import main\nmain()"
+    drawing = ["--layer", "properties", "--examples", "1"]
+    command = [sys.executable, "-c", code, "certify", "adapter", "softswiss", *drawing]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_keys_are_made_without_the_kit_and_never_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "croupier_conformance", None)
     code, text = call("certify", "keygen", str(tmp_path / "signer"))

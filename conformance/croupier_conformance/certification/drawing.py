@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, configuration, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
 from croupier_conformance.certification.bench import AdapterBench
@@ -41,4 +43,16 @@ def for_every(
     def every(case: Case) -> None:
         check(case)
 
-    every()
+    with _nothing_kept():
+        every()
+
+
+@contextmanager
+def _nothing_kept() -> Iterator[None]:
+    """Keep what hypothesis stores for later runs out of the folder of whoever certifies."""
+    with TemporaryDirectory(prefix="croupier-certify-") as folder:
+        configuration.set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            configuration.set_hypothesis_home_dir(None)
