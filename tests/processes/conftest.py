@@ -117,14 +117,17 @@ class Crew:
 
 
 @contextmanager
-def crew_process(settings: Path, workers: int = 2) -> Iterator[Crew]:
-    """`croupier serve --workers`, once everything listens."""
+def crew_process(
+    settings: Path, workers: int = 2, *, meanwhile: Callable[[int], None] = lambda _parent: None
+) -> Iterator[Crew]:
+    """`croupier serve --workers`, once everything listens; `meanwhile` is told the parent's process id before that."""
     ports, log = settings.with_name("ports"), settings.with_name("hub.log")
     ports.unlink(missing_ok=True)
     command = [CROUPIER, "serve", str(settings), "--workers", str(workers), "--ports-file", str(ports)]
     with log.open("ab") as errors:
         process = subprocess.Popen(command, env=ENVIRON, stdout=subprocess.DEVNULL, stderr=errors)
         try:
+            meanwhile(process.pid)
             until(lambda: process.poll() is not None or ports.exists(), "the hub listens")
             assert process.poll() is None, log.read_text()
             found = (line.split() for line in ports.read_text().splitlines())

@@ -146,6 +146,23 @@ def test_workers_end_when_their_parent_is_killed(database: str, tmp_path: Path, 
             tools.until(_gone(pid), "the worker ends")
 
 
+def test_a_worker_that_is_killed_before_it_listens_is_started_anew(database: str, tmp_path: Path, tools: Any) -> None:
+    def kill_one(parent: int) -> None:
+        tools.until(lambda: _workers_of(parent), "a worker begins")
+        os.kill(_workers_of(parent)[0], signal.SIGKILL)
+
+    with tools.crew_process(tools.write_settings(tmp_path, database), meanwhile=kill_one) as crew:
+        (died,) = crew.lines("worker_died")
+        assert died["status"] == -signal.SIGKILL
+        assert len(crew.workers()) == 2
+
+
+def _workers_of(parent: int) -> list[int]:
+    """The workers that a parent has started, whether or not they listen."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
 def _gone(pid: int) -> Callable[[], bool]:
     """Whether a process has ended, reaped or not."""
 

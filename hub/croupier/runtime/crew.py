@@ -161,7 +161,7 @@ class _Crew:
         """Until `stop` is set.
 
         Raises:
-            CroupierError: A worker ended before all had listened for the first time.
+            CroupierError: A worker failed before all had listened for the first time.
         """
         first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         keepers = [asyncio.create_task(self._keep(number, count, first)) for number in range(1, count + 1)]
@@ -202,14 +202,18 @@ class _Crew:
             keeper.result()
 
     async def _keep(self, number: int, count: int, first: asyncio.Future[None]) -> None:
-        """Start a worker, and start it anew when it dies."""
+        """Start a worker, and start it anew when it dies.
+
+        One that fails by itself before all have listened ends the crew: it would fail again. One that somebody else
+        has ended, by a signal, says nothing about the next.
+        """
         pause = FIRST_PAUSE_SECONDS
         while not self.stop.is_set():
             worker = self._start(number)
             end = await self._life(number, worker, count, first)
             if self.stop.is_set():
                 return
-            if not self._complete:
+            if not self._complete and (worker.trouble or end.status > 0):
                 if not first.done():
                     first.set_exception(
                         worker.trouble or FixConfigurationError(f"a worker ended with {end.status} before it listened")
