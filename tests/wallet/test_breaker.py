@@ -6,7 +6,7 @@ from attrs import evolve
 
 from croupier.contract import Applied, Declined, DeclineReason, Unknown, WalletPolicy
 from croupier.ledger.records import MovementState
-from croupier_conformance.money_path import MoneyPath, bet, rollback, win
+from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
 from croupier_conformance.network import Fault, Faults
 from croupier_conformance.virtual_time import simulate
 
@@ -101,7 +101,7 @@ def test_a_bet_that_would_not_be_sent_is_recorded_as_declined_and_nothing_more(t
             assert refused.outcome == again.outcome
             (row,) = [row for row in await path.rows() if row.reference == "late"]
             assert row.state is MovementState.DECLINED
-            assert row.reason == DeclineReason.MAINTENANCE.value
+            assert row.reason == "not_sent"
             assert row.version == 1  # it was never begun
             path.network.quiet = True
             await path.clock.sleep(90)
@@ -109,6 +109,27 @@ def test_a_bet_that_would_not_be_sent_is_recorded_as_declined_and_nothing_more(t
             assert isinstance((await path.play(bet("good"), round="good")).outcome, Applied)
             await path.drain()
             assert path.balance() == 10_000 - 100
+
+    simulate(story())
+
+
+def test_the_record_tells_a_silent_wallet_from_a_closed_connection_and_the_provider_is_told_the_same(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", wallet_policy=POLICY, faults=SILENT) as path:
+            for number in range(3):
+                await path.play(bet(f"b{number}"), round=f"r{number}")
+            silent = [await path.play(bet("silent"), round="silent") for _ in range(2)]
+            path.connections.known = evolve(path.connection, enabled=False)
+            closed = [await path.play(bet("closed"), round="closed") for _ in range(2)]
+            told = [result.outcome for result in (*silent, *closed)]
+            assert [isinstance(each, Declined) and each.reason for each in told] == [DeclineReason.MAINTENANCE] * 4
+            recorded = {row.reference: row.reason for row in await path.rows()}
+            assert (recorded["silent"], recorded["closed"]) == ("not_sent", "maintenance")
+            events = [stored.event for stored in await path.ledger.events_after(OPERATOR, 0, 100)]
+            reasons = [event.body["reason"] for event in events if event.kind == "movement.declined"]
+            assert reasons == ["not_sent", "maintenance"]
 
     simulate(story())
 

@@ -60,6 +60,7 @@ def test_a_bet_that_provably_never_left_is_declined_and_nothing_is_owed(tmp_path
             outcome = (await path.play(bet("b1"))).outcome
             assert isinstance(outcome, Declined)
             assert outcome.reason is DeclineReason.MAINTENANCE
+            assert [row.reason for row in await path.rows()] == ["not_sent"]
             assert await path.deliveries.owed() == 0
 
     simulate(story())

@@ -89,7 +89,7 @@ class MovementRow:
         generation: How many rollbacks of it have been begun under an id of their own.
         undone_by: The provider's rollback that undid it, or is to; `None` if the hub did on its own account.
         effect: `AppliedEffect` value, once applied.
-        reason: `DeclineReason` value, once declined (or held).
+        reason: `DeclineReason` value, or `not_sent` of what the wallet never heard of, once declined (or held).
         message: The operator's text with a refusal.
         operator_transaction: The operator's own id.
         balance: The cash balance after it, in minor units, as the operator told it.

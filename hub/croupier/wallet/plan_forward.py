@@ -28,7 +28,7 @@ from croupier.wallet.intended import Intended, same_content
 from croupier.wallet.machine import UNDONE, Event
 from croupier.wallet.plan import Next, Plan, Say, SendIt, Situation, WaitFor
 from croupier.wallet.rows import applied_outcome, declined_outcome, takes_stake
-from croupier.wallet.rules import credit_refusal, named_bet, refusal
+from croupier.wallet.rules import credit_refusal, named_bet, recorded_reason, refusal
 
 
 def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
@@ -120,7 +120,7 @@ def _none_begins(situation: Situation, intended: Sequence[Intended], steps: Sequ
                 state=MovementState.DECLINED,
                 created_at=situation.attempt.now,
                 settled_at=situation.attempt.now,
-                reason=outcome.reason.value,
+                reason=recorded_reason(situation, outcome.reason),
                 **situation.attempt.ownership,
             )
             draft.insert(row, movement.every_key)

@@ -20,6 +20,9 @@ from croupier.wallet.intended import BETS, COUNTED_WINS
 from croupier.wallet.machine import LIVE, Shape
 from croupier.wallet.parties import Connection
 
+NOT_SENT: Final = "not_sent"
+"""The recorded reason of a bet that its wallet never heard of. Its provider is told `maintenance`."""
+
 _DEBIT: Final = Direction.DEBIT.value
 _CREDIT: Final = Direction.CREDIT.value
 _NET: Final = MovementKind.BET_AND_WIN.value
@@ -74,7 +77,10 @@ def applied_outcome(row: MovementRow, connection: Connection, effect: AppliedEff
 
 def declined_outcome(row: MovementRow) -> Declined:
     """The outcome of a declined row."""
-    reason = DeclineReason(row.reason) if row.reason else DeclineReason.OTHER
+    if row.reason == NOT_SENT:
+        reason = DeclineReason.MAINTENANCE
+    else:
+        reason = DeclineReason(row.reason) if row.reason else DeclineReason.OTHER
     return Declined(reason=reason, message=row.message, transaction=row.movement)
 
 

@@ -21,7 +21,7 @@ from croupier.ledger.records import MovementRow, MovementState, RoundState
 from croupier.wallet.intended import BETS, COUNTED_WINS, OF_ITS_BETS, ROUND_WINS, Intended
 from croupier.wallet.machine import UNDONE
 from croupier.wallet.plan import Next, Say, Situation, WaitFor, is_live
-from croupier.wallet.rows import is_bet, is_win
+from croupier.wallet.rows import NOT_SENT, is_bet, is_win
 
 
 def refusal(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> Next | None:
@@ -211,6 +211,13 @@ def _wallet_answers(situation: Situation, movement: Intended) -> DeclineReason |
         return None
     asked = movement.amount != 0 or situation.identity.connection.operator.policy.zero_amounts
     return DeclineReason.MAINTENANCE if asked else None
+
+
+def recorded_reason(situation: Situation, reason: DeclineReason) -> str:
+    """What the record says of a refused bet: its provider is told the same of a closed connection."""
+    closed = not situation.identity.connection.enabled
+    silent = reason is DeclineReason.MAINTENANCE and situation.wallet_is_silent and not closed
+    return NOT_SENT if silent else reason.value
 
 
 BET_RULES: tuple[Rule, ...] = (

@@ -23,6 +23,7 @@ from croupier.contract import (
 from croupier.ledger.records import MovementRow
 from croupier.wallet.identity import rollback_id
 from croupier.wallet.parties import Connection
+from croupier.wallet.rows import NOT_SENT
 
 DECIDED: Final = "decided"
 """The fingerprint's amount of a movement whose amount the operator decides."""
@@ -106,7 +107,7 @@ def is_waived(target: MovementRow, reply: WalletRefused, connection: Connection)
 
 def not_sent_columns() -> dict[str, Any]:
     """What is set in the row of a bet that provably never left."""
-    return {"reason": DeclineReason.MAINTENANCE.value}
+    return {"reason": NOT_SENT}
 
 
 def cancelled_columns() -> dict[str, Any]:

@@ -29,7 +29,7 @@ class MovementFacts:
         round: The round's id.
         game: The game's id.
         target: The transaction that it undoes or settles.
-        reason: Why it was declined.
+        reason: Why it was declined; `not_sent` of what the hub could not send to your wallet.
     """
 
     position: int

@@ -319,7 +319,7 @@ class Transaction:
         reference: The provider's id.
         target: The transaction that it undoes or settles.
         free_rounds: The provider's reference of the free rounds it belongs to.
-        reason: Why it was refused or is held.
+        reason: Why it was refused or is held; `not_sent` of what the hub could not send to your wallet.
         operator_transaction: Your own id of it.
         balance: The cash balance after it, as your wallet told it.
         created_at: When it was recorded.
