@@ -21,12 +21,14 @@ from attrs import define, evolve, field
 from croupier.contract import (
     Calls,
     Credentials,
+    Declined,
     DeclineReason,
     HttpRequest,
     HttpResponse,
     Movement,
     MovementKey,
     MovementKind,
+    Outcome,
     Play,
     PlayResult,
     Policies,
@@ -339,6 +341,11 @@ class MoneyPath:
         """Every movement on record, oldest first."""
         return list(await self.ledger.movements(OPERATOR, MovementFilter(), Page(limit=100_000)))
 
+    async def row(self, reference: str) -> MovementRow:
+        """The one movement with a provider's id."""
+        (row,) = [row for row in await self.rows() if row.reference == reference]
+        return row
+
     def balance(self, alias: str = "p1") -> int:
         """What the wallet holds for a player."""
         return self.wallet.balances[f"op-{alias}"]
@@ -405,7 +412,23 @@ def win(id: str, amount: str = "1.00", *, of: str | None = None, namespace: str 
     )
 
 
+def net(id: str, stake: str, payout: str) -> Movement:
+    """A bet with its win in one movement."""
+    return Movement(
+        MovementKind.BET_AND_WIN,
+        keys=(MovementKey("tx", id),),
+        amount=WireAmount.of(stake),
+        win_amount=WireAmount.of(payout),
+    )
+
+
 def rollback(id: str, of: str, *, namespace: str = "tx") -> Movement:
     """A rollback of a named movement."""
     target = Target(key=MovementKey(namespace, of))
     return Movement(MovementKind.ROLLBACK, keys=(MovementKey("rollback", id),), target=target)
+
+
+def reason(outcome: Outcome) -> DeclineReason:
+    """Why something was declined; an outcome that is anything else is an error."""
+    assert isinstance(outcome, Declined), outcome
+    return outcome.reason

@@ -47,6 +47,11 @@ class Faults:
         """Every kind equally often, `total` in all."""
         return cls(share={fault: total / len(Fault) for fault in Fault})
 
+    @classmethod
+    def always(cls, fault: Fault) -> Faults:
+        """One kind strikes every message."""
+        return cls(share={fault: 1.0})
+
     def draw(self, random: Random) -> Fault | None:
         """What happens to the next message."""
         point = random.random()
@@ -66,6 +71,11 @@ class Scripted(Faults):
     """What happens to one message after the other; then nothing does."""
 
     coming: deque[Fault | None] = field(converter=_queue)
+
+    @classmethod
+    def of(cls, *coming: Fault | None) -> Scripted:
+        """What happens to the first message, to the second, and so on."""
+        return cls(coming=coming)
 
     def draw(self, random: Random) -> Fault | None:
         """What happens to the next message."""

@@ -28,7 +28,7 @@ from croupier_conformance.network import Fault, Faults
 
 SAFE: Final = WalletPolicy(retry_safe=True, tombstones=True, timeout_ms=200)
 UNSAFE: Final = WalletPolicy(retry_safe=False, tombstones=True, timeout_ms=200, late_window_ms=5_000)
-LOST: Final = Faults(share={Fault.LOST_REQUEST: 1.0})
+LOST: Final = Faults.always(Fault.LOST_REQUEST)
 HEARD: Final = Faults()
 PENNILESS: Final = "20000.00"
 """More than any player has."""

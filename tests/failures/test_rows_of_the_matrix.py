@@ -33,7 +33,7 @@ from croupier_wallet_native.signing import verify
 
 SAFE: Final = WalletPolicy(retry_safe=True, tombstones=True, timeout_ms=2_000)
 SHORT: Final = WalletPolicy(retry_safe=True, tombstones=True, timeout_ms=200)
-LOST: Final = Faults(share={Fault.LOST_REQUEST: 1.0})
+LOST: Final = Faults.always(Fault.LOST_REQUEST)
 NO_ROUTE: Final = TransportError("refused", problem=TransportProblem.NOT_SENT)
 OLD, NEW = ("whsec_" + base64.b64encode(bytes(range(start, start + 32))).decode() for start in (0, 100))  # test keys
 

@@ -9,30 +9,20 @@ import pytest
 
 from croupier.contract import (
     Applied,
-    Movement,
-    MovementKey,
-    MovementKind,
     OnSilence,
     Unknown,
     WalletPolicy,
-    WireAmount,
 )
 from croupier.ledger.records import Event, MovementState
 from croupier.wallet.alarms import CONTRADICTED
-from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
+from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, net, rollback, win
 from croupier_conformance.network import Fault, Faults, Scripted
 from croupier_conformance.virtual_time import simulate
 
-LOST = Faults(share={Fault.LOST_REQUEST: 1.0})
-SLOW = Faults(share={Fault.REORDER: 1.0})
+LOST = Faults.always(Fault.LOST_REQUEST)
+SLOW = Faults.always(Fault.REORDER)
 TOMBSTONES = WalletPolicy(retry_safe=True, tombstones=True, timeout_ms=2_000)
 NO_TOMBSTONES = WalletPolicy(retry_safe=True, tombstones=False, timeout_ms=2_000, late_window_ms=30_000)
-NET = Movement(
-    MovementKind.BET_AND_WIN,
-    keys=(MovementKey("tx", "n1"),),
-    amount=WireAmount.of("1.00"),
-    win_amount=WireAmount.of("3.00"),
-)
 
 
 async def told(path: MoneyPath) -> list[Event]:
@@ -57,10 +47,6 @@ async def a_forgotten_bet(path: MoneyPath) -> str:
     return row.movement
 
 
-async def state_of(path: MoneyPath, reference: str) -> MovementState:
-    return next(row.state for row in await path.rows() if row.reference == reference)
-
-
 def test_a_rollback_of_an_accepted_bet_that_the_wallet_has_forgotten_succeeds_and_raises_an_alarm(
     tmp_path: Path,
 ) -> None:
@@ -69,7 +55,7 @@ def test_a_rollback_of_an_accepted_bet_that_the_wallet_has_forgotten_succeeds_an
             movement = await a_forgotten_bet(path)
             assert isinstance((await path.play(rollback("x", "b1"))).outcome, Applied)
             assert isinstance((await path.play(rollback("x", "b1"))).outcome, Applied)
-            assert await state_of(path, "b1") is MovementState.REVERSED
+            assert (await path.row("b1")).state is MovementState.REVERSED
             (event,) = await told(path)
             assert event.subject == movement
             assert (event.body["amount"], event.body["currency"], event.body["kind"]) == (200, "EUR", "bet")
@@ -100,7 +86,7 @@ def test_a_win_that_goes_with_its_bet_and_was_forgotten_raises_the_alarm_when_it
 
     async def story() -> None:
         async with MoneyPath.open(tmp_path / "l.db", wallet_policy=wallet) as path:
-            await path.play(NET)
+            await path.play(net("n1", "1.00", "3.00"))
             (leg,) = [row for row in await path.rows() if row.direction == "credit"]
             await forget(path, leg.movement)
             await path.play(rollback("x", "n1"))
@@ -143,7 +129,7 @@ def test_a_bet_that_was_never_answered_is_taken_back_without_an_alarm(
             if silence is not OnSilence.NEITHER:
                 await path.play(rollback("x", "b1"))
             await path.drain()
-            assert await state_of(path, "b1") is MovementState.REVERSED
+            assert (await path.row("b1")).state is MovementState.REVERSED
             assert await told(path) == []
             assert path.balance() == 10_000
 
@@ -157,13 +143,13 @@ def test_a_rollback_that_moved_raises_no_alarm_however_often_it_had_to_be_sent(
     """A wallet may answer the second message of a rollback that there is nothing to undo any more."""
 
     async def story() -> None:
-        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted(coming=[None, fault, fault])) as path:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted.of(None, fault, fault)) as path:
             await path.play(bet("b1"))
             undone = (await path.play(rollback("x", "b1"))).outcome
             assert isinstance(undone, Applied if fault is None else Unknown)
             await path.drain()
             await path.network.settle()
-            assert await state_of(path, "b1") is MovementState.REVERSED
+            assert (await path.row("b1")).state is MovementState.REVERSED
             assert await told(path) == []
             assert path.balance() == 10_000
 
@@ -176,7 +162,7 @@ def test_a_win_of_zero_that_no_wallet_heard_of_raises_no_alarm(tmp_path: Path) -
             path.reconfigure(rollback_of_win=True)
             await path.play(bet("b1"))
             await path.play(win("w1", "0.00"))
-            path.wallet.applied.pop(next(row.movement for row in await path.rows() if row.reference == "w1"), None)
+            path.wallet.applied.pop((await path.row("w1")).movement, None)
             assert isinstance((await path.play(rollback("x", "w1"))).outcome, Applied)
             assert await told(path) == []
 

@@ -22,7 +22,7 @@ def test_a_bet_that_is_called_off_in_flight_and_gets_no_answer_is_taken_back(
     wallet = WalletPolicy(retry_safe=safe, tombstones=True, timeout_ms=2_000)
 
     async def story() -> None:
-        faults = Faults(share={fault: 1.0})
+        faults = Faults.always(fault)
         async with MoneyPath.open(tmp_path / "l.db", wallet_policy=wallet, faults=faults) as path:
             path.reconfigure(on_silence=silence)
             staking = asyncio.ensure_future(path.play(bet("b1")))

@@ -15,7 +15,7 @@ from croupier.contract import (
 )
 from croupier.ledger.records import MovementState
 from croupier_conformance.model_wallet import ModelWallet
-from croupier_conformance.money_path import MoneyPath, bet, rollback, win
+from croupier_conformance.money_path import MoneyPath, bet, reason, rollback, win
 from croupier_conformance.network import Fault, Faults
 from croupier_conformance.virtual_time import simulate
 
@@ -43,7 +43,7 @@ def test_a_win_that_the_player_no_longer_has_is_undone_as_the_operator_wants(
     async def story() -> None:
         wallet = ModelWallet(refuse_shortfall=True)
         policy = WalletPolicy(retry_safe=True, tombstones=True, timeout_ms=2_000, rollback_shortfall=shortfall)
-        faults = Faults(share={Fault.LOST_REQUEST: 1.0})
+        faults = Faults.always(Fault.LOST_REQUEST)
         async with MoneyPath.open(tmp_path / "l.db", wallet=wallet, wallet_policy=policy, faults=faults) as path:
             path.network.quiet = True
             path.reconfigure(rollback_of_win=True)
@@ -64,8 +64,7 @@ def test_a_win_that_the_player_no_longer_has_is_undone_as_the_operator_wants(
             elif late:
                 assert states["w1"] is MovementState.HELD
             else:
-                assert isinstance(outcome, Declined)
-                assert outcome.reason is DeclineReason.INSUFFICIENT_FUNDS
+                assert reason(outcome) is DeclineReason.INSUFFICIENT_FUNDS
                 assert states["w1"] is MovementState.APPLIED
 
     simulate(story())

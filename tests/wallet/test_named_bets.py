@@ -26,14 +26,9 @@ from croupier.contract import (
 from croupier.ledger.port import Change
 from croupier.ledger.records import SessionRow
 from croupier.wallet.parties import Connection
-from croupier_conformance.money_path import GAME, OPERATOR, MoneyPath, TableSessions, bet, rollback, win
+from croupier_conformance.money_path import GAME, OPERATOR, MoneyPath, TableSessions, bet, reason, rollback, win
 from croupier_conformance.network import Fault, Faults
 from croupier_conformance.virtual_time import simulate
-
-
-def reason(outcome: object) -> DeclineReason:
-    assert isinstance(outcome, Declined)
-    return outcome.reason
 
 
 def test_a_win_that_names_its_bet_pays_no_other_bet_of_the_round(tmp_path: Path) -> None:
@@ -214,7 +209,7 @@ def test_a_bet_is_not_called_settled_while_its_win_may_still_come_to_nothing(tmp
         async with MoneyPath.open(tmp_path / "l.db") as path:
             path.reconfigure(wins_per_bet=1, on_silence=OnSilence.RESENDS)
             await path.play(bet("b1", "1.00"))
-            path.network.faults = Faults(share={Fault.LOST_REQUEST: 1.0})
+            path.network.faults = Faults.always(Fault.LOST_REQUEST)
             assert isinstance((await path.play(win("w1", "3.00", of="b1"))).outcome, Unknown)
             assert isinstance((await path.play(win("w2", "3.00", of="b1"))).outcome, Unknown)
             await path.drain()

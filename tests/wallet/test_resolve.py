@@ -22,17 +22,12 @@ from croupier.contract.outcomes import BalanceResult
 from croupier.ledger.port import Change
 from croupier.ledger.records import GrantRow
 from croupier.wallet.resolve import Resolver, unidentified
-from croupier_conformance.money_path import CONNECTION, GAME, OPERATOR, MoneyPath, bet, rollback, win
+from croupier_conformance.money_path import CONNECTION, GAME, OPERATOR, MoneyPath, bet, reason, rollback, win
 from croupier_conformance.virtual_time import simulate
 
 
 def of_grant(name: str, kind: MovementKind = MovementKind.BONUS_WIN) -> Movement:
     return Movement(kind, keys=(MovementKey("tx", name),), amount=WireAmount.of("5.00"))
-
-
-def reason(outcome: object) -> DeclineReason:
-    assert isinstance(outcome, Declined)
-    return outcome.reason
 
 
 async def give_free_rounds(path: MoneyPath, player: str = "surrogate-p2", currency: str = "EUR") -> None:

@@ -9,7 +9,7 @@ from croupier_conformance.network import Fault, Faults
 from croupier_conformance.virtual_time import LoopClock, simulate
 
 POLICY = WalletPolicy(retry_safe=True, tombstones=True, timeout_ms=1_000, breaker_failures=10_000)
-SILENT = Faults(share={Fault.LOST_REQUEST: 1.0})
+SILENT = Faults.always(Fault.LOST_REQUEST)
 WINS = 150
 
 

@@ -25,7 +25,7 @@ from croupier.contract import (
     UnknownRollback,
 )
 from croupier.ledger.records import MovementState, SessionState
-from croupier_conformance.money_path import MoneyPath, bet, rollback, win
+from croupier_conformance.money_path import MoneyPath, bet, reason, rollback, win
 from croupier_conformance.network import Fault, Faults, Scripted
 from croupier_conformance.virtual_time import simulate
 
@@ -33,11 +33,6 @@ from croupier_conformance.virtual_time import simulate
 def undo_latest(name: str) -> Movement:
     target = Target(latest_bet_of_round=True)
     return Movement(MovementKind.ROLLBACK, keys=(MovementKey("rollback", name),), target=target)
-
-
-def reason(outcome: object) -> DeclineReason:
-    assert isinstance(outcome, Declined)
-    return outcome.reason
 
 
 @pytest.mark.parametrize("round", ["r2", "r1"])
@@ -248,7 +243,7 @@ def test_a_rollback_without_an_answer_is_delivered_and_only_a_silent_provider_he
     tmp_path: Path, silence: OnSilence
 ) -> None:
     async def story() -> None:
-        lost = Scripted(coming=[None, Fault.LATE_REPLY])
+        lost = Scripted.of(None, Fault.LATE_REPLY)
         async with MoneyPath.open(tmp_path / "l.db", faults=lost) as path:
             path.reconfigure(on_silence=silence)
             await path.play(bet("b1"))
@@ -269,7 +264,7 @@ def test_a_rollback_without_an_answer_is_delivered_and_only_a_silent_provider_he
 
 def test_many_copies_of_one_rollback_at_once_are_one_call_to_the_wallet(tmp_path: Path) -> None:
     async def story() -> None:
-        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted(coming=[None, Fault.REORDER])) as path:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted.of(None, Fault.REORDER)) as path:
             await path.play(bet("b1"))
             results = await asyncio.gather(*(path.play(rollback(name, "b1")) for name in ("x", "x", "y", "x")))
             assert {type(result.outcome) for result in results} == {Applied}
@@ -282,7 +277,7 @@ def test_many_copies_of_one_rollback_at_once_are_one_call_to_the_wallet(tmp_path
 
 def test_the_hubs_own_rollback_counts_as_the_first_one_of_the_provider(tmp_path: Path) -> None:
     async def story() -> None:
-        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted(coming=[Fault.LATE_REPLY])) as path:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted.of(Fault.LATE_REPLY)) as path:
             path.reconfigure(repeat_rollback=RepeatAnswer.DECLINE)
             assert isinstance((await path.play(bet("b1"))).outcome, Unknown)
             await path.drain()
@@ -304,7 +299,7 @@ def test_a_bet_that_never_left_when_its_rollback_met_it_is_refused_and_the_rollb
 
             async def slow_refusal(*given: object) -> object:
                 await path.clock.sleep(1)
-                path.network.faults, path.network.quiet = Faults(share={Fault.REFUSED: 1.0}), False
+                path.network.faults, path.network.quiet = Faults.always(Fault.REFUSED), False
                 return await send(*given)  # type: ignore[arg-type] # passed on as they came
 
             path.channel._send = slow_refusal  # type: ignore[assignment] # a slow way

@@ -39,16 +39,11 @@ from croupier.contract.outcomes import CloseRoundResult, QueryResult
 from croupier.ledger.port import Page
 from croupier.ledger.records import DeliveryState, MovementState, RoundState
 from croupier_conformance.model_wallet import ModelDialect, ModelSettings
-from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
+from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, reason, rollback, win
 from croupier_conformance.network import Fault, Faults, Scripted
 from croupier_conformance.virtual_time import simulate
 
-SLOW = Faults(share={Fault.REORDER: 1.0})
-
-
-def reason(outcome: object) -> DeclineReason:
-    assert isinstance(outcome, Declined)
-    return outcome.reason
+SLOW = Faults.always(Fault.REORDER)
 
 
 def of_kind(kind: MovementKind, name: str, amount: str = "1.00") -> Movement:
@@ -123,7 +118,7 @@ def test_what_a_round_gives_back_is_not_paid_when_what_it_took_was_rolled_back(
 
 def test_a_win_waits_for_its_bet_that_is_on_its_way(tmp_path: Path) -> None:
     async def story() -> None:
-        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted(coming=[Fault.REORDER])) as path:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted.of(Fault.REORDER)) as path:
             staking = asyncio.ensure_future(path.play(bet("b1")))
             await path.clock.sleep(0.02)
             early = (await path.play(win("w0", "3.00"), seconds=0.02)).outcome
@@ -138,7 +133,7 @@ def test_a_win_waits_for_its_bet_that_is_on_its_way(tmp_path: Path) -> None:
 
 def test_a_play_whose_bet_is_on_its_way_with_another_begins_when_that_has_arrived(tmp_path: Path) -> None:
     async def story() -> None:
-        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted(coming=[Fault.REORDER])) as path:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted.of(Fault.REORDER)) as path:
             staking = asyncio.ensure_future(path.play(bet("b1", "1.00")))
             await path.clock.sleep(0.02)
             impatient = await path.play(bet("b1", "1.00"), bet("b2", "2.00"), seconds=0.02)
@@ -154,7 +149,7 @@ def test_a_play_whose_bet_is_on_its_way_with_another_begins_when_that_has_arrive
 
 def test_a_held_win_is_told_to_be_owed_and_no_repeat_says_otherwise(tmp_path: Path) -> None:
     async def story() -> None:
-        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted(coming=[None, Fault.LOST_REQUEST])) as path:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted.of(None, Fault.LOST_REQUEST)) as path:
             await path.play(bet("b1"))
             await path.play(win("w1", "3.00"))
             path.wallet.refuse = DeclineReason.PLAYER_BLOCKED
@@ -175,7 +170,7 @@ def test_a_bet_that_is_held_pays_its_win(tmp_path: Path) -> None:
     """Its rollback was refused: the money is gone, and a person looks at it."""
 
     async def story() -> None:
-        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted(coming=[Fault.LATE_REPLY])) as path:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted.of(Fault.LATE_REPLY)) as path:
             await path.play(bet("b1"))
             path.wallet.refuse_undo = DeclineReason.PLAYER_BLOCKED
             await path.drain()
@@ -336,14 +331,14 @@ def test_a_repeat_may_be_refused_as_a_duplicate(tmp_path: Path) -> None:
 
 def test_a_balance_that_cannot_be_had_is_never_invented(tmp_path: Path) -> None:
     async def story() -> None:
-        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted(coming=[None, Fault.LOST_REQUEST])) as path:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted.of(None, Fault.LOST_REQUEST)) as path:
             await path.play(bet("b1"))
             again = await path.play(bet("b1"))
             assert again.balance is None
             assert isinstance(again.outcome, Unknown)
             assert again.outcome.cause is UnknownCause.BALANCE
             path.reconfigure(answer_needs_balance=False)
-            path.network.faults, before = Faults(share={Fault.REFUSED: 1.0}), len(path.wallet.calls)
+            path.network.faults, before = Faults.always(Fault.REFUSED), len(path.wallet.calls)
             plain = await path.play(bet("b1"))
             assert (plain.balance, type(plain.outcome)) == (None, Applied)
             assert len(path.wallet.calls) == before
@@ -446,7 +441,7 @@ def test_a_round_ends_with_a_win_that_is_paid_or_owed_and_not_with_one_that_is_r
     tmp_path: Path, fault: Fault | None
 ) -> None:
     async def story() -> None:
-        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted(coming=[None, fault])) as path:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted.of(None, fault)) as path:
             await path.play(bet("b1"))
             if fault is None:
                 path.wallet.refuse = DeclineReason.PLAYER_BLOCKED
@@ -538,7 +533,7 @@ def test_a_query_tells_the_record_of_a_movement_or_of_a_round(tmp_path: Path) ->
 
 def test_a_sequential_play_that_is_sent_again_goes_on_where_it_stopped(tmp_path: Path) -> None:
     async def story() -> None:
-        lost = Scripted(coming=[None, Fault.LATE_REPLY])
+        lost = Scripted.of(None, Fault.LATE_REPLY)
         async with MoneyPath.open(tmp_path / "l.db", faults=lost) as path:
             path.reconfigure(on_silence=OnSilence.RESENDS)
             movements = (bet("b1", "1.00"), bet("b2", "2.00"), win("w1", "5.00"))
@@ -555,7 +550,7 @@ def test_a_sequential_play_that_is_sent_again_goes_on_where_it_stopped(tmp_path:
 
 def test_an_unsent_part_of_a_mixed_batch_is_refused_whole(tmp_path: Path) -> None:
     async def story() -> None:
-        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted(coming=[Fault.REFUSED])) as path:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Scripted.of(Fault.REFUSED)) as path:
             refused = await path.play(bet("b1", "1.00"), win("w1", "5.00"))
             assert [reason(item.outcome) for item in refused.movements] == [DeclineReason.MAINTENANCE] * 2
             assert await path.deliveries.owed() == 0
@@ -570,7 +565,7 @@ def test_a_win_of_one_bet_is_undone_with_that_bet_alone(tmp_path: Path) -> None:
     second = win("w2", "4.00", of="b2")
 
     async def story() -> None:
-        lost = Scripted(coming=[None, None, None, Fault.LOST_REQUEST])
+        lost = Scripted.of(None, None, None, Fault.LOST_REQUEST)
         knows = WalletPolicy(retry_safe=True, tombstones=True, timeout_ms=2_000)
         async with MoneyPath.open(
             tmp_path / "l.db",

@@ -24,22 +24,13 @@ from croupier.contract import (
 from croupier.ledger.port import Change, CommitResult, Look, Page, Snapshot
 from croupier.ledger.records import DeliveryState, RoundRow, RoundState
 from croupier.ledger.sqlite import SqliteLedger
-from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
+from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, net, reason, rollback, win
 from croupier_conformance.network import Fault, Faults
 from croupier_conformance.virtual_time import simulate
 
-SILENT = Faults(share={Fault.LOST_REPLY: 1.0})
-SLOW = Faults(share={Fault.REORDER: 1.0})
+SILENT = Faults.always(Fault.LOST_REPLY)
+SLOW = Faults.always(Fault.REORDER)
 TIP = Movement(MovementKind.TIP, keys=(MovementKey("tx", "t1"),), amount=WireAmount.of("1.00"))
-
-
-def net(id_: str, stake: str, payout: str) -> Movement:
-    return Movement(
-        MovementKind.BET_AND_WIN,
-        keys=(MovementKey("tx", id_),),
-        amount=WireAmount.of(stake),
-        win_amount=WireAmount.of(payout),
-    )
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Look], list[Change]]:
@@ -128,8 +119,7 @@ def test_a_bet_that_is_refused_after_the_end_leaves_the_round_ended(tmp_path: Pa
             await path.play(bet("b1", "1.00"))
             await path.play(win("w1", "0.00", of="b1"))
             refused = (await path.play(bet("b2", "5000.00"))).outcome
-            assert isinstance(refused, Declined)
-            assert refused.reason is DeclineReason.INSUFFICIENT_FUNDS
+            assert reason(refused) is DeclineReason.INSUFFICIENT_FUNDS
             assert await state(path) is RoundState.CLOSED
 
     simulate(story())
@@ -265,7 +255,7 @@ def test_a_win_that_a_person_settles_ends_the_round(tmp_path: Path) -> None:
         async with MoneyPath.open(tmp_path / "l.db") as path:
             table(path, on_silence=OnSilence.RESENDS)
             await path.play(bet("b1", "1.00"))
-            path.network.faults = Faults(share={Fault.LOST_REQUEST: 1.0})
+            path.network.faults = Faults.always(Fault.LOST_REQUEST)
             assert isinstance((await path.play(win("w1", "5.00", of="b1"))).outcome, Unknown)
             path.wallet.refuse = DeclineReason.PLAYER_BLOCKED
             await path.drain()
@@ -328,7 +318,7 @@ def test_the_end_of_a_round_is_written_with_the_owed_work_that_settled_it(
             await path.play(bet("b1"))
             if lost.kind is MovementKind.BET:
                 await path.play(win("w1", "0.00", of="b1"))
-            path.network.faults = Faults(share={Fault.LOST_REQUEST: 1.0})
+            path.network.faults = Faults.always(Fault.LOST_REQUEST)
             await path.play(lost)
             assert await state(path) is RoundState.OPEN
             path.network.quiet = True

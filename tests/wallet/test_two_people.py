@@ -24,7 +24,7 @@ def with_a_held_win(folder: Path, story: Story) -> None:
     """Tell a story about a win that the wallet refuses."""
 
     async def told() -> None:
-        lost = Scripted(coming=(None, Fault.LOST_REQUEST))
+        lost = Scripted.of(None, Fault.LOST_REQUEST)
         async with MoneyPath.open(folder / "l.db", faults=lost) as path:
             await path.play(bet("b1"))
             await path.play(win("w1", "3.00"))

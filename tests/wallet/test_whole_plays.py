@@ -28,25 +28,12 @@ from croupier.contract import (
 )
 from croupier.ledger.port import Page
 from croupier.ledger.records import DeliveryState, MovementState
-from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
+from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, net, reason, rollback, win
 from croupier_conformance.network import Fault, Faults, Scripted
 from croupier_conformance.virtual_time import simulate
 
 NO_BATCH = frozenset({WalletCapability.ATOMIC_BATCH})
-SLOW = Faults(share={Fault.REORDER: 1.0})
-
-
-def scripted(*coming: Fault | None) -> Faults:
-    return Scripted(coming=coming)
-
-
-def net(id: str, stake: str, payout: str) -> Movement:
-    return Movement(
-        MovementKind.BET_AND_WIN,
-        keys=(MovementKey("tx", id),),
-        amount=WireAmount.of(stake),
-        win_amount=WireAmount.of(payout),
-    )
+SLOW = Faults.always(Fault.REORDER)
 
 
 async def states(path: MoneyPath) -> dict[str, MovementState]:
@@ -91,8 +78,7 @@ def test_a_duplicate_in_a_play_does_not_keep_what_is_new_from_moving(tmp_path: P
             await path.play(bet("b1", "1.00"))
             result = await path.play(bet("b1", "1.00"), win("w1", "5.00"))
             first, second = (item.outcome for item in result.movements)
-            assert isinstance(first, Declined)
-            assert first.reason is DeclineReason.DUPLICATE
+            assert reason(first) is DeclineReason.DUPLICATE
             assert isinstance(second, Applied)
             assert path.balance() == 10_400
 
@@ -107,7 +93,7 @@ def test_a_bet_that_is_refused_when_it_is_sent_again_takes_its_play_with_it(
     """The second bet is lost, and when it is sent again the money is gone."""
 
     async def story() -> None:
-        lost = scripted(Fault.LOST_REQUEST) if batch else scripted(None, Fault.LOST_REQUEST)
+        lost = Scripted.of(Fault.LOST_REQUEST) if batch else Scripted.of(None, Fault.LOST_REQUEST)
         async with MoneyPath.open(tmp_path / "l.db", faults=lost, without=frozenset() if batch else NO_BATCH) as path:
             path.reconfigure(on_silence=OnSilence.RESENDS, win_without_bet=WinWithoutBet.ACCEPT)
             play = (bet("b1", "60.00"), bet("b2", "30.00"), win("w1", "5.00"))
@@ -136,7 +122,7 @@ def test_after_a_refused_bet_nothing_more_of_its_play_is_sent(tmp_path: Path) ->
 
 def test_what_comes_after_a_lost_bet_of_a_play_is_sent_when_that_has_arrived(tmp_path: Path) -> None:
     async def story() -> None:
-        lost = scripted(None, Fault.LOST_REQUEST)
+        lost = Scripted.of(None, Fault.LOST_REQUEST)
         async with MoneyPath.open(tmp_path / "l.db", faults=lost, without=NO_BATCH) as path:
             path.reconfigure(on_silence=OnSilence.RESENDS)
             play = (bet("b1", "1.00"), bet("b2", "2.00"), bet("b3", "3.00"), win("w1", "9.00"))
@@ -154,7 +140,7 @@ def test_no_bet_of_a_play_is_called_done_while_another_is_open(tmp_path: Path) -
     """It may still be taken back: a provider that was told "done" would count it."""
 
     async def story() -> None:
-        lost = scripted(None, Fault.LOST_REQUEST)
+        lost = Scripted.of(None, Fault.LOST_REQUEST)
         async with MoneyPath.open(tmp_path / "l.db", faults=lost, without=NO_BATCH) as path:
             path.reconfigure(on_silence=OnSilence.RESENDS)
             play = (bet("b1", "60.00"), bet("b2", "30.00"))
@@ -170,7 +156,7 @@ def test_no_bet_of_a_play_is_called_done_while_another_is_open(tmp_path: Path) -
 
 def test_a_win_of_a_named_bet_goes_with_the_bet_of_its_own_play(tmp_path: Path) -> None:
     async def story() -> None:
-        lost = scripted(None, Fault.LOST_REQUEST)
+        lost = Scripted.of(None, Fault.LOST_REQUEST)
         async with MoneyPath.open(tmp_path / "l.db", faults=lost, without=NO_BATCH) as path:
             path.reconfigure(on_silence=OnSilence.RESENDS)
             await path.play(bet("b1", "1.00"))
@@ -187,7 +173,7 @@ def test_a_win_of_a_named_bet_goes_with_the_bet_of_its_own_play(tmp_path: Path) 
 @pytest.mark.parametrize("round", ["r1", None], ids=["in-a-round", "without-a-round"])
 def test_a_payout_waits_for_every_bet_of_its_play(tmp_path: Path, round: str | None) -> None:
     async def story() -> None:
-        lost = scripted(Fault.LOST_REQUEST, Fault.LOST_REQUEST)
+        lost = Scripted.of(Fault.LOST_REQUEST, Fault.LOST_REQUEST)
         async with MoneyPath.open(tmp_path / "l.db", faults=lost) as path:
             path.reconfigure(on_silence=OnSilence.RESENDS)
             await path.play(win("w1", "5.00"), bet("b1", "1.00"), round=round)
@@ -260,8 +246,7 @@ def test_a_net_bet_and_win_stands_where_the_policy_says_so(
             assert isinstance((await path.play(net("n1", "2.00", payout))).outcome, Applied)
             for _ in range(2):
                 refused = (await path.play(rollback("x", "n1"))).outcome
-                assert isinstance(refused, Declined)
-                assert refused.reason is DeclineReason.TARGET_SETTLED
+                assert reason(refused) is DeclineReason.TARGET_SETTLED
             await path.drain()
             assert path.balance() == (10_300 if payout == "5.00" else 9_850)
             assert set((await states(path)).values()) == {MovementState.APPLIED}
@@ -295,7 +280,7 @@ def test_a_net_bet_and_win_is_not_rolled_back_while_a_person_must_look_for_its_w
     bare = NO_BATCH | {WalletCapability.TRANSACTION_STATUS}
 
     async def story() -> None:
-        lost = scripted(None, Fault.LATE_REPLY if there else Fault.LOST_REQUEST)
+        lost = Scripted.of(None, Fault.LATE_REPLY if there else Fault.LOST_REQUEST)
         async with MoneyPath.open(tmp_path / "l.db", faults=lost, without=bare, wallet_policy=unsafe) as path:
             assert isinstance((await path.play(net("n1", "2.00", "5.00"))).outcome, Unknown)
             await path.drain()
@@ -316,8 +301,7 @@ def test_a_paid_round_still_protects_the_bets_beside_a_net_movement(tmp_path: Pa
             await path.play(net("n1", "2.00", "5.00"))
             await path.play(win("w1", "1.00"))
             refused = (await path.play(rollback("x", "n1"))).outcome
-            assert isinstance(refused, Declined)
-            assert refused.reason is DeclineReason.TARGET_SETTLED
+            assert reason(refused) is DeclineReason.TARGET_SETTLED
             assert path.balance() == 10_400
 
     simulate(story())
@@ -331,13 +315,11 @@ def test_the_rules_for_bets_hold_for_a_net_movement_that_pays_more_than_it_takes
         async with MoneyPath.open(tmp_path / "l.db") as path:
             path.reconfigure(net_settlement=settlement, max_bet_minor={"EUR": 150})
             limited = (await path.play(net("n1", "2.00", "5.00"))).outcome
-            assert isinstance(limited, Declined)
-            assert limited.reason is DeclineReason.BET_LIMIT
+            assert reason(limited) is DeclineReason.BET_LIMIT
             path.reconfigure(max_bet_minor={})
             path.sessions.expired.add("surrogate-p1")
             expired = (await path.play(net("n2", "2.00", "5.00"))).outcome
-            assert isinstance(expired, Declined)
-            assert expired.reason is DeclineReason.SESSION_EXPIRED
+            assert reason(expired) is DeclineReason.SESSION_EXPIRED
             path.sessions.expired.clear()
             assert (await path.play(net("n2", "2.00", "5.00"))).outcome == expired
             assert path.balance() == 10_000
@@ -361,7 +343,7 @@ def test_a_net_movement_counts_as_the_bet_of_its_round(tmp_path: Path) -> None:
 @pytest.mark.parametrize("silence", list(OnSilence))
 def test_a_net_movement_without_an_answer_is_treated_as_a_bet(tmp_path: Path, silence: OnSilence) -> None:
     async def story() -> None:
-        late = Faults(share={Fault.LATE_REPLY: 1.0})
+        late = Faults.always(Fault.LATE_REPLY)
         async with MoneyPath.open(tmp_path / "l.db", faults=late) as path:
             path.reconfigure(net_settlement=NetSettlement.NET, on_silence=silence)
             outcome = (await path.play(net("n1", "2.00", "5.00"))).outcome
@@ -411,13 +393,11 @@ def test_a_round_takes_no_more_bets_than_it_may_hold_those_of_one_play_included(
         async with MoneyPath.open(tmp_path / "l.db") as path:
             path.reconfigure(bets_per_round=2)
             full = (await path.play(bet("b1"), bet("b2"), bet("b3"))).outcome
-            assert isinstance(full, Declined)
-            assert full.reason is DeclineReason.ROUND_LIMIT
+            assert reason(full) is DeclineReason.ROUND_LIMIT
             assert isinstance((await path.play(bet("b4"), round="r2")).outcome, Applied)
             assert isinstance((await path.play(bet("b4"), bet("b5"), round="r2")).outcome, Applied)
             over = (await path.play(bet("b6"), round="r2")).outcome
-            assert isinstance(over, Declined)
-            assert over.reason is DeclineReason.ROUND_LIMIT
+            assert reason(over) is DeclineReason.ROUND_LIMIT
             assert path.balance() == 9_800
 
     simulate(story())
@@ -427,7 +407,7 @@ def test_a_win_that_is_tried_again_with_a_new_bet_shares_its_fate(tmp_path: Path
     """The process is lost while both are on their way: what is judged is the play that they are in now."""
 
     async def story() -> None:
-        slow = scripted(None, None, Fault.LATE_REPLY)
+        slow = Scripted.of(None, None, Fault.LATE_REPLY)
         async with MoneyPath.open(tmp_path / "l.db", faults=slow) as path:
             await path.play(bet("b1"))
             path.wallet.refuse = DeclineReason.PLAYER_BLOCKED
@@ -448,7 +428,7 @@ def test_a_win_that_is_tried_again_with_a_new_bet_shares_its_fate(tmp_path: Path
 
 def test_a_play_is_judged_whole_when_its_process_is_gone_however_few_of_it_are_claimed(tmp_path: Path) -> None:
     async def story() -> None:
-        async with MoneyPath.open(tmp_path / "l.db", faults=Faults(share={Fault.LATE_REPLY: 1.0})) as path:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Faults.always(Fault.LATE_REPLY)) as path:
             playing = asyncio.ensure_future(path.play(bet("b1", "1.00"), win("w1", "5.00")))
             await path.clock.sleep(1)
             await path.crash()
@@ -466,7 +446,7 @@ def test_a_play_is_judged_whole_when_its_process_is_gone_however_few_of_it_are_c
 
 def test_what_a_lost_process_owes_is_delivered_stakes_first(tmp_path: Path) -> None:
     async def story() -> None:
-        async with MoneyPath.open(tmp_path / "l.db", faults=Faults(share={Fault.LOST_REQUEST: 1.0})) as path:
+        async with MoneyPath.open(tmp_path / "l.db", faults=Faults.always(Fault.LOST_REQUEST)) as path:
             path.reconfigure(on_silence=OnSilence.RESENDS)
             playing = [
                 asyncio.ensure_future(
@@ -518,8 +498,7 @@ def test_a_win_that_names_its_bet_and_no_round_is_in_the_round_of_its_bet(tmp_pa
             assert isinstance((await path.play(named, round=None)).outcome, Applied)
             assert len({row.round for row in await path.rows()}) == 1
             protected = (await path.play(rollback("x", "b1"))).outcome
-            assert isinstance(protected, Declined)
-            assert protected.reason is DeclineReason.TARGET_SETTLED
+            assert reason(protected) is DeclineReason.TARGET_SETTLED
             assert path.balance() == 10_400
 
     simulate(story())
@@ -558,8 +537,7 @@ def test_a_net_bet_and_win_that_comes_after_its_rollback_pays_nothing(
                 assert isinstance(late, Applied)
                 assert late.effect is AppliedEffect.NOTHING
             else:
-                assert isinstance(late, Declined)
-                assert late.reason is DeclineReason.ALREADY_ROLLED_BACK
+                assert reason(late) is DeclineReason.ALREADY_ROLLED_BACK
             assert path.balance() == 10_000
 
     simulate(story())
