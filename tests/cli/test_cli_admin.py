@@ -424,6 +424,8 @@ async def test_packages_and_faults_of_the_running_hub_are_listed(site: Site) -> 
         ["import-games", "acme", "soft"],
         ["deliveries", "redrive", "acme", "d"],
         ["deliveries", "resolve", "acme", "d", "--applied"],
+        ["rounds", "void", "acme", "r"],
+        ["rounds", "complete", "acme", "r"],
     ],
 )
 async def test_a_change_without_a_reason_is_not_sent(site: Site, command: Sequence[str]) -> None:
@@ -542,3 +544,84 @@ async def test_a_running_hub_tells_of_a_round_that_has_been_open_for_too_long(si
     await site.hub.close()
     _, counted = site.hub.metrics.render()
     assert f'croupier_alarms_total{{kind="round.overdue",operator="{acme}"}} 1.0' in counted.decode()
+
+
+async def a_lost_round(site: Site) -> str:
+    """A round with one bet that stands, of a connection that works; its operator."""
+    acme, soft = await operator(site), await connection(site)
+    now = site.hub.clock.now_ms()
+    row = RoundRow(
+        operator=acme,
+        round="r-1",
+        connection=soft,
+        player="alice",
+        provider_round="77",
+        game=None,
+        currency="EUR",
+        state=RoundState.OPEN,
+        opened_at=now,
+        bets=1,
+    )
+    stake = MovementRow(
+        operator=acme,
+        movement="m-1",
+        play="p",
+        ordinal=0,
+        connection=soft,
+        player="alice",
+        kind="bet",
+        direction="debit",
+        state=MovementState.APPLIED,
+        amount=150,
+        currency="EUR",
+        reference="77-1",
+        fingerprint={},
+        owner="hub",
+        epoch=1,
+        nonce="n",
+        lease_until=0,
+        created_at=now,
+        round="r-1",
+    )
+    assert isinstance(await site.hub.ledger.commit(Change(operator=acme, rounds=(row,), movements=(stake,))), Committed)
+    return acme
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [(("void",), MovementState.REVERSING), (("complete", "--short", "150"), MovementState.APPLIED)],
+)
+async def test_a_round_is_ended_by_two_keys_with_who_and_why(
+    site: Site, words: tuple[str, ...], state: MovementState
+) -> None:
+    acme = await a_lost_round(site)
+    command = ("rounds", words[0], "acme", "r-1", *words[1:], "--why")
+    told = await site.tell(*command, "the provider lost it")
+    assert f"proposed: {words[0]} by root (" in told
+    shown = await site.tell("rounds", "show", "acme", "r-1")
+    assert shown == told
+    assert "EUR in minor units: staked 150, won 0, short 150" in shown
+    assert isinstance(await site.error(*command, "once more"), ForbiddenError)
+    made = await site.hub.configuration.create_key(HUB_SCOPE, role=Role.ADMIN, label="ben", who="test", why="test")
+    second = await site.run(*command, "seen, too", key=made.bearer)
+    assert (second.exit_code, "proposed:" in second.output, "ended 2" in second.output) == (0, False, True)
+    movement = await site.hub.ledger.movement(acme, "m-1")
+    assert movement is not None
+    assert movement.state is state
+    owed = await site.hub.ledger.deliveries(acme, None, 10)
+    assert [row.task for row in owed] == ([DeliveryTask.REVERSE] if words[0] == "void" else [])
+    events = [one.event for one in await site.hub.ledger.events_after(acme, 0, 1000)]
+    (decided,) = [event for event in events if event.kind == "decision.made"]
+    assert (decided.body["why"], str(decided.body["who"]).startswith("ben (")) == ("seen, too", True)
+    assert str(decided.body["proposed_by"]).startswith("root (")
+    assert isinstance(await site.error(*command, "again"), ConflictError)
+    await site.hub.configuration.catch_up()
+    assert await site.tell("faults") == "OPERATOR  KIND  ID  REASON\n"
+
+
+async def test_a_round_is_not_completed_by_who_does_not_say_what_is_short(site: Site) -> None:
+    await a_lost_round(site)
+    error = await site.error("rounds", "complete", "acme", "r-1", "--why", "over")
+    assert isinstance(error, ConflictError)
+    assert "0 of 150 minor units staked: 150 short" in str(error)
+    assert isinstance(await site.error("rounds", "show", "acme", "r-2"), NotFoundError)

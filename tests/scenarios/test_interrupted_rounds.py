@@ -105,3 +105,32 @@ def test_a_round_that_ages_is_told_once_over_any_restart_and_moves_nothing(stage
         assert await _told(hub) == ["round-1"]
 
     stage.play(story, stage.provider("softswiss"))
+
+
+@pytest.mark.parametrize("name", ["softswiss", "pragmatic"])
+def test_a_round_that_two_people_void_is_given_back_whatever_its_provider_says_later(stage: Any, name: str) -> None:
+    async def story(scene: Any) -> None:
+        hub = scene.hub
+        seat = await hub.launch(name, stage.player)
+        await hub.ask(name, _play(seat, MovementKind.BET, "b1", "1.00"))
+        await hub.clock.sleep(3 * DAY + 60)
+        await hub.process.overdue.look()
+        assert await _told(hub) == ["round-1"]
+        (listed,) = await _open_for(hub, days=3)
+        operator = hub.process.configuration.directory.find_operator("acme").id
+        for who in ("ann", "ben"):
+            await hub.process.deliveries.rounds.void(operator, listed["id"], who=who, why="the game is gone")
+        await hub.kill()
+        await hub.clock.sleep(60)
+        await hub.drain()
+        assert scene.moved() == [-100, 100]
+        assert await _open_for(hub, days=0) == []
+        again = await hub.launch(name, stage.player)
+        late = await hub.ask(name, _play(again, MovementKind.WIN, "w1", "2.50"))
+        assert late.verdict is not Verdict.DONE
+        undone = await hub.ask(name, _play(again, MovementKind.ROLLBACK, "u1", "1.00", target="b1"))
+        assert undone.verdict is Verdict.DONE
+        await hub.drain()
+        assert scene.moved() == [-100, 100]
+
+    stage.play(story, stage.provider(name))

@@ -74,6 +74,7 @@ from croupier.ledger.sqlite import SqliteLedger
 from croupier.registry import Registry
 from croupier.runtime.ids import SeededIds
 from croupier.sessions.service import SessionService, SessionSettings
+from croupier.wallet.open_rounds import OpenRounds
 from croupier.wallet.parties import Connection, Operator
 from croupier.wallet.ports import Timer
 from croupier.web.admin_api import make_admin_app
@@ -534,6 +535,7 @@ class Desk:
             configuration=self.configuration,
             registry=self.registry,
             held=self.deliveries,
+            rounds=OpenRounds(self.ledger, self.configuration, self.clock, lambda _movement: None, lambda: None),
             ledger=self.ledger,
             clock=self.clock,
             ids=self.ids,

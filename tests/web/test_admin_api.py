@@ -9,7 +9,7 @@ import pytest
 
 from croupier.configuration.documents import Role
 from croupier.ledger.port import Change, Committed
-from croupier.ledger.records import DeliveryRow, DeliveryState, DeliveryTask, ExchangeRow
+from croupier.ledger.records import DeliveryRow, DeliveryState, DeliveryTask, ExchangeRow, RoundRow, RoundState
 
 
 async def admin_key(desk: Any) -> str:
@@ -181,6 +181,34 @@ async def test_held_work_is_listed_and_decided_by_people(desk: Any) -> None:
         {"delivery": "d-1", "who": "bootstrap", "why": "unblocked"},
         {"delivery": "d-1", "who": "bootstrap", "why": "paid by hand", "applied": True},
     ]
+
+
+async def test_a_round_is_shown_proposed_for_and_not_confirmed_by_the_same_key(desk: Any) -> None:
+    acme = desk.operators["acme"]
+    row = RoundRow(
+        operator=acme,
+        round="r-1",
+        connection=desk.connections["acme"],
+        player="alice",
+        provider_round="77",
+        game=None,
+        currency="EUR",
+        state=RoundState.OPEN,
+        opened_at=1_000,
+    )
+    await desk.ledger.commit(Change(operator=acme, rounds=(row,)))
+    path = f"/admin/v1/operators/{acme}/rounds/r-1"
+    before = (await desk.admin("GET", path)).json
+    assert (before["state"], before["staked"], before["won"], before["proposed"]) == ("open", 0, 0, None)
+    assert before["opened_at"] == "1970-01-01T00:00:01Z"
+    said = (await desk.admin("POST", f"{path}/void", {"why": "lost"})).json
+    assert (said["proposed"], said["proposed_by"]) == ("void", "bootstrap")
+    assert (await desk.admin("POST", f"{path}/void", {"why": "lost"})).status == 403
+    assert (await desk.admin("POST", f"{path}/complete", {"why": "over", "short": -1})).status == 400
+    assert (await desk.admin("POST", f"{path}/complete", {"why": "over", "short": 7})).status == 409
+    assert (await desk.admin("POST", f"{path}/complete", {"why": "over"})).json["proposed"] == "complete"
+    assert (await desk.admin("POST", f"{path}x/void", {"why": "lost"})).status == 404
+    assert (await desk.admin("GET", path)).json["state"] == "open"
 
 
 async def test_events_are_read_in_order_and_on_from_a_position(desk: Any) -> None:

@@ -355,7 +355,7 @@ class Configuration:
         changed = set()
         for row in rows:
             if row.kind not in _KINDS:
-                continue  # a newer release knows what it is
+                continue  # people's decisions on rounds, or what a newer release knows
             key = (row.operator, Kind(row.kind), row.name)
             known = self._rows.get(key)
             if known is None or known.version < row.version:

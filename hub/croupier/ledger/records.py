@@ -474,7 +474,8 @@ class ConfigurationRow:
 
     Attributes:
         operator: The operator that it belongs to.
-        kind: `operator`, `connection`, `key`, `game`, `route`, `sink`.
+        kind: `operator`, `connection`, `key`, `game`, `route`, `sink`; `round` for what people decide about one
+            (`croupier.wallet.open_rounds`).
         name: Its immutable id within operator and kind.
         version: From 1, without gaps.
         body: JSON-ready values; secrets are encrypted before they come here.

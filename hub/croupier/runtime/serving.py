@@ -55,6 +55,7 @@ def admin_app(hub: Hub) -> App:
         configuration=hub.configuration,
         registry=hub.registry,
         held=hub.deliveries.held,
+        rounds=hub.deliveries.rounds,
         outbound=hub.outbound,
         clock=hub.clock,
         ids=hub.ids,

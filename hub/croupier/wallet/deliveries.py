@@ -33,6 +33,7 @@ from croupier.wallet.calendar import Calendar
 from croupier.wallet.channel import Channel
 from croupier.wallet.held import HeldWork
 from croupier.wallet.machine import IN_FLIGHT, UNANSWERED, Event
+from croupier.wallet.open_rounds import OpenRounds
 from croupier.wallet.parties import Connection, Connections
 from croupier.wallet.ports import Clock, Ids
 from croupier.wallet.rows import shape_of
@@ -46,6 +47,7 @@ class Deliveries:
 
     Attributes:
         held: What a person can do about held work.
+        rounds: What people can do about rounds that never go on.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Deliveries:
         self._wake = asyncio.Event()
         self._stopped = False
         self.held = HeldWork(ledger, self._settler, clock, self.wake, self._derives_end)
+        self.rounds = OpenRounds(ledger, connections, clock, notify, self.wake)
 
     def wake(self) -> None:
         """Look for work now."""

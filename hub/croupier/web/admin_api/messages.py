@@ -10,8 +10,9 @@ from attrs import field, frozen
 from msgspec import Meta
 
 from croupier.configuration.documents import Kind, Role
-from croupier.ledger.records import DeliveryState, DeliveryTask
+from croupier.ledger.records import DeliveryState, DeliveryTask, RoundState
 from croupier.registry.reports import State
+from croupier.wallet.open_rounds import Decision
 
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
 Why = Annotated[str, Meta(min_length=1, max_length=500)]
@@ -352,6 +353,72 @@ class ResolveBody:
 
     applied: bool
     why: Why
+
+
+@frozen(kw_only=True)
+class RoundVoidBody:
+    """Give a round's stakes back. It takes two administrators: the first proposes, the second says the same.
+
+    Attributes:
+        why: Why.
+    """
+
+    why: Why
+
+
+@frozen(kw_only=True)
+class RoundCompleteBody:
+    """End a round as it stands. It takes two administrators: the first proposes, the second says the same.
+
+    Attributes:
+        why: Why.
+        short: How much less than its stakes the round has paid, in minor units: it has to be said as it is.
+    """
+
+    why: Why
+    short: Annotated[int, Meta(ge=0)] = 0
+
+
+@frozen(kw_only=True)
+class RoundStanding:
+    """How a round stands.
+
+    Attributes:
+        operator: The operator's id.
+        id: Its id.
+        connection: The connection's id.
+        provider_round: The provider's id of it.
+        game: The game's id.
+        state: `open` or `closed`.
+        opened_at: When its first movement was recorded.
+        closed_at: When it ended.
+        bets: Bets that were not refused or undone.
+        wins: Wins that were not refused or undone.
+        currency: The currency's code.
+        staked: What the bets that stand have cost the player, in minor units.
+        won: What it has paid the player.
+        short: How much less than staked that is, from 0.
+        proposed: What one administrator has proposed for it as it is now: `void` or `complete`. Another has to
+            confirm it.
+        proposed_by: Who proposed it.
+    """
+
+    operator: str
+    id: str
+    connection: str
+    provider_round: str
+    game: str | None
+    state: RoundState
+    opened_at: datetime
+    closed_at: datetime | None
+    bets: int
+    wins: int
+    currency: str
+    staked: int
+    won: int
+    short: int
+    proposed: Decision | None
+    proposed_by: str | None
 
 
 @frozen(kw_only=True)

@@ -13,6 +13,7 @@ from croupier.ledger.port import Ledger
 from croupier.ledger.records import DeliveryRow
 from croupier.registry.reports import AdapterReport, PluginReport
 from croupier.sinks.desk import SinkDesk
+from croupier.wallet.open_rounds import Standing
 from croupier.wallet.ports import Clock
 from croupier.web.api import Ask, Nothing
 from croupier.web.ports import Outbound
@@ -29,6 +30,19 @@ class HeldWork(Protocol):
 
     async def agree(self, operator: str, delivery: str, *, who: str, why: str, applied: bool) -> DeliveryRow:
         """Propose what was found by hand, or confirm what another has proposed: then it is done."""
+
+
+class OpenRounds(Protocol):
+    """What people can do about rounds that stay open."""
+
+    async def standing(self, operator: str, round_id: str) -> Standing:
+        """How one stands."""
+
+    async def void(self, operator: str, round_id: str, *, who: str, why: str) -> Standing:
+        """Propose that its stakes are given back, or confirm what another has proposed: then it is done."""
+
+    async def complete(self, operator: str, round_id: str, *, who: str, why: str, short: int = 0) -> Standing:
+        """Likewise, that it ends as it stands."""
 
 
 class Registry(Protocol):
@@ -67,6 +81,7 @@ class AdminParts:
         configuration: What is configured.
         registry: What is installed.
         held: Held work.
+        rounds: Decisions on rounds that stay open.
         sinks: Event sinks and what waits for them.
         ledger: The record.
         catalogue: Games.
@@ -77,6 +92,7 @@ class AdminParts:
     configuration: Configuration
     registry: Registry
     held: HeldWork
+    rounds: OpenRounds
     sinks: SinkDesk
     ledger: Ledger
     catalogue: CatalogueService

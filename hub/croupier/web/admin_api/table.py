@@ -34,13 +34,17 @@ from croupier.web.admin_api.messages import (
     PutBody,
     RedriveBody,
     ResolveBody,
+    RoundCompleteBody,
+    RoundStanding,
+    RoundVoidBody,
     SinkDropBody,
     SinkRedriveBody,
     SinkStanding,
     StoredThing,
     StoredThings,
 )
-from croupier.web.admin_api.parts import Administrator, AdminParts, HeldWork, Registry
+from croupier.web.admin_api.parts import Administrator, AdminParts, HeldWork, OpenRounds, Registry
+from croupier.web.admin_api.rounds import Rounds
 from croupier.web.admin_api.running import Running
 from croupier.web.admin_api.sinking import Sinking
 from croupier.web.api import AnyEndpoint, JsonApi, Nothing, RouteTable, bearer_of, endpoint
@@ -51,7 +55,7 @@ from croupier.web.ports import ApiMetrics, Log, Outbound
 DESCRIPTION: Final = ApiDescription(
     name="admin",
     title="Croupier admin API",
-    summary="Configuration with its history, packages, owed and held work, event sinks, events and exchanges.",
+    summary="Configuration with its history, packages, held work, open rounds, event sinks, events and exchanges.",
     prefix="/admin",
 )
 
@@ -66,7 +70,9 @@ def admin_table(parts: AdminParts) -> RouteTable:
     lines = _operators(parts)
     for kind in (Kind.CONNECTION, Kind.GAME, Kind.ROUTE, Kind.KEY, Kind.SINK):
         lines += _things(parts, kind)
-    return RouteTable([*lines, *_policies(parts), *_importing(parts), *_sinking(parts), *_running(parts)])
+    return RouteTable(
+        [*lines, *_policies(parts), *_importing(parts), *_sinking(parts), *_running(parts), *_rounds(parts)]
+    )
 
 
 def _operators(parts: AdminParts) -> list[AnyEndpoint]:
@@ -146,6 +152,18 @@ def _sinking(parts: AdminParts) -> list[AnyEndpoint]:
     ]  # fmt: skip
 
 
+def _rounds(parts: AdminParts) -> list[AnyEndpoint]:
+    rounds, path = Rounds(parts), f"{_OPERATOR}/rounds/{{round}}"
+    return [
+        endpoint("GET", path, "rounds.get", "Read how a round stands, and what is proposed for it.",
+                 handler=rounds.standing, query=Nothing, body=Nothing, answer=RoundStanding, tag="rounds"),
+        endpoint("POST", f"{path}/void", "rounds.void", "Propose that a round's stakes are given back, or confirm it.",
+                 handler=rounds.void, query=Nothing, body=RoundVoidBody, answer=RoundStanding, tag="rounds"),
+        endpoint("POST", f"{path}/complete", "rounds.complete", "Propose to end a round as it stands, or confirm it.",
+                 handler=rounds.complete, query=Nothing, body=RoundCompleteBody, answer=RoundStanding, tag="rounds"),
+    ]  # fmt: skip
+
+
 def _running(parts: AdminParts) -> list[AnyEndpoint]:
     running, held = Running(parts), f"{_OPERATOR}/deliveries/{{delivery}}"
     return [
@@ -195,6 +213,7 @@ def make_admin_app(
     configuration: Configuration,
     registry: Registry,
     held: HeldWork,
+    rounds: OpenRounds,
     ledger: Ledger,
     clock: Clock,
     ids: Ids,
@@ -211,6 +230,7 @@ def make_admin_app(
         configuration: What is configured.
         registry: What is installed.
         held: Held work.
+        rounds: Decisions on rounds that stay open.
         ledger: The record.
         clock: Time.
         ids: Fresh identities.
@@ -226,6 +246,7 @@ def make_admin_app(
         configuration=configuration,
         registry=registry,
         held=held,
+        rounds=rounds,
         sinks=SinkDesk(ledger, clock),
         ledger=ledger,
         catalogue=CatalogueService(configuration),
