@@ -3,13 +3,14 @@
 The statement of a wave is the heart: one statement judges up to a batch of changes that do not touch each other and
 writes those that nothing refuses. Its guards look rows up one by one with subqueries that cannot become joins, and its
 updates are `INSERT ... ON CONFLICT DO UPDATE`, which finds each row by the key's index: no plan of it depends on how
-large the tables were when it was prepared.
+large the tables were when it was prepared. Getting ready for each column of each of its tables is much of what a small
+wave costs the server: rows stay one value until they are written, and nothing is computed that no part asks for.
 """
 
 from __future__ import annotations
 
 import typing
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from enum import Enum, unique
 from functools import lru_cache
 
@@ -44,7 +45,8 @@ class Part:
         columns: The columns of its rows.
         integers: Those that hold integers.
         key: The columns that identify a row.
-        places: The column that is an offset to the operator's place after the change, with the name of the place.
+        places: The column that is an offset to the operator's place after the change, with the verdict's column that
+            holds that place.
         epochs: Whether an update may ask for an epoch.
         assigned: Columns that an update keeps.
 
@@ -78,11 +80,14 @@ class Part:
         if self.guarded:
             own.append("refusal")
         own.append("change")
-        self._given = given_columns([*columns, *own], {*own, *integers})
+        names = [*columns, *own]
+        self._values = dict(zip(names, given_values(names, {*own, *integers}), strict=True))
+        self._judged_by = [*(name for name in (*key, "version") if name in columns and self.guarded), *own]
 
     def given(self, number: int) -> str:
-        """The common table of its rows, which are parameter `number`."""
-        return sql(self.name, "AS MATERIALIZED (SELECT", self._given, "FROM", elements(number), ")")
+        """The common table of its rows, which are parameter `number`: what they are judged by, and each row whole."""
+        judged_by = ", ".join(f'{self._values[name]} AS "{name}"' for name in dict.fromkeys(self._judged_by))
+        return sql(self.name, "AS MATERIALIZED (SELECT", judged_by, ", one FROM", elements(number), ")")
 
     def _match(self, key: Iterable[str]) -> str:
         return " AND ".join(f'stored."{column}" = given."{column}"' for column in key)
@@ -119,13 +124,13 @@ class Part:
 
     def write(self) -> str:
         """The common table that writes the rows of accepted changes."""
-        values = [f'given."{column}"' for column in self.columns]
+        values = {column: self._values[column] for column in self.columns}
         if self._places:
             column, places = self._places
-            values[self.columns.index(column)] = f'verdict.{places}[given.change] + given."{column}"'
+            values[column] = f"verdict.{places}[given.change] + {values[column]}"
         statement = sql(
-            "INSERT INTO", self.table, "(", columns(self.columns), ") SELECT", ", ".join(values),
-            "FROM", self.name, "AS given, verdict WHERE verdict.accepted[given.change]",
+            "INSERT INTO", self.table, "(", columns(self.columns), ") SELECT", ", ".join(values.values()),
+            "FROM", self.name, "AS given, verdict WHERE verdict.outcomes[given.change] >= 0",
         )  # fmt: skip
         if self.action is Action.UPDATE:
             kept = ", ".join(f'"{name}" = excluded."{name}"' for name in self.columns if name not in self._kept)
@@ -138,12 +143,15 @@ def elements(number: int) -> str:
     return f"jsonb_array_elements(${number}::jsonb) AS one"
 
 
-def given_columns(names: Iterable[str], integers: Collection[str]) -> str:
-    """The columns of `elements`, in the order in which each row has them."""
-    return ", ".join(
-        f'(one->>{place})::int8 AS "{name}"' if name in integers else f'one->>{place} AS "{name}"'
-        for place, name in enumerate(names)
-    )
+def given_values(names: Sequence[str], integers: Collection[str]) -> list[str]:
+    """The values in a row of `elements`, in the order in which each row has them."""
+    return [f"(one->>{place})::int8" if name in integers else f"one->>{place}" for place, name in enumerate(names)]
+
+
+def given_columns(names: Sequence[str], integers: Collection[str]) -> str:
+    """The same as columns."""
+    values = given_values(names, integers)
+    return ", ".join(f'{value} AS "{name}"' for value, name in zip(values, names, strict=True))
 
 
 def _part(table: Table[typing.Any], action: Action, places: tuple[str, str] | None = None) -> Part:
@@ -183,7 +191,7 @@ NEXT_CONFIGURATION = _part(mapping.CONFIGURATION, Action.FOLLOW)
 LATER_CONFIGURATION = _part(mapping.CONFIGURATION, Action.APPEND)
 SINK_UPDATES = _part(mapping.SINKS, Action.UPDATE)
 NEW_EVENTS = Part(
-    "events", Action.APPEND, mapping.EVENT_COLUMNS, frozenset({"position", "at"}), places=("position", "positions")
+    "events", Action.APPEND, mapping.EVENT_COLUMNS, frozenset({"position", "at"}), places=("position", "outcomes")
 )
 
 PARTS = (
@@ -197,25 +205,45 @@ _GIVEN = given_columns(("operator", "events", "deliveries", "refusal"), {"events
 _JUDGED = """judged AS MATERIALIZED (
   SELECT change, operator, events, deliveries,
     (SELECT min(refusals.refusal) FROM refusals WHERE refusals.change = given.change) AS refusal
-  FROM given),
-placed AS MATERIALIZED (
-  SELECT change, operator, refusal, events, deliveries,
-    (SELECT position FROM operator_positions AS stored WHERE stored.operator = judged.operator)
-      + (sum(CASE WHEN refusal IS NULL THEN events ELSE 0 END) OVER so_far)::int8 AS position,
-    (SELECT sequence FROM operator_positions AS stored WHERE stored.operator = judged.operator)
-      + (sum(CASE WHEN refusal IS NULL THEN deliveries ELSE 0 END) OVER so_far)::int8 AS sequence
-  FROM judged WINDOW so_far AS (PARTITION BY operator ORDER BY change)),
-verdict AS MATERIALIZED (
-  SELECT array_agg(refusal IS NULL ORDER BY change) AS accepted,
-    array_agg(position ORDER BY change) AS positions,
-    array_agg(sequence ORDER BY change) AS sequences,
-    array_agg(coalesce(-refusal, position) ORDER BY change) AS outcomes
-  FROM placed),
-moved AS (
-  INSERT INTO operator_positions (operator, position, sequence)
-  SELECT operator, max(position), max(sequence) FROM placed GROUP BY operator
-  HAVING bool_or(refusal IS NULL AND events + deliveries > 0)
-  ON CONFLICT (operator) DO UPDATE SET position = excluded.position, sequence = excluded.sequence),"""
+  FROM given)"""
+
+
+def _verdict(parts: Collection[Part]) -> list[str]:
+    """The common tables that say what becomes of each change, and that move the operators' places.
+
+    `verdict.outcomes` holds the operator's position after a change, or the negative number of what refuses it.
+    """
+    counted = {"position": "events"}
+    verdict = "array_agg(coalesce(-refusal, position) ORDER BY change) AS outcomes"
+    if NEW_DELIVERIES in parts:
+        counted["sequence"] = "deliveries"
+        verdict += ", array_agg(sequence ORDER BY change) AS sequences"
+    places = ", ".join(_place(column, rows) for column, rows in counted.items())
+    tables = [
+        _JUDGED,
+        sql(
+            "placed AS MATERIALIZED (SELECT change, operator, refusal, events, deliveries,", places,
+            "FROM judged WINDOW so_far AS (PARTITION BY operator ORDER BY change))",
+        ),
+        sql("verdict AS MATERIALIZED (SELECT", verdict, "FROM placed)"),
+    ]  # fmt: skip
+    if NEW_DELIVERIES in parts or NEW_EVENTS in parts:
+        newest = ", ".join(f"max({column})" if column in counted else "0" for column in ("position", "sequence"))
+        tables.append(
+            sql(
+                "moved AS (INSERT INTO operator_positions (operator, position, sequence) SELECT operator,", newest,
+                "FROM placed GROUP BY operator HAVING bool_or(refusal IS NULL AND events + deliveries > 0)",
+                "ON CONFLICT (operator) DO UPDATE SET",
+                ", ".join(f"{column} = excluded.{column}" for column in counted), ")",
+            )
+        )  # fmt: skip
+    return tables
+
+
+def _place(column: str, rows: str) -> str:
+    """The operator's place after each change."""
+    stored = sql("(SELECT", column, "FROM operator_positions AS stored WHERE stored.operator = judged.operator)")
+    return sql(stored, "+ (sum(CASE WHEN refusal IS NULL THEN", rows, f"ELSE 0 END) OVER so_far)::int8 AS {column}")
 
 
 @lru_cache(maxsize=256)
@@ -251,7 +279,8 @@ def wave(parts: tuple[Part, ...], *, first: bool) -> bytes:
                 " UNION ALL ".join(("SELECT change, refusal FROM given WHERE refusal IS NOT NULL", *refusals)),
                 ")",
             ),
-            _JUDGED + "\n" + outcomes,
+            *_verdict(parts),
+            outcomes,
             *(part.write() for part in parts if part.action is not Action.EXPECT),
         )
     )
