@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from psycopg.pq import Format
 
 from croupier.contract.errors import LedgerCorruptError, StoreUnavailableError
 from croupier.ledger import postgres_connection, postgres_lookups
@@ -19,6 +20,7 @@ from croupier.ledger.port import Change, CommitResult, Committed, Look, Owner, R
 from croupier.ledger.postgres import PostgresLedger
 from croupier.ledger.postgres_open import connect
 from croupier.ledger.postgres_statements import LOCK_WRITER
+from croupier.ledger.postgres_wire import Wire
 from croupier.ledger.records import Key, MovementState
 from croupier.ledger.sqlite_statements import sql
 from croupier_conformance.servers import PostgresServer
@@ -489,3 +491,17 @@ async def test_a_server_that_falls_silent_without_a_goodbye_is_left_for_another_
                 os.kill(found[0], signal.SIGCONT)
     finally:
         await ledger.close()
+
+
+async def test_the_patience_with_a_server_begins_anew_with_each_question(postgres_url: str) -> None:
+    connection = await connect(postgres_url, "tests")
+    wire = Wire(connection, Format.TEXT, 1.0)
+    try:
+        await wire.run([(b"SELECT 1", ())])
+        await asyncio.sleep(0.7)
+        await wire.run([(b"SELECT pg_sleep(0.6)", ())])
+        with pytest.raises(psycopg.OperationalError, match="does not answer"):
+            await wire.run([(b"SELECT pg_sleep(20)", ())])
+    finally:
+        wire.close()
+        await connection.close()

@@ -41,6 +41,7 @@ class Wire:
         self._answers = int(answers)
         self._patience = patience
         self._timer: asyncio.TimerHandle | None = None
+        self._asked_at = 0.0
         self._loop = asyncio.get_running_loop()
         self._socket = self._pgconn.socket
         self._listening = self._writing = self._lost = False
@@ -92,10 +93,20 @@ class Wire:
             self.close()
             raise
         self._told = told
-        self._timer = self._loop.call_later(self._patience, self._is_silent)
+        self._asked_at = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._asked_at + self._patience, self._is_silent)
 
     def _is_silent(self) -> None:
-        self._end(psycopg.OperationalError("the server does not answer"))
+        """One timer lasts for many questions: most are answered long before it ends, and then nobody has to stop it."""
+        self._timer = None
+        if self._told is None:
+            return
+        ends = self._asked_at + self._patience
+        if self._loop.time() < ends:
+            self._timer = self._loop.call_at(ends, self._is_silent)
+        else:
+            self._end(psycopg.OperationalError("the server does not answer"))
 
     def _send(self, steps: Sequence[Step]) -> None:
         connection = self._pgconn
@@ -157,7 +168,6 @@ class Wire:
 
     def _complete(self) -> None:
         told, self._told = self._told, None
-        self._stop_timer()
         results: list[PGresult] = []
         for statement, result in zip(self._asked, self._results, strict=False):  # the end may fail beside them
             if statement is None:
@@ -172,7 +182,9 @@ class Wire:
         if self._lost:
             return
         self._lost = True
-        self._stop_timer()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self.rest()
         if self._writing:
             self._loop.remove_writer(self._socket)
@@ -181,11 +193,6 @@ class Wire:
         told, self._told = self._told, None
         if told:
             told(error)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def rest(self) -> None:
         """Leave the connection's socket to psycopg until the next `start`."""
