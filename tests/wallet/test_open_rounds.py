@@ -355,6 +355,21 @@ def test_a_stake_that_was_carried_into_a_game_is_given_back_and_what_is_left_of_
     told(tmp_path, story)
 
 
+def test_a_free_bet_costs_nothing_so_that_voiding_it_moves_nothing_and_its_win_is_refused(tmp_path: Path) -> None:
+    nothing, stake = WireAmount.of("0.00"), WireAmount.of("1.00")
+    free = Movement(MovementKind.FREE_BET, keys=(MovementKey("tx", "f1"),), amount=nothing, stake=stake)
+
+    async def story(path: MoneyPath) -> None:
+        assert isinstance((await path.play(free)).outcome, Applied)
+        assert (await void(path, "ann", "ben")).staked == 0
+        await path.drain()
+        assert {row.state for row in await path.rows()} == {MovementState.REVERSED}
+        assert await refused(path, win("w1", "9.00")) is DeclineReason.ALREADY_ROLLED_BACK
+        assert path.balance() == OPENING
+
+    told(tmp_path, story)
+
+
 @pytest.mark.parametrize(("bet_amount", "win_amount", "short"), [("1.00", "3.00", 0), ("1.00", "1.00", 0)])
 def test_a_round_that_has_paid_its_stakes_is_completed_as_it_stands(
     tmp_path: Path, bet_amount: str, win_amount: str, short: int

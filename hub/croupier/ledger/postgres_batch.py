@@ -192,7 +192,7 @@ def ask(change: Change) -> Asked:
             and asked.versioned(NEW_SESSIONS, SESSION_UPDATES, mapping.SESSIONS, change.sessions)
             and asked.versioned(NEW_GRANTS, GRANT_UPDATES, mapping.GRANTS, change.grants)
             and asked.configuration()
-            and all(asked.update(SINK_UPDATES, mapping.SINKS, row) for row in change.sinks)
+            and (not change.sinks or all(asked.update(SINK_UPDATES, mapping.SINKS, row) for row in change.sinks))
         ):
             asked.events()
     except (TypeError, ValueError) as error:

@@ -136,7 +136,7 @@ def apply_change(work: Work, change: Change) -> CommitResult:
         and plan.versioned(SESSIONS, ((row, row.version) for row in change.sessions))
         and plan.versioned(GRANTS, ((row, row.version) for row in change.grants))
         and plan.configuration(change.configuration)
-        and all(plan.update(SINKS, row, row.version) for row in change.sinks)
+        and (not change.sinks or all(plan.update(SINKS, row, row.version) for row in change.sinks))
     )
     if not allowed and plan.refused:
         return plan.refused
