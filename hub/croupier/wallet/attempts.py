@@ -147,7 +147,9 @@ class Attempts:
                 return Verdict(events=await self._refused_debit(movement, reply), detail=reply.reason.value)
             case WalletRefused():
                 changes = refused_columns(reply)
-                held = Happening(movement=movement.movement, event=Event.OWED_REFUSED, changes=changes)
+                held = Happening(
+                    movement=movement.movement, event=Event.OWED_REFUSED, changes=changes, while_in=_SENT_AGAIN
+                )
                 return Verdict(events=(held,), state=DeliveryState.HELD, detail=reply.reason.value)
             case _ if connection.operator.policy.retry_safe or _never_left(reply):
                 return Verdict(state=DeliveryState.OWED, detail=_detail(reply))
@@ -165,7 +167,8 @@ class Attempts:
 
     async def _refused_debit(self, movement: MovementRow, reply: WalletRefused) -> tuple[Happening, ...]:
         """A bet that was sent again is refused: what else its play has moved, or may have, is taken back."""
-        refused = Happening(movement=movement.movement, event=Event.REFUSED, changes=refused_columns(reply))
+        changes = refused_columns(reply)
+        refused = Happening(movement=movement.movement, event=Event.REFUSED, changes=changes, while_in=_SENT_AGAIN)
         siblings = await play_of(self._ledger, movement)
         others = [row for row in siblings if row.movement != movement.movement and row.state in _UNDOABLE]
         return (refused, *(_taken_back(row) for row in others))
@@ -280,6 +283,8 @@ _FAILED: Final = frozenset(
 )
 _UNSETTLED: Final = IN_FLIGHT | {MovementState.OWED}
 _UNDOABLE: Final = frozenset({MovementState.APPLIED, MovementState.OWED})
+_SENT_AGAIN: Final = frozenset({MovementState.OWED})
+"""What was refused when it was sent again matters only while it is owed: in no round, a rollback overtakes it."""
 _JUST_CLAIMED: Final = 2
 """The version of a delivery that was written down, and claimed for the first time."""
 

@@ -1,0 +1,51 @@
+"""What is on its way when something else decides: a rollback, another process, a refusal. Each is counted once."""
+
+from pathlib import Path
+
+from croupier.contract import (
+    Applied,
+    Movement,
+    MovementKey,
+    MovementKind,
+    Unknown,
+    WalletCapability,
+    WalletPolicy,
+    WireAmount,
+)
+from croupier.ledger.records import DeliveryRow, DeliveryState
+from croupier_conformance.money_path import OPERATOR, MoneyPath, rollback
+from croupier_conformance.network import Fault, Faults, Scripted
+from croupier_conformance.virtual_time import simulate
+
+UNSAFE = WalletPolicy(retry_safe=False, tombstones=True, timeout_ms=2_000, late_window_ms=30_000)
+LOST = Faults(share={Fault.LOST_REQUEST: 1.0})
+NO_STATUS = frozenset({WalletCapability.TRANSACTION_STATUS})
+
+
+def scripted(*coming: Fault | None) -> Faults:
+    return Scripted(coming=coming)
+
+
+async def owed(path: MoneyPath) -> list[DeliveryRow]:
+    return list(await path.ledger.deliveries(OPERATOR, DeliveryState.OWED, 100))
+
+
+def test_a_win_of_no_round_that_its_rollback_overtakes_and_that_is_then_refused_stops_no_worker(tmp_path: Path) -> None:
+    """The win is on its way once more when its rollback arrives: the wallet's tombstone then refuses it."""
+    promo = Movement(MovementKind.PROMO_WIN, keys=(MovementKey("tx", "w1"),), amount=WireAmount.of("3.00"))
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=scripted(Fault.LOST_REQUEST, Fault.REORDER)) as path:
+            path.reconfigure(rollback_of_win=True)
+            assert isinstance((await path.play(promo, round=None)).outcome, Unknown)
+            path.work()
+            await path.clock.sleep(0.02)
+            assert isinstance((await path.play(rollback("x", "w1"), round=None)).outcome, Applied)
+            await path.clock.sleep(30)
+            assert path.working is not None
+            assert not path.working.done()
+            assert await path.deliveries.owed() == 0
+            assert await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10) == []
+            assert path.balance() == 10_000
+
+    simulate(story())
