@@ -1,6 +1,10 @@
 """What is on its way when something else decides: a rollback, another process, a refusal. Each is counted once."""
 
+import asyncio
 from pathlib import Path
+
+import pytest
+from attrs import evolve
 
 from croupier.contract import (
     Applied,
@@ -13,7 +17,8 @@ from croupier.contract import (
     WireAmount,
 )
 from croupier.ledger.records import DeliveryRow, DeliveryState
-from croupier_conformance.money_path import OPERATOR, MoneyPath, rollback
+from croupier_conformance.model_wallet import ModelWallet
+from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
 from croupier_conformance.network import Fault, Faults, Scripted
 from croupier_conformance.virtual_time import simulate
 
@@ -47,5 +52,34 @@ def test_a_win_of_no_round_that_its_rollback_overtakes_and_that_is_then_refused_
             assert await path.deliveries.owed() == 0
             assert await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10) == []
             assert path.balance() == 10_000
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("status", [True, False], ids=["status", "no-status"])
+@pytest.mark.parametrize("tombstones", [True, False], ids=["tombstones", "no-tombstones"])
+@pytest.mark.parametrize("fault", [Fault.LATE_DELIVERY, Fault.LOST_REQUEST, Fault.LATE_REPLY])
+def test_a_lost_win_that_is_rolled_back_before_the_wallet_was_asked_is_not_paid_however_late_it_arrives(
+    tmp_path: Path, fault: Fault, tombstones: bool, status: bool
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(
+            tmp_path / "l.db",
+            wallet=ModelWallet(dedupes=False, tombstones=tombstones),
+            wallet_policy=evolve(UNSAFE, tombstones=tombstones),
+            without=frozenset() if status else NO_STATUS,
+            faults=scripted(None, fault),
+        ) as path:
+            path.reconfigure(rollback_of_win=True)
+            await path.play(bet("b1"))
+            assert isinstance((await path.play(win("w1", "3.00"))).outcome, Unknown)
+            undoing = asyncio.ensure_future(path.play(rollback("x", "w1")))
+            await path.clock.sleep(0.02)
+            path.work()
+            await undoing
+            await path.drain()
+            await path.network.settle()
+            assert isinstance((await path.play(rollback("x", "w1"))).outcome, Applied)
+            assert path.balance() == 9_900
 
     simulate(story())

@@ -234,6 +234,8 @@ class Attempts:
         if movement.state not in {MovementState.REVERSING, MovementState.OWED}:
             return Verdict(detail=f"no longer owed: {movement.state.value}")
         reversing = movement.state is MovementState.REVERSING
+        if reversing and await self._is_reversed_apart(row):
+            return Verdict(detail="its rollback is owed apart")
         if WalletCapability.TRANSACTION_STATUS not in connection.operator.capabilities:
             if reversing:
                 return await self._roll_back(connection, row, movement, final=True)
@@ -262,6 +264,15 @@ class Attempts:
             case _:
                 held = Happening(movement=movement.movement, event=Event.OWED_REFUSED)
                 return Verdict(events=(held,), state=DeliveryState.HELD, detail="the wallet rolled it back")
+
+    async def _is_reversed_apart(self, row: DeliveryRow) -> bool:
+        """Whether a later delivery brings the movement's rollback to the wallet.
+
+        Then this one asks for a movement that was to be sent: that the wallet does not know it yet undoes nothing.
+        """
+        others = await self._ledger.deliveries_of(row.operator, row.movement)
+        later = (other for other in others if other.sequence > row.sequence)
+        return any(other.task is DeliveryTask.REVERSE and other.state is DeliveryState.OWED for other in later)
 
     async def _call(self, connection: Connection, call: WalletCall, row: DeliveryRow) -> WalletReply:
         longest = min(connection.operator.policy.timeout_ms, self._lease_ms * 3 // 4)  # the rest is for writing it down
