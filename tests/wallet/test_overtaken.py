@@ -11,12 +11,14 @@ from croupier.contract import (
     Movement,
     MovementKey,
     MovementKind,
+    OnSilence,
+    OperatorDecides,
     Unknown,
     WalletCapability,
     WalletPolicy,
     WireAmount,
 )
-from croupier.ledger.records import DeliveryRow, DeliveryState
+from croupier.ledger.records import DeliveryRow, DeliveryState, MovementState
 from croupier_conformance.model_wallet import ModelWallet
 from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
 from croupier_conformance.network import Fault, Faults, Scripted
@@ -81,5 +83,25 @@ def test_a_lost_win_that_is_rolled_back_before_the_wallet_was_asked_is_not_paid_
             await path.network.settle()
             assert isinstance((await path.play(rollback("x", "w1"))).outcome, Applied)
             assert path.balance() == 9_900
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("zero_amounts", [True, False], ids=["zeros", "no-zeros"])
+@pytest.mark.parametrize("silence", list(OnSilence))
+def test_everything_that_was_taken_without_an_answer_is_given_back_to_a_wallet_that_wants_no_zeros(
+    tmp_path: Path, silence: OnSilence, zero_amounts: bool
+) -> None:
+    everything = Movement(MovementKind.TRANSFER_OUT, keys=(MovementKey("tx", "t1"),), amount=OperatorDecides())
+    policy = evolve(UNSAFE, zero_amounts=zero_amounts)
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", wallet_policy=policy, faults=scripted(Fault.LATE_REPLY)) as path:
+            path.reconfigure(on_silence=silence)
+            assert not isinstance((await path.play(everything)).outcome, Applied)
+            assert path.balance() == 0
+            await path.drain()
+            assert [row.state for row in await path.rows()] == [MovementState.REVERSED]
+            assert path.balance() == 10_000
 
     simulate(story())

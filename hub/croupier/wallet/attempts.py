@@ -48,6 +48,7 @@ from croupier.wallet.wire import (
     applied_columns,
     balance_columns,
     context_of,
+    is_decided,
     is_waived,
     refused_columns,
     wallet_movement,
@@ -188,7 +189,7 @@ class Attempts:
             context=await self._context(movement, connection),
             movement=wallet_rollback(movement, connection),
         )
-        reply = await self._call(connection, call, row)
+        reply = await self._call(connection, call, row, amount_is_open=is_decided(movement))
         alarms = contradiction(movement, reply, self._clock.now_ms())
         if alarms and not await self._is_first_rollback(row, movement):
             alarms = ()
@@ -274,10 +275,14 @@ class Attempts:
         later = (other for other in others if other.sequence > row.sequence)
         return any(other.task is DeliveryTask.REVERSE and other.state is DeliveryState.OWED for other in later)
 
-    async def _call(self, connection: Connection, call: WalletCall, row: DeliveryRow) -> WalletReply:
+    async def _call(
+        self, connection: Connection, call: WalletCall, row: DeliveryRow, *, amount_is_open: bool = False
+    ) -> WalletReply:
         longest = min(connection.operator.policy.timeout_ms, self._lease_ms * 3 // 4)  # the rest is for writing it down
         deadline = self._clock.monotonic() + longest / 1000
-        reply = await self._channel.call(connection.operator, call, deadline=deadline, trace=row.delivery)
+        reply = await self._channel.call(
+            connection.operator, call, deadline=deadline, trace=row.delivery, amount_is_open=amount_is_open
+        )
         if not isinstance(reply, WalletUnknown):
             self._channel.retries(connection.operator).retry_answered()
         return reply

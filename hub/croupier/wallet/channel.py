@@ -79,7 +79,9 @@ class Channel:
         self._clock = clock
         self._ids = ids
 
-    async def call(self, operator: Operator, call: WalletCall, *, deadline: float, trace: str) -> WalletReply:
+    async def call(
+        self, operator: Operator, call: WalletCall, *, deadline: float, trace: str, amount_is_open: bool = False
+    ) -> WalletReply:
         """Ask the wallet once.
 
         Args:
@@ -87,11 +89,12 @@ class Channel:
             call: What is asked.
             deadline: `Clock.monotonic` value by which the answer must be here; the wallet's own time-out may be less.
             trace: The trace that the exchange belongs to.
+            amount_is_open: Whether an amount of zero says nothing: what is undone may have moved any amount.
         """
         started, began = self._clock.now_ms(), self._clock.monotonic()
         seconds = min(deadline - began, operator.policy.timeout_ms / 1000)
         status: int | None = None
-        wanted = _wanted(call, operator)
+        wanted = call if amount_is_open else _wanted(call, operator)
         if wanted is None:
             return WalletApplied()
         if seconds <= 0:

@@ -46,8 +46,13 @@ def wallet_movement(row: MovementRow, connection: Connection) -> WalletMovement:
         stake=row.stake,
         funding=Funding(row.funding),
         funds_required=row.funds_required,
-        operator_decides=row.fingerprint.get("amount") == DECIDED,
+        operator_decides=is_decided(row),
     )
+
+
+def is_decided(row: MovementRow) -> bool:
+    """Whether the operator decides a movement's amount: until the wallet has told it, the row has the least of it."""
+    return row.fingerprint.get("amount") == DECIDED
 
 
 def wallet_rollback(target: MovementRow, connection: Connection) -> WalletMovement:
