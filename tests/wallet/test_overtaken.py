@@ -18,7 +18,7 @@ from croupier.contract import (
     WalletPolicy,
     WireAmount,
 )
-from croupier.ledger.records import DeliveryRow, DeliveryState, MovementState
+from croupier.ledger.records import DeliveryRow, DeliveryState, DeliveryTask, MovementState
 from croupier_conformance.model_wallet import ModelWallet
 from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
 from croupier_conformance.network import Fault, Faults, Scripted
@@ -103,5 +103,43 @@ def test_everything_that_was_taken_without_an_answer_is_given_back_to_a_wallet_t
             await path.drain()
             assert [row.state for row in await path.rows()] == [MovementState.REVERSED]
             assert path.balance() == 10_000
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("after", [0.005, 0.02, 1.9], ids=["at-once", "soon", "late"])
+@pytest.mark.parametrize("again", [Fault.LATE_REPLY, Fault.LOST_REQUEST, Fault.LATE_DELIVERY])
+@pytest.mark.parametrize("status", [True, False], ids=["status", "no-status"])
+def test_a_wallet_that_is_not_safe_is_asked_when_a_process_died_while_it_sent_a_win_again(
+    tmp_path: Path, again: Fault, after: float, status: bool
+) -> None:
+    async def story() -> None:
+        lost = scripted(None, Fault.LOST_REQUEST)
+        wallet = ModelWallet(dedupes=False)
+        async with MoneyPath.open(tmp_path / "l.db", wallet=wallet, wallet_policy=UNSAFE, faults=lost) as path:
+            await path.play(bet("b1"))
+            assert isinstance((await path.play(win("w1", "3.00"))).outcome, Unknown)
+            await path.clock.sleep(40)
+            await path.deliveries.run_once()
+            (waiting,) = await owed(path)
+            assert waiting.task is DeliveryTask.SEND
+            if not status:
+                operator = evolve(path.connection.operator, capabilities=frozenset())
+                path.connections.known = evolve(path.connection, operator=operator)
+            path.network.faults = Faults(share={again: 1.0})
+            sending = asyncio.ensure_future(path.deliveries.run_once())
+            await path.clock.sleep(after)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            await path.crash()
+            await path.drain()
+            await path.network.settle()
+            if status:
+                assert path.balance() == 10_200
+                assert isinstance((await path.play(win("w1", "3.00"))).outcome, Applied)
+            else:
+                (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
+                assert held.detail == "the wallet is not proven safe for retries and cannot be asked"
+                assert path.balance() == (9_900 if again is Fault.LOST_REQUEST else 10_200)
 
     simulate(story())

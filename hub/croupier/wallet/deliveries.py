@@ -23,6 +23,7 @@ from croupier.ledger.port import Change, Committed, DeliveryUpdate, Ledger, Owne
 from croupier.ledger.records import (
     DeliveryRow,
     DeliveryState,
+    DeliveryTask,
     MovementRow,
     MovementState,
 )
@@ -161,6 +162,9 @@ class Deliveries:
     async def _deliver(self, row: DeliveryRow) -> None:
         """One attempt. If it cannot be recorded, the lease runs out and it is tried again: the ids are the same."""
         try:
+            if (foreseen := await self._foreseen(row)) is None:
+                return
+            row = foreseen
             await self._record(row, await self._attempt(row))
         except RetryLaterError:
             raise
@@ -168,6 +172,20 @@ class Deliveries:
             code = error.code if isinstance(error, CroupierError) else type(error).__name__
             await self._record(row, Verdict(state=DeliveryState.OWED, detail=f"the attempt failed: {code}"))
             raise
+
+    async def _foreseen(self, row: DeliveryRow) -> DeliveryRow | None:
+        """Note that a wallet which is not safe for retries must be asked first, should this process die in the attempt.
+
+        Returns:
+            The delivery as it is then; `None` if it is somebody else's by now.
+        """
+        concerned = await self._concerned(row) if row.task is DeliveryTask.SEND else None
+        if concerned is None or concerned[0].operator.policy.retry_safe:
+            return row
+        version, late = row.version + 1, row.lease_until + concerned[0].operator.policy.late_window_ms
+        ahead = DeliveryUpdate(evolve(row, task=DeliveryTask.ASK, due_at=late, version=version), epoch=row.epoch)
+        noted = await self._ledger.commit(Change(operator=row.operator, delivery_updates=(ahead,)))
+        return evolve(row, version=version) if isinstance(noted, Committed) else None
 
     async def _attempt(self, row: DeliveryRow) -> Verdict:
         concerned = await self._concerned(row)
