@@ -143,3 +143,34 @@ def test_a_wallet_that_is_not_safe_is_asked_when_a_process_died_while_it_sent_a_
                 assert path.balance() == (9_900 if again is Fault.LOST_REQUEST else 10_200)
 
     simulate(story())
+
+
+def test_a_worker_that_was_stopped_for_longer_than_its_lease_sends_nothing_when_it_goes_on(tmp_path: Path) -> None:
+    async def story() -> None:
+        lost = scripted(None, Fault.LOST_REQUEST)
+        wallet = ModelWallet(dedupes=False)
+        async with MoneyPath.open(tmp_path / "l.db", wallet=wallet, wallet_policy=UNSAFE, faults=lost) as path:
+            await path.play(bet("b1"))
+            assert isinstance((await path.play(win("w1", "3.00"))).outcome, Unknown)
+            await path.clock.sleep(40)
+            await path.deliveries.run_once()
+            read, stopped = path.ledger.round, True
+
+            async def slow(operator: str, round: str) -> object:
+                nonlocal stopped
+                if stopped:
+                    stopped = False
+                    await path.clock.sleep(300)
+                return await read(operator, round)
+
+            path.ledger.round = slow  # type: ignore[method-assign, assignment] # the process stops here
+            sending = asyncio.ensure_future(path.deliveries.run_once())
+            await path.clock.sleep(1)
+            assert not stopped
+            await path.crash()
+            await path.drain()
+            assert path.balance() == 10_200
+            await sending
+            assert path.balance() == 10_200
+
+    simulate(story())

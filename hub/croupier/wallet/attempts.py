@@ -278,7 +278,8 @@ class Attempts:
     async def _call(
         self, connection: Connection, call: WalletCall, row: DeliveryRow, *, amount_is_open: bool = False
     ) -> WalletReply:
-        longest = min(connection.operator.policy.timeout_ms, self._lease_ms * 3 // 4)  # the rest is for writing it down
+        left = row.lease_until - self._clock.now_ms() - self._lease_ms // 4  # the rest is for writing it down
+        longest = min(connection.operator.policy.timeout_ms, left)
         deadline = self._clock.monotonic() + longest / 1000
         reply = await self._channel.call(
             connection.operator, call, deadline=deadline, trace=row.delivery, amount_is_open=amount_is_open
