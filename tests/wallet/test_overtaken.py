@@ -2,12 +2,15 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import define, evolve
 
 from croupier.contract import (
     Applied,
+    Declined,
+    DeclineReason,
     Movement,
     MovementKey,
     MovementKind,
@@ -20,12 +23,13 @@ from croupier.contract import (
 )
 from croupier.ledger.records import DeliveryRow, DeliveryState, DeliveryTask, MovementState
 from croupier_conformance.model_wallet import ModelWallet
-from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, rollback, win
+from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, net, rollback, win
 from croupier_conformance.network import Fault, Faults, Scripted
 from croupier_conformance.virtual_time import simulate
 
 UNSAFE = WalletPolicy(retry_safe=False, tombstones=True, timeout_ms=2_000, late_window_ms=30_000)
 LOST = Faults(share={Fault.LOST_REQUEST: 1.0})
+NO_BATCH = frozenset({WalletCapability.ATOMIC_BATCH})
 NO_STATUS = frozenset({WalletCapability.TRANSACTION_STATUS})
 
 
@@ -172,5 +176,80 @@ def test_a_worker_that_was_stopped_for_longer_than_its_lease_sends_nothing_when_
             assert path.balance() == 10_200
             await sending
             assert path.balance() == 10_200
+
+    simulate(story())
+
+
+@define
+class BetsStand(ModelWallet):
+    """A wallet that undoes no bet, while it is told so; wins it does."""
+
+    bets_stand: bool = True
+
+    def _rollback(self, player: str, move: dict[str, Any]) -> bool | DeclineReason:
+        bet_of_it = move["target"] in self.applied and self.applied[move["target"]][1] < 0
+        if self.bets_stand and bet_of_it:
+            return DeclineReason.OPERATION_NOT_ALLOWED
+        return super()._rollback(player, move)
+
+
+@pytest.mark.parametrize("busy", [True, False], ids=["busy-worker", "resting-worker"])
+@pytest.mark.parametrize("slow", [True, False])
+def test_the_win_of_a_net_movement_stands_with_its_bet_if_the_wallet_does_not_undo_that(
+    tmp_path: Path, busy: bool, slow: bool
+) -> None:
+    async def story() -> None:
+        wallet = BetsStand()
+        async with MoneyPath.open(tmp_path / "l.db", wallet=wallet) as path:
+            assert isinstance((await path.play(net("n1", "2.00", "5.00"))).outcome, Applied)
+            if busy:
+                path.work()
+            path.network.faults = scripted(Fault.REORDER if slow else None)
+            assert isinstance((await path.play(rollback("x", "n1"))).outcome, Declined)
+            await path.clock.sleep(5)
+            path.rest()
+            await path.drain()
+            assert path.balance() == 10_300
+            repeated = (await path.play(net("n1", "2.00", "5.00"))).outcome
+            assert isinstance(repeated, Applied)
+            wallet.bets_stand = False
+            assert isinstance((await path.play(rollback("x", "n1"))).outcome, Applied)
+            await path.drain()
+            assert path.balance() == 10_000
+
+    simulate(story())
+
+
+def test_the_win_of_a_net_movement_goes_though_its_process_died_before_the_wallet_undid_the_bet(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            await path.play(net("n1", "2.00", "5.00"))
+            path.work()
+            path.network.faults = scripted(Fault.LOST_REQUEST)
+            undoing = asyncio.ensure_future(path.play(rollback("x", "n1")))
+            await path.clock.sleep(0.5)
+            await path.crash()
+            await asyncio.gather(undoing, return_exceptions=True)
+            path.rest()
+            await path.drain()
+            assert isinstance((await path.play(rollback("x", "n1"))).outcome, Applied)
+            assert path.balance() == 10_000
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_win_that_was_never_answered_is_held_if_the_wallet_does_not_undo_its_bet(tmp_path: Path, there: bool) -> None:
+    async def story() -> None:
+        lost = scripted(None, Fault.LATE_REPLY if there else Fault.LOST_REQUEST)
+        async with MoneyPath.open(tmp_path / "l.db", wallet=BetsStand(), without=NO_BATCH, faults=lost) as path:
+            assert isinstance((await path.play(net("n1", "2.00", "5.00"))).outcome, Unknown)
+            assert isinstance((await path.play(rollback("x", "n1"))).outcome, Declined)
+            await path.drain()
+            (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
+            await path.deliveries.held.redrive(OPERATOR, held.delivery, who="anna", why="its bet stands")
+            await path.drain()
+            assert path.balance() == 10_300
+            assert isinstance((await path.play(net("n1", "2.00", "5.00"))).outcome, Applied)
 
     simulate(story())

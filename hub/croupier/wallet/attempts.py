@@ -177,8 +177,18 @@ class Attempts:
     async def _reverse(self, connection: Connection, row: DeliveryRow, movement: MovementRow) -> Verdict:
         if movement.state is not MovementState.REVERSING:
             return Verdict(detail=f"no longer owed: {movement.state.value}")
+        own = await self._with_its_bet(movement)
+        if own is not None and own.state is MovementState.INTENT:
+            return Verdict(state=DeliveryState.OWED, detail=_UNDECIDED)
+        if own is not None and own.state is MovementState.DECLINED:
+            return _stands_with_its_bet(movement)
         final = connection.operator.policy.tombstones or movement.generation > 0
         return await self._roll_back(connection, row, movement, final=final)
+
+    async def _with_its_bet(self, movement: MovementRow) -> MovementRow | None:
+        """The provider's rollback of the bet with which a movement is undone, if it goes with one."""
+        own = await self._ledger.movement(movement.operator, movement.undone_by) if movement.undone_by else None
+        return own if own is not None and own.target != movement.movement else None
 
     async def _roll_back(
         self, connection: Connection, row: DeliveryRow, movement: MovementRow, *, final: bool
@@ -220,7 +230,8 @@ class Attempts:
         One that its provider asked for may have been sent at once, unless it met the movement in flight: then its own
         row was owed from the beginning.
         """
-        if row.attempts or row.version > _JUST_CLAIMED or movement.generation:
+        lost = row.version > _JUST_CLAIMED + 2 * row.attempts  # an attempt that was not written down
+        if lost or (row.attempts and row.detail != _UNDECIDED) or movement.generation:
             return False
         if movement.undone_by is None:
             return True
@@ -304,6 +315,8 @@ _SENT_AGAIN: Final = frozenset({MovementState.OWED})
 """What was refused when it was sent again matters only while it is owed: in no round, a rollback overtakes it."""
 _JUST_CLAIMED: Final = 2
 """The version of a delivery that was written down, and claimed for the first time."""
+_UNDECIDED: Final = "the rollback of its bet is not decided yet"
+"""Why an attempt has sent nothing: while it is so, the movement may come to stand again."""
 
 
 def derives_end(connection: Connection, movement: MovementRow) -> bool:
@@ -330,6 +343,15 @@ def _taken_back(movement: MovementRow) -> Happening:
 
 def _undone(movement: MovementRow, changes: Mapping[str, Any]) -> Happening:
     return Happening(movement=movement.movement, event=Event.UNDONE, changes=changes)
+
+
+def _stands_with_its_bet(movement: MovementRow) -> Verdict:
+    """The wallet has refused to undo the bet: its win stands too, or must be looked for if it was never answered."""
+    if movement.effect is not None:
+        stands = Happening(movement=movement.movement, event=Event.UNDO_REFUSED)
+        return Verdict(events=(stands,), detail="its bet stands")
+    held = Happening(movement=movement.movement, event=Event.OWED_UNDO_REFUSED, changes={"undone_by": None})
+    return Verdict(events=(held,), state=DeliveryState.HELD, task=DeliveryTask.SEND, detail="its bet stands")
 
 
 def _next_generation(movement: MovementRow) -> Happening:
