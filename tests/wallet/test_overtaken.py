@@ -16,6 +16,7 @@ from croupier.contract import (
     MovementKind,
     OnSilence,
     OperatorDecides,
+    RollbackAfterWin,
     Unknown,
     WalletCapability,
     WalletPolicy,
@@ -251,5 +252,29 @@ def test_a_win_that_was_never_answered_is_held_if_the_wallet_does_not_undo_its_b
             await path.drain()
             assert path.balance() == 10_300
             assert isinstance((await path.play(net("n1", "2.00", "5.00"))).outcome, Applied)
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("refused", [True, False], ids=["refused", "undone"])
+def test_an_owed_win_waits_for_what_becomes_of_the_rollback_of_its_bet(tmp_path: Path, refused: bool) -> None:
+    async def story() -> None:
+        slow = scripted(None, Fault.LOST_REQUEST, Fault.REORDER)
+        async with MoneyPath.open(tmp_path / "l.db", faults=slow) as path:
+            path.reconfigure(rollback_after_win=RollbackAfterWin.ALLOW)
+            await path.play(bet("b1"))
+            assert isinstance((await path.play(win("w1", "3.00", of="b1"))).outcome, Unknown)
+            path.wallet.refuse_undo = DeclineReason.PLAYER_BLOCKED if refused else None
+            undoing = asyncio.ensure_future(path.play(rollback("x", "b1")))
+            await path.clock.sleep(0.02)
+            path.work()
+            assert isinstance((await undoing).outcome, Declined if refused else Applied)
+            path.wallet.refuse_undo = None
+            await path.clock.sleep(5)
+            path.rest()
+            await path.drain()
+            again = (await path.play(win("w1", "3.00", of="b1"))).outcome
+            assert isinstance(again, Applied if refused else Declined)
+            assert path.balance() == (10_200 if refused else 10_000)
 
     simulate(story())

@@ -126,6 +126,8 @@ class Attempts:
         if movement.state is not MovementState.OWED:
             return Verdict(detail=f"no longer owed: {movement.state.value}")
         bets = await self._bets_of(movement)
+        if any([await self._is_being_undone(bet) for bet in bets]):
+            return Verdict(state=DeliveryState.OWED, detail=_UNDECIDED)
         if any(_has_failed(bet, movement) for bet in bets):
             # It may have been sent before: only the wallet can say that nothing of it is left.
             return Verdict(events=(_taken_back(movement),), detail="its bet did not stand")
@@ -165,6 +167,13 @@ class Attempts:
         bet = await self._ledger.movement(movement.operator, movement.target) if movement.target else None
         stakes = [row for row in await play_of(self._ledger, movement) if takes_stake(row)]
         return [bet, *stakes] if bet is not None else stakes
+
+    async def _is_being_undone(self, bet: MovementRow) -> bool:
+        """Whether the wallet is asked just now to undo a bet for its provider: it may refuse, and the bet stands."""
+        if bet.state is not MovementState.REVERSING or bet.undone_by is None:
+            return False
+        own = await self._ledger.movement(bet.operator, bet.undone_by)
+        return own is not None and own.state is MovementState.INTENT
 
     async def _refused_debit(self, movement: MovementRow, reply: WalletRefused) -> tuple[Happening, ...]:
         """A bet that was sent again is refused: what else its play has moved, or may have, is taken back."""
