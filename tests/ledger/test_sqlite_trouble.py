@@ -107,7 +107,7 @@ async def commit_until_stored(ledger: SqliteLedger, changes: list[Change]) -> in
     raise AssertionError("the ledger stayed unusable")
 
 
-@pytest.mark.parametrize("lasting", [1, 1000])
+@pytest.mark.parametrize("lasting", [1, 2, 3, 4, 1000])
 async def test_trouble_at_any_statement_loses_nothing_and_doubles_nothing(
     tmp_path: Path, rows: Rows, lasting: int
 ) -> None:

@@ -302,6 +302,8 @@ class GroupWriter:
             return None
         except sqlite3.Error as error:
             self._roll_back()
+            if self._connection.in_transaction:
+                return unavailable(error)  # it would read its own number, which is not durable
             try:
                 if batch and self._connection.execute(_BATCH).fetchone()[0] == batch:
                     return None
