@@ -96,8 +96,10 @@ async def test_a_server_that_became_unsafe_is_refused_when_the_connection_is_mad
 
 
 async def test_an_address_without_a_server_is_said_to_be_unavailable() -> None:
-    with pytest.raises(StoreUnavailableError):
-        await PostgresLedger("postgresql://nobody@/nothing?host=/nonexistent").start()
+    with pytest.raises(
+        StoreUnavailableError, match=r'^database\.url: .*"/nonexistent/.* failed: No such file or directory$'
+    ):
+        await PostgresLedger("postgresql://nobody:hunter2@/nothing?host=/nonexistent").start()
     with pytest.raises(FixConfigurationError, match="URL"):
         await PostgresLedger("postgresql://host/name?colour=blue").start()
 

@@ -109,6 +109,15 @@ def test_an_old_or_unsafe_library_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         sqlite_open.check_library()
 
 
+async def test_a_file_that_can_be_no_ledger_is_named_as_something_to_correct(tmp_path: Path) -> None:
+    text = tmp_path / "hub.toml"
+    text.write_text("[secrets]\n" * 500)
+    for path, why in ((text, "not a database"), (tmp_path, "unable to open")):
+        with pytest.raises(FixConfigurationError, match=why) as caught:
+            await SqliteLedger(path).start()
+        assert caught.value.where == str(path)
+
+
 async def test_the_reader_cannot_write(tmp_path: Path) -> None:
     ledger = SqliteLedger(tmp_path / "ledger.sqlite")
     await ledger.start()

@@ -201,11 +201,11 @@ async def test_the_hub_shows_its_client_certificate(client: Client, tmp_path: Pa
 def test_a_certificate_file_that_is_none_is_a_setting_that_is_wrong(tmp_path: Path) -> None:
     empty = tmp_path / "empty.pem"
     empty.write_text("nothing")
-    with pytest.raises(SettingsError, match=r"tls\.ca"):
+    with pytest.raises(SettingsError, match=r"outgoing\.ca"):
         ClientTls(ca=tmp_path / "missing.pem").context()
-    with pytest.raises(SettingsError, match=r"tls\.ca"):
+    with pytest.raises(SettingsError, match=r"outgoing\.ca"):
         ClientTls(ca=empty).context()
-    with pytest.raises(SettingsError, match=r"tls\.certificate"):
+    with pytest.raises(SettingsError, match=r"outgoing\.certificate"):
         ClientTls(certificate=empty).context()
 
 

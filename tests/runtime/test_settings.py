@@ -10,6 +10,7 @@ import pytest
 from croupier.contract import SettingsError
 from croupier.runtime import settings as module
 from croupier.runtime.settings import Settings, check_settings, load_settings
+from croupier.runtime.settings_files import check_files
 from croupier.runtime.toml_lines import line_of
 
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -90,6 +91,11 @@ def test_a_database_server_has_no_file_and_does_not_show_its_password(tmp_path: 
         (
             '[database]\nurl = "sqlite://hub.db"',
             "5: database.url: expected three slashes and a path: sqlite:///croupier.db",
+        ),
+        ('[database]\nurl = "postgresql://u:p@ss@db/hub"', "5: database.url: @ in a user or password is written %40"),
+        (
+            '[database]\nurl = "postgresql://u:pa/ss@db/hub"',
+            "5: database.url: expected a number as port (in a user or password / is written %2F, ? %3F and # %23)",
         ),
         ('[telemetry]\nlevel = "loud"', '5: telemetry.level: expected "debug", "info", "warning" or "error"'),
         (
@@ -213,3 +219,42 @@ def test_a_rate_that_cannot_be_one_is_refused(tmp_path: Path, rate: str) -> None
     with pytest.raises(SettingsError) as refused:
         load_settings(write(tmp_path, MINIMAL + f"[rates]\nconnection = {rate}\n"))
     assert "rates.connection" in str(refused.value)
+
+
+def test_files_that_a_start_could_not_use_are_told_with_their_lines(tmp_path: Path) -> None:
+    (tmp_path / "bad.pem").write_text("nothing\n")
+    text = """
+[secrets]
+current = "k1"
+keys.k1 = { file = "missing.key" }
+[listeners.admin]
+tls = { certificate = "missing.crt", key = "bad.pem" }
+[listeners.providers]
+tls = { certificate = "bad.pem", key = "bad.pem" }
+[outgoing]
+ca = "bad.pem"
+"""
+    file = write(tmp_path, text)
+    assert check_settings(file) == ()
+    secret, providers, admin, outgoing = map(str, check_files(file))
+    missing = "cannot be read: No such file or directory"
+    assert secret == f"line 4: secrets.keys.k1.file: {tmp_path / 'missing.key'} {missing}"
+    assert providers.startswith("line 8: listeners.providers.tls: the TLS files cannot be used: ")
+    assert admin == f"line 6: listeners.admin.tls.certificate: {tmp_path / 'missing.crt'} {missing}"
+    assert outgoing == f"line 10: outgoing.ca: {tmp_path / 'bad.pem'} does not hold certificates in PEM"
+
+
+def test_files_that_are_right_are_no_problem(tmp_path: Path) -> None:
+    (tmp_path / "k1").write_text(KEY + "\n")
+    assert check_files(write(tmp_path, '[secrets]\ncurrent = "k1"\nkeys.k1 = { file = "k1" }\n')) == ()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p%40ss@db1:5432,[::1]:5433,db2/hub?target_session_attrs=read-write",
+        "postgresql:///hub?host=/run",
+    ],
+)
+def test_urls_of_several_hosts_and_of_sockets_are_right(tmp_path: Path, url: str) -> None:
+    assert check_settings(write(tmp_path, MINIMAL + f'[database]\nurl = "{url}"\n')) == ()

@@ -24,7 +24,15 @@ from croupier.ledger.migrations import Migration
 from croupier.ledger.port import Change, CommitResult, Owner
 from croupier.ledger.postgres_connection import WritingConnection
 from croupier.ledger.postgres_lookups import ALIAS_OF_PLAYER
-from croupier.ledger.postgres_open import Connection, check_settings, connect, is_older, migrate_postgres, unavailable
+from croupier.ledger.postgres_open import (
+    Connection,
+    check_settings,
+    connect,
+    is_older,
+    migrate_postgres,
+    unavailable,
+    unreachable,
+)
 from croupier.ledger.postgres_reader import SELECT_ALIAS, SELECT_PLAYER, PostgresReads, parameter
 from croupier.ledger.postgres_statements import (
     ANY_DUE,
@@ -115,7 +123,7 @@ class PostgresLedger(PostgresReads):
             await self._open_readers(self._url, self._readers)
         except (psycopg.Error, PoolTimeout, OSError) as error:
             await self.close()
-            raise unavailable(error) from error
+            raise unreachable(error) from error
         except BaseException:
             await self.close()
             raise

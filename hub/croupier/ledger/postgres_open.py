@@ -62,6 +62,21 @@ def unavailable(error: Exception) -> StoreUnavailableError:
     return StoreUnavailableError(f"the ledger cannot be used now: {code or type(error).__name__}")
 
 
+def unreachable(error: Exception) -> StoreUnavailableError:
+    """Why a ledger cannot be opened, for those who run the hub: unlike `unavailable`, it names the server.
+
+    Before there is a connection the text is the client library's own, or a server's that knows of no rows yet. It
+    never holds the password of a URL whose parts can be told apart, and `croupier.runtime.settings` takes no other.
+    """
+    if not isinstance(error, psycopg.Error):
+        return unavailable(error)
+    if error.sqlstate is not None:
+        told = f"{error.sqlstate} ({type(error).__name__})"
+    else:
+        told = " ".join(str(error).partition("\n")[0].split()) or type(error).__name__
+    return StoreUnavailableError(f"the ledger cannot be used now: {told}", where="database.url")
+
+
 async def connect(url: str, name: str) -> Connection:
     """A connection in autocommit mode, with the session's settings.
 

@@ -46,7 +46,7 @@ async def sqlite_to_read(path: Path) -> AsyncIterator[SqliteReads]:
     try:
         file = _File(path)
     except sqlite3.Error as error:
-        raise sqlite_open.unavailable(error) from error
+        raise sqlite_open.cannot_open(error, path) from error
     try:
         yield file
     finally:
@@ -85,7 +85,7 @@ async def postgres_to_read(url: str) -> AsyncIterator[PostgresReads]:
                 await connection.close()
             await server.open()
         except (psycopg.Error, PoolTimeout, OSError) as error:
-            raise postgres_open.unavailable(error) from error
+            raise postgres_open.unreachable(error) from error
         yield server
     finally:
         await server.close()

@@ -108,7 +108,7 @@ class SqliteLedger(SqliteReads):
             self._reader = sqlite_open.open_reader(self._path)
         except sqlite3.Error as error:
             await self.close()
-            raise unavailable(error) from error
+            raise sqlite_open.cannot_open(error, self._path) from error
         except BaseException:
             await self.close()
             raise

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from croupier.contract.errors import StoreUnavailableError, UnsafeStoreError
+from croupier.contract.errors import CroupierError, FixConfigurationError, StoreUnavailableError, UnsafeStoreError
 
 _WRITER_WAITS_MS = 100
 """How long a foreign writer is waited for: the event loop stands still meanwhile."""
 
 _FULL = 2
+_NO_LEDGER = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
 _LOG_LIMIT = 64 * 1024 * 1024
 
 _WRITER_CACHE_KIB = 128 * 1024
@@ -30,6 +31,13 @@ at once, and the longer the commit that does it."""
 def unavailable(error: Exception) -> StoreUnavailableError:
     """The store's trouble as the hub's error; SQLite's messages hold no values."""
     return StoreUnavailableError(f"the ledger cannot be used now: {error}")
+
+
+def cannot_open(error: sqlite3.Error, path: Path) -> CroupierError:
+    """Why a ledger cannot be opened: it is something to correct if the file is not one that can be a ledger."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_LEDGER:
+        return FixConfigurationError(f"the ledger cannot be opened: {error}", where=str(path))
+    return StoreUnavailableError(f"the ledger cannot be used now: {error}", where=str(path))
 
 
 class FileLock:

@@ -67,14 +67,22 @@ class ClientTls:
         try:
             context = ssl.create_default_context(cafile=self.ca)
         except (OSError, ssl.SSLError) as error:
-            raise SettingsError(f"cannot be used: {type(error).__name__}", where="tls.ca") from error
+            raise _unusable("ca", self.ca, error) from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.certificate is not None:
             try:
                 context.load_cert_chain(self.certificate, self.key)
             except (OSError, ssl.SSLError) as error:
-                raise SettingsError(f"cannot be used: {type(error).__name__}", where="tls.certificate") from error
+                raise _unusable("certificate", self.certificate, error) from error
         return context
+
+
+def _unusable(name: str, file: Path | None, error: OSError) -> SettingsError:
+    if isinstance(error, ssl.SSLError):
+        what = "certificates" if name == "ca" else "a certificate and its private key (`key` names a second file)"
+        return SettingsError(f"{file} does not hold {what} in PEM", where=f"outgoing.{name}")
+    which = error.filename or file or "a file"
+    return SettingsError(f"{which} cannot be read: {error.strerror}", where=f"outgoing.{name}")
 
 
 @define

@@ -61,7 +61,7 @@ def _migrate_file(path: Path) -> Migrated:
             connection.close()
         sqlite_open.sync_folder(path)
     except sqlite3.Error as error:
-        raise sqlite_open.unavailable(error) from error
+        raise sqlite_open.cannot_open(error, path) from error
     finally:
         lock.release()
     known = migrations("sqlite")[-1].version
@@ -84,6 +84,6 @@ async def _migrate_server(url: str) -> Migrated:
         finally:
             await connection.close()
     except (psycopg.Error, OSError) as error:
-        raise postgres_open.unavailable(error) from error
+        raise postgres_open.unreachable(error) from error
     known = migrations("postgres")[-1].version
     return Migrated(before=before, after=after, steps=steps, oldest_code=oldest, known=known)

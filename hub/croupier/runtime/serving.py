@@ -177,7 +177,7 @@ def _own(listener: Listener, worker: int | None) -> Listener:
 
 async def _listen(server: HttpServer, listener: Listener, name: str, *, share: bool) -> tuple[str, int]:
     try:
-        return await server.listen(listener.host, listener.port, _tls(listener), reuse_port=share)
+        return await server.listen(listener.host, listener.port, listener_tls(listener, name), reuse_port=share)
     except OSError as error:
         message = f"{listener.host}:{listener.port} cannot be bound: {error.strerror}"
         raise SettingsError(message, where=f"listeners.{name}") from None
@@ -220,7 +220,16 @@ def _listening(hub: Hub, link: Link | None) -> list[tuple[list[str], Listener, A
     ]
 
 
-def _tls(listener: Listener) -> ssl.SSLContext | None:
+def listener_tls(listener: Listener, name: str) -> ssl.SSLContext | None:
+    """The TLS context of a listener; `None` if it speaks plain HTTP.
+
+    Args:
+        listener: The listener.
+        name: What the settings call it.
+
+    Raises:
+        SettingsError: A file cannot be used.
+    """
     if listener.tls is None:
         return None
     files = TlsFiles(
@@ -229,4 +238,8 @@ def _tls(listener: Listener) -> ssl.SSLContext | None:
         client_authorities=listener.tls.client_ca,
         require_client=listener.tls.client_required,
     )
-    return files.context()
+    try:
+        return files.context()
+    except SettingsError as error:
+        error.where = f"listeners.{name}.{error.where}"
+        raise

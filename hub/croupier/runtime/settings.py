@@ -86,6 +86,19 @@ def _between(low: float, high: float) -> Callable[[Any, Attribute[Any], Any], No
     return check
 
 
+def _check_authority(rest: str) -> None:
+    """Refuse a URL whose parts cannot be told apart: some of its password would be taken, and told, for a host."""
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    if authority.count("@") > 1:
+        raise SettingsError("@ in a user or password is written %40", where="url")
+    for place in authority.rpartition("@")[2].split(","):
+        port = place.rpartition("]")[2].partition(":")[2]
+        if port and not (port.isascii() and port.isdecimal()):
+            raise SettingsError(
+                "expected a number as port (in a user or password / is written %2F, ? %3F and # %23)", where="url"
+            )
+
+
 @frozen(kw_only=True)
 class Tls:
     """TLS of a listener.
@@ -160,6 +173,8 @@ class Database:
             raise SettingsError("expected sqlite:///PATH or postgresql://HOST/NAME", where="url")
         if scheme == "sqlite" and (not rest.startswith("/") or len(rest) < 2):
             raise SettingsError("expected three slashes and a path: sqlite:///croupier.db", where="url")
+        if scheme == "postgresql":
+            _check_authority(rest)
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -346,6 +361,16 @@ class Secrets:
         """
         return {name: _read_key(source, environ, f"secrets.keys.{name}") for name, source in self.keys.items()}
 
+    def check_files(self) -> None:
+        """Try the keys that are in files.
+
+        Raises:
+            SettingsError: One cannot be read, or is not 32 bytes as base64.
+        """
+        for name, source in self.keys.items():
+            if source.file is not None:
+                _read_key(source, {}, f"secrets.keys.{name}")
+
 
 @frozen(kw_only=True)
 class Packages:
@@ -518,7 +543,8 @@ def _read_key(source: KeySource, environ: Mapping[str, str], where: str) -> byte
         try:
             text = source.file.read_text("ascii")
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"the file cannot be read: {type(error).__name__}", where=f"{where}.file") from None
+            told = error.strerror if isinstance(error, OSError) else "it is not base64"
+            raise SettingsError(f"{source.file} cannot be read: {told}", where=f"{where}.file") from None
     else:
         text = environ.get(source.env or "", "")
         if not text:

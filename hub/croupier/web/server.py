@@ -53,8 +53,27 @@ class TlsFiles:
                 context.load_verify_locations(self.client_authorities)
                 context.verify_mode = ssl.CERT_REQUIRED if self.require_client else ssl.CERT_OPTIONAL
         except OSError as error:  # ssl.SSLError is one
-            raise SettingsError(f"the TLS files cannot be used: {error.strerror or error}", where="tls") from None
+            raise self._trouble(error) from None
         return context
+
+    def _trouble(self, error: OSError) -> SettingsError:
+        """Which of the files it is, as far as that can be told: OpenSSL names none."""
+        for name, file in (
+            ("certificate", self.certificate),
+            ("key", self.key),
+            ("client_ca", self.client_authorities),
+        ):
+            try:
+                if file is not None:
+                    file.open("rb").close()
+            except OSError as unreadable:
+                return SettingsError(f"{file} cannot be read: {unreadable.strerror}", where=f"tls.{name}")
+        reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+        return SettingsError(
+            f"the TLS files cannot be used: {reason or type(error).__name__}",
+            where="tls",
+            hint="certificate: its chain, key: the private key of its first, client_ca: certificates; all in PEM",
+        )
 
 
 @frozen(eq=False)
