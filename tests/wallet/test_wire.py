@@ -142,6 +142,11 @@ def test_a_refusal_keeps_its_reason_and_the_operators_text() -> None:
     assert declined_outcome(evolve(row, reason=None)).reason is DeclineReason.OTHER
 
 
+def test_a_refusal_for_a_reason_that_only_a_newer_release_knows_stays_a_refusal() -> None:
+    row = evolve(ROW, state=MovementState.DECLINED, reason="a_reason_of_tomorrow")
+    assert declined_outcome(row).reason is DeclineReason.OTHER
+
+
 def test_a_stored_balance_is_what_was_told() -> None:
     assert stored_balance(ROW, PARTY) is None
     assert stored_balance(evolve(ROW, balance=900, bonus=None), PARTY) == Balance(Money(900, EUR))

@@ -23,6 +23,9 @@ from croupier.wallet.parties import Connection
 NOT_SENT: Final = "not_sent"
 """The recorded reason of a bet that its wallet never heard of. Its provider is told `maintenance`."""
 
+_TOLD: Final = {reason.value: reason for reason in DeclineReason} | {NOT_SENT: DeclineReason.MAINTENANCE}
+"""What a provider is told, by the recorded reason; a reason that a newer release has recorded is another one."""
+
 _DEBIT: Final = Direction.DEBIT.value
 _CREDIT: Final = Direction.CREDIT.value
 _NET: Final = MovementKind.BET_AND_WIN.value
@@ -77,10 +80,7 @@ def applied_outcome(row: MovementRow, connection: Connection, effect: AppliedEff
 
 def declined_outcome(row: MovementRow) -> Declined:
     """The outcome of a declined row."""
-    if row.reason == NOT_SENT:
-        reason = DeclineReason.MAINTENANCE
-    else:
-        reason = DeclineReason(row.reason) if row.reason else DeclineReason.OTHER
+    reason = _TOLD.get(row.reason or "", DeclineReason.OTHER)
     return Declined(reason=reason, message=row.message, transaction=row.movement)
 
 
