@@ -23,7 +23,7 @@ from croupier.wallet.parties import Connection
 NOT_SENT: Final = "not_sent"
 """The recorded reason of a bet that its wallet never heard of. Its provider is told `maintenance`."""
 
-_TOLD: Final = {reason.value: reason for reason in DeclineReason} | {NOT_SENT: DeclineReason.MAINTENANCE}
+_REASONS: Final = {reason.value: reason for reason in DeclineReason} | {NOT_SENT: DeclineReason.MAINTENANCE}
 """What a provider is told, by the recorded reason; a reason that a newer release has recorded is another one."""
 
 _DEBIT: Final = Direction.DEBIT.value
@@ -80,7 +80,7 @@ def applied_outcome(row: MovementRow, connection: Connection, effect: AppliedEff
 
 def declined_outcome(row: MovementRow) -> Declined:
     """The outcome of a declined row."""
-    reason = _TOLD.get(row.reason or "", DeclineReason.OTHER)
+    reason = _REASONS.get(row.reason or "", DeclineReason.OTHER)
     return Declined(reason=reason, message=row.message, transaction=row.movement)
 
 
