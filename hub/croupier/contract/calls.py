@@ -16,20 +16,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import Enum, unique
+from enum import unique
 from typing import Final
 
 from attrs import field, frozen
 
+from croupier.contract.choice import Choice
 from croupier.contract.errors import MalformedRequestError
 from croupier.contract.money import WireAmount
 
 
 @unique
-class MovementKind(Enum):
+class MovementKind(Choice):
     """What a movement is. The direction of money follows from it (see `Direction`)."""
-
-    __hash__ = object.__hash__  # Enum's own is Python code, and these are looked up in tables many times a bet
 
     BET = "bet"
     WIN = "win"
@@ -55,7 +54,7 @@ class MovementKind(Enum):
 
 
 @unique
-class Direction(Enum):
+class Direction(Choice):
     """Which way money moves, seen from the player's wallet."""
 
     DEBIT = "debit"
@@ -80,7 +79,7 @@ _REVERSAL: Final = Direction.REVERSAL
 
 
 @unique
-class Funding(Enum):
+class Funding(Choice):
     """Who pays for a stake that is not charged to the player."""
 
     PLAYER = "player"
@@ -89,7 +88,7 @@ class Funding(Enum):
 
 
 @unique
-class PlayMode(Enum):
+class PlayMode(Choice):
     """How the movements of a play hang together; results come one a movement in every mode."""
 
     ATOMIC = "atomic"

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from enum import Enum, unique
+from enum import unique
 
 from attrs import field, frozen
 
+from croupier.contract.choice import Choice
 from croupier.contract.money import Balance, Money
 
 
 @unique
-class DeclineReason(Enum):
+class DeclineReason(Choice):
     """Why something was definitely refused. An adapter maps every one to a code of its protocol."""
 
     INSUFFICIENT_FUNDS = "insufficient_funds"
@@ -67,7 +68,7 @@ class DeclineReason(Enum):
 
 
 @unique
-class UnknownCause(Enum):
+class UnknownCause(Choice):
     """Why nothing definite can be said yet."""
 
     IN_PROGRESS = "in_progress"
@@ -85,7 +86,7 @@ class UnknownCause(Enum):
 
 
 @unique
-class AppliedEffect(Enum):
+class AppliedEffect(Choice):
     """What an applied movement did."""
 
     MOVED = "moved"

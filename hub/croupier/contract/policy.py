@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 from attrs import evolve, field, fields, frozen
 
+from croupier.contract.choice import Choice
 from croupier.contract.errors import SettingsError
 from croupier.contract.money import WireCurrency
 
@@ -37,7 +38,7 @@ class DedupeScope(Enum):
 
 
 @unique
-class OnSilence(Enum):
+class OnSilence(Choice):
     """What the provider does when it hears nothing, or a retryable error."""
 
     RESENDS = "resends"

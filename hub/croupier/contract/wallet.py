@@ -20,6 +20,7 @@ from attrs import field, frozen
 from croupier.contract.adapter import ADAPTER_API
 from croupier.contract.calls import Funding
 from croupier.contract.capabilities import WalletCapability
+from croupier.contract.choice import Choice
 from croupier.contract.errors import UnsupportedOperationError
 from croupier.contract.http import HttpRequest, HttpResponse
 from croupier.contract.money import Balance, Currency, Money
@@ -68,7 +69,7 @@ class PlayContext:
 
 
 @unique
-class WalletOperation(Enum):
+class WalletOperation(Choice):
     """What is done to the balance."""
 
     BET = "bet"

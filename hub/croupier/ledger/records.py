@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from attrs import field
 
+from croupier.contract.choice import Choice
 from croupier.ledger.values import immutable
 
 Row = TypeVar("Row", bound=object)
@@ -35,10 +36,8 @@ def changed(row: Row, /, **changes: Any) -> Row:
 
 
 @unique
-class MovementState(Enum):
+class MovementState(Choice):
     """Where a movement stands. `croupier.wallet.machine` holds the transitions as a table."""
-
-    __hash__ = object.__hash__  # Enum's own is Python code, and these are looked up in tables many times a bet
 
     INTENT = "intent"
     """Durable, and from then on possibly sent to the operator."""
