@@ -36,7 +36,7 @@ class SystemIds:
             return _drawn.pop()  # in one step, so that no two threads get the same
         except IndexError:
             digits = os.urandom(_DRAWN_BYTES).hex()
-            mine, *others = (digits[place : place + 32] for place in range(0, len(digits), 32))
+            mine, *others = [digits[place : place + 32] for place in range(0, len(digits), 32)]
             _drawn.extend(others)
             return mine
 

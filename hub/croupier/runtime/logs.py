@@ -12,13 +12,15 @@ import logging
 import re
 import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import PurePath
 from traceback import extract_tb
 from types import TracebackType
 from typing import Any, Final, Protocol, TextIO
+
+import orjson
 
 from croupier.runtime.log_output import HeldOutput
 
@@ -34,6 +36,8 @@ FIELDS: Final = frozenset(
 )
 """Every field that may be written. Not on it, on purpose: players, sessions, tokens, addresses, bodies, headers."""
 
+Render = Callable[[dict[str, Any]], str]
+_LEVELS: Final = ("debug", "info", "warning", "error")
 _MAX_TEXT: Final = 300
 _LARGEST: Final = 2**63 - 1
 _MASKED: Final = re.compile(
@@ -71,42 +75,55 @@ def make_log(level: str = "info", form: str = "json", stream: TextIO | None = No
         stream: Where to; standard error by default.
         hold_seconds: How long lines below `warning` may wait for others to be written with them.
     """
-    import structlog
-
     target = stream or sys.stderr
-    render: Any
-    if form == "console":
-        render = structlog.dev.ConsoleRenderer(colors=target.isatty(), timestamp_key="timestamp")
-    else:
-        render = _json
-    log: Log = structlog.wrap_logger(
-        HeldOutput(target, hold_seconds),
-        processors=[redact, render],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-    ).bind()  # else every line would bind anew
-    return log
+    return _Lines(HeldOutput(target, hold_seconds), _console(target) if form == "console" else _json, level)
 
 
-def redact(_logger: object, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Keep the fields that are on the list, and say when it was and how grave; a processor for structlog."""
-    if "exc_info" in event:
-        event.update(_fault(event.pop("exc_info")))
-    for name in _unlisted(tuple(event)):
-        del event[name]
-        event.setdefault("withheld", []).append(name)
-    for name, value in event.items():
+class _Lines:
+    """The lines of a log."""
+
+    def __init__(self, output: HeldOutput, render: Render, lowest: str) -> None:
+        self._output = output
+        self._render = render
+        self._written = frozenset(_LEVELS[_LEVELS.index(lowest) :])
+
+    def debug(self, event: str, **fields: Any) -> None:
+        if "debug" in self._written:
+            self._output.debug(self._render(redact("debug", event, fields)))
+
+    def info(self, event: str, **fields: Any) -> None:
+        if "info" in self._written:
+            self._output.info(self._render(redact("info", event, fields)))
+
+    def warning(self, event: str, **fields: Any) -> None:
+        if "warning" in self._written:
+            self._output.warning(self._render(redact("warning", event, fields)))
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._output.error(self._render(redact("error", event, fields)))
+
+
+def redact(level: str, event: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Keep the fields that are on the list, and say what happened, when it was and how grave."""
+    if "exc_info" in fields:
+        fields.update(_fault(fields.pop("exc_info")))
+    for name in _unlisted(tuple(fields)):
+        del fields[name]
+        fields.setdefault("withheld", []).append(name)
+    for name, value in fields.items():
         kind = type(value)
         if kind is str:
             if not value.isalnum() or len(value) > _MAX_TEXT:  # no pattern fits letters and digits alone
-                event[name] = _masked(value)
+                fields[name] = _masked(value)
         elif kind is int:
             if not -_LARGEST <= value <= _LARGEST:
-                event[name] = "masked"
+                fields[name] = "masked"
         elif value is not None:
-            event[name] = _harmless(value)
-    event["level"] = level
-    event["timestamp"] = _now()
-    return event
+            fields[name] = _harmless(value)
+    fields["event"] = _masked(event)
+    fields["level"] = level
+    fields["timestamp"] = _now()
+    return fields
 
 
 @lru_cache(maxsize=512)
@@ -157,9 +174,14 @@ def _now() -> str:
     return f"{_Second.text}.{rest:06d}Z"
 
 
-def _json(_logger: object, _level: str, event: MutableMapping[str, Any]) -> str:
-    import orjson
+def _console(target: TextIO) -> Render:
+    import structlog
 
+    render = structlog.dev.ConsoleRenderer(colors=target.isatty(), timestamp_key="timestamp")
+    return lambda event: render(None, event["level"], event)
+
+
+def _json(event: dict[str, Any]) -> str:
     try:
         return orjson.dumps(event).decode()
     except TypeError:  # half a character, which UTF-8 has no bytes for
