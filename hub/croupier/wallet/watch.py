@@ -24,43 +24,47 @@ class KeyedLocks:
     """
 
     def __init__(self) -> None:
-        self._locks: dict[str, _NamedLock] = {}
+        self._locks: dict[str, list[asyncio.Future[None]]] = {}
 
     def hold(self, name: str) -> _NamedLock:
         """The lock of a name, to be held by `async with`, at once."""
-        lock = self._locks.get(name)
-        if lock is None:
-            lock = self._locks[name] = _NamedLock(name, self._locks)
-        lock.users += 1
-        return lock
+        return _NamedLock(name, self._locks)
 
 
 class _NamedLock:
-    """One lock; it is forgotten when the last who wanted it has left."""
+    """One lock, while somebody holds or wants it; whoever leaves hands it to the first in line."""
 
-    __slots__ = ("_all", "_lock", "_name", "users")
+    __slots__ = ("_lines", "_name")
 
-    def __init__(self, name: str, locks: dict[str, _NamedLock]) -> None:
+    def __init__(self, name: str, lines: dict[str, list[asyncio.Future[None]]]) -> None:
         self._name = name
-        self._all = locks
-        self._lock = asyncio.Lock()
-        self.users = 0
+        self._lines = lines
 
     async def __aenter__(self) -> None:
+        line = self._lines.get(self._name)
+        if line is None:
+            self._lines[self._name] = []
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        line.append(turn)
         try:
-            await self._lock.acquire()
+            await turn
         except BaseException:
-            self._leave()
+            if not turn.cancelled():
+                self._leave()  # the turn came in the same moment
             raise
 
     async def __aexit__(self, *_error: object) -> None:
-        self._lock.release()
         self._leave()
 
     def _leave(self) -> None:
-        self.users -= 1
-        if not self.users:
-            del self._all[self._name]
+        line = self._lines[self._name]
+        while line:
+            turn = line.pop(0)
+            if not turn.done():
+                turn.set_result(None)
+                return
+        del self._lines[self._name]
 
 
 class Elsewhere(Protocol):
