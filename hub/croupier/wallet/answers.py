@@ -74,6 +74,8 @@ def _undone(row: MovementRow, target: MovementRow, answer: Answer, connection: C
 
 def none_before_all(intended: Sequence[Intended], outcomes: Sequence[Outcome]) -> list[Outcome]:
     """While a stake of a play is open, nothing of it is called done: it would be taken back with that stake."""
+    if len(outcomes) == 1:
+        return list(outcomes)
     pairs = zip(intended, outcomes, strict=True)
     open_stakes = [item for one, item in pairs if isinstance(item, Unknown) and one.takes_stake]
     if not open_stakes:

@@ -45,12 +45,12 @@ class Draft:
 
     operator: str
     now: int
-    movements: list[MovementRow] = field(factory=list)
-    keys: list[tuple[Key, str]] = field(factory=list)
-    updates: list[tuple[MovementRow, MovementRow]] = field(factory=list)
-    deliveries: list[DeliveryRow] = field(factory=list)
-    delivery_updates: list[DeliveryUpdate] = field(factory=list)
-    events: list[Event] = field(factory=list)
+    movements: list[MovementRow] = field(factory=list, init=False)
+    keys: list[tuple[Key, str]] = field(factory=list, init=False)
+    updates: list[tuple[MovementRow, MovementRow]] = field(factory=list, init=False)
+    deliveries: list[DeliveryRow] = field(factory=list, init=False)
+    delivery_updates: list[DeliveryUpdate] = field(factory=list, init=False)
+    events: list[Event] = field(factory=list, init=False)
 
     def insert(self, row: MovementRow, keys: Sequence[Key]) -> MovementRow:
         """Add a new movement."""
@@ -74,7 +74,7 @@ class Draft:
 
     def amend(self, before: MovementRow, **changes: Any) -> MovementRow:
         """Change columns of a movement."""
-        row = changed(before, **{**changes, "version": before.version + 1})
+        row = changed(before, version=before.version + 1, **changes)
         self.updates.append((before, row))
         if row.state is not before.state:
             self.events.append(movement_event(row))

@@ -14,15 +14,14 @@ from enum import Enum, unique
 from typing import Final
 
 from croupier.contract import OnSilence
+from croupier.contract.choice import Choice
 from croupier.contract.errors import LedgerCorruptError
 from croupier.ledger.records import MovementState as S
 
 
 @unique
-class Event(Enum):
+class Event(Choice):
     """What happens to a movement."""
-
-    __hash__ = object.__hash__  # Enum's own is Python code, and these are looked up in tables many times a bet
 
     ACCEPTED = "accepted"
     """The wallet did it."""
@@ -155,7 +154,7 @@ def step(state: S, event: Event) -> tuple[S, tuple[Effect, ...]]:
 
 
 @unique
-class Shape(Enum):
+class Shape(Choice):
     """What kind of work has no answer."""
 
     BET = "bet"

@@ -35,6 +35,7 @@ def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
     """Plan the bets and wins of an atomic play: all of the new ones begin, or none."""
     draft = situation.draft()
     steps: list[Next] = []
+    new: list[tuple[MovementRow, Intended]] = []
     seen: set[str | Key] = set()
     for movement in intended:
         existing = situation.existing(movement)
@@ -42,16 +43,19 @@ def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
             steps.append(Say(outcome=Declined(reason=DeclineReason.CONFLICT)))
         elif existing is not None:
             steps.append(_repeat(situation, movement, existing, draft, intended))
+        elif (refused := refusal(situation, movement, intended)) is not None:
+            steps.append(refused)
         else:
-            steps.append(refusal(situation, movement, intended) or SendIt(_intent(situation, movement, intended)))
+            row = _intent(situation, movement, intended)
+            steps.append(SendIt(row))
+            new.append((row, movement))
         seen.update((movement.id, *movement.every_key))
     blocked = _blocking(steps)
     if blocked is not None:
         return _none_begins(situation, intended, steps, blocked)
-    for movement, following in zip(intended, steps, strict=True):
-        if isinstance(following, SendIt) and situation.existing(movement) is None:
-            draft.insert(following.row, movement.every_key)
-    begins = any(isinstance(following, SendIt) for following in steps)
+    for row, movement in new:
+        draft.insert(row, movement.every_key)
+    begins = bool(new) or any(isinstance(following, SendIt) for following in steps)
     bets = begins and any(movement.is_bet for movement in intended)
     return Plan(change=situation.change(draft, bets=bets), steps=tuple(steps))
 

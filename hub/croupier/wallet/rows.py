@@ -58,11 +58,9 @@ def names_its_bet(row: MovementRow) -> bool:
 
 def shape_of(rows: Sequence[MovementRow]) -> Shape:
     """What kind of work it is to send these movements of one play."""
-    stakes = [row for row in rows if takes_stake(row)]
-    pays = [row for row in rows if row.direction == _CREDIT]
-    if stakes and pays:
-        return Shape.BET_AND_WIN
-    return Shape.BET if stakes else Shape.WIN
+    if not any(map(takes_stake, rows)):
+        return Shape.WIN
+    return Shape.BET_AND_WIN if any(row.direction == _CREDIT for row in rows) else Shape.BET
 
 
 def applied_outcome(row: MovementRow, connection: Connection, effect: AppliedEffect) -> Applied:

@@ -5,7 +5,7 @@ A rule declines for good. What is still in flight decides first: then the play w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from croupier.contract import (
@@ -30,11 +30,8 @@ def refusal(situation: Situation, movement: Intended, intended: Sequence[Intende
         return credit_refusal(situation, movement, intended)
     if movement.refusal:
         return Say(outcome=Declined(reason=movement.refusal))
-    for rule in BET_RULES:
-        if reason := rule(situation, movement):
-            return Say(outcome=Declined(reason=reason))
-    full = _round_is_full(situation, movement, intended)
-    return Say(outcome=Declined(reason=full)) if full else None
+    reason = _bet_refusal(situation, movement) or _round_is_full(situation, movement, intended)
+    return Say(outcome=Declined(reason=reason)) if reason else None
 
 
 def credit_refusal(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> Next | None:
@@ -151,40 +148,50 @@ def _without_bet(situation: Situation) -> Say | None:
 
 _NOT_YET: Final = Unknown(cause=UnknownCause.IN_PROGRESS)
 
-Rule = Callable[[Situation, Intended], DeclineReason | None]
 
-
-def _parties_accept_bets(situation: Situation, _movement: Intended) -> DeclineReason | None:
-    if not situation.identity.connection.operator.enabled:
+def _bet_refusal(situation: Situation, movement: Intended) -> DeclineReason | None:
+    """Why a new stake is declined before the wallet is asked: the first rule that speaks against it."""
+    connection, policy = situation.identity.connection, situation.policy
+    if not connection.operator.enabled:
         return DeclineReason.OPERATOR_DISABLED
-    return None if situation.identity.connection.enabled else DeclineReason.MAINTENANCE
+    if not connection.enabled:
+        return DeclineReason.MAINTENANCE
+    if not situation.identity.player:
+        return DeclineReason.PLAYER_UNKNOWN
+    if movement.is_bet and (reason := _session_refusal(situation) or _game_refusal(situation)):
+        return reason
+    row = situation.snapshot.round
+    if row is not None and row.state is RoundState.CLOSED and movement.kind in BETS and not policy.bet_on_closed_round:
+        return DeclineReason.ROUND_CLOSED
+    if movement.is_bet and policy.max_bet_minor and _is_too_large(situation, movement):
+        return DeclineReason.BET_LIMIT
+    return DeclineReason.MAINTENANCE if situation.wallet_is_silent and _asks_wallet(situation, movement) else None
 
 
-def _player_is_known(situation: Situation, _movement: Intended) -> DeclineReason | None:
-    return None if situation.identity.player else DeclineReason.PLAYER_UNKNOWN
-
-
-def _session_is_live(situation: Situation, movement: Intended) -> DeclineReason | None:
-    if not (movement.is_bet and situation.policy.session_for_bet) or situation.play.resend:
+def _session_refusal(situation: Situation) -> DeclineReason | None:
+    if not situation.policy.session_for_bet or situation.play.resend:
         return None
     if situation.identity.session is None:
         return DeclineReason.SESSION_UNKNOWN
     return None if situation.identity.live else DeclineReason.SESSION_EXPIRED
 
 
-def _game_is_open(situation: Situation, movement: Intended) -> DeclineReason | None:
-    if not movement.is_bet:
-        return None
+def _game_refusal(situation: Situation) -> DeclineReason | None:
     route = situation.identity.route
     return DeclineReason.GAME_UNKNOWN if route is None else route.refusal
 
 
-def _round_admits(situation: Situation, movement: Intended) -> DeclineReason | None:
-    row = situation.snapshot.round
-    if row is None or movement.kind not in BETS:
-        return None
-    closed = row.state is RoundState.CLOSED and not situation.policy.bet_on_closed_round
-    return DeclineReason.ROUND_CLOSED if closed else None
+def _is_too_large(situation: Situation, movement: Intended) -> bool:
+    currency = situation.identity.currency
+    largest = situation.policy.max_bet_minor.get(currency.code) if currency else None
+    stake = movement.stake if movement.stake is not None else movement.amount
+    return largest is not None and stake > largest
+
+
+def _asks_wallet(situation: Situation, movement: Intended) -> bool:
+    """Whether the wallet would be asked; while it is silent, what would begin and fail is refused in one commit."""
+    asked = movement.amount != 0 or situation.identity.connection.operator.policy.zero_amounts
+    return asked and movement.direction is Direction.DEBIT
 
 
 def _round_is_full(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> DeclineReason | None:
@@ -198,35 +205,8 @@ def _round_is_full(situation: Situation, movement: Intended, intended: Sequence[
     return DeclineReason.ROUND_LIMIT if bets >= limit else None
 
 
-def _stake_is_allowed(situation: Situation, movement: Intended) -> DeclineReason | None:
-    currency = situation.identity.currency
-    largest = situation.policy.max_bet_minor.get(currency.code) if currency else None
-    stake = movement.stake if movement.stake is not None else movement.amount
-    return DeclineReason.BET_LIMIT if movement.is_bet and largest is not None and stake > largest else None
-
-
-def _wallet_answers(situation: Situation, movement: Intended) -> DeclineReason | None:
-    """What would begin, fail unsent and be settled is refused in one commit: others share the ledger."""
-    if not situation.wallet_is_silent or movement.direction is not Direction.DEBIT:
-        return None
-    asked = movement.amount != 0 or situation.identity.connection.operator.policy.zero_amounts
-    return DeclineReason.MAINTENANCE if asked else None
-
-
 def recorded_reason(situation: Situation, reason: DeclineReason) -> str:
     """What the record says of a refused bet: its provider is told the same of a closed connection."""
     closed = not situation.identity.connection.enabled
     silent = reason is DeclineReason.MAINTENANCE and situation.wallet_is_silent and not closed
     return NOT_SENT if silent else reason.value
-
-
-BET_RULES: tuple[Rule, ...] = (
-    _parties_accept_bets,
-    _player_is_known,
-    _session_is_live,
-    _game_is_open,
-    _round_admits,
-    _stake_is_allowed,
-    _wallet_answers,
-)
-"""Asked in order before the wallet is; each declines definitely."""
