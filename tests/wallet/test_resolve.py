@@ -229,15 +229,16 @@ def test_the_identity_of_a_play_says_where_everything_comes_from(tmp_path: Path)
         async with MoneyPath.open(tmp_path / "l.db") as path:
             resolver = Resolver(path.ledger, path.sessions, path.games)
             play = Play(operation="play", movements=(bet("b1"),), player="p1", round="r1", currency="EUR")
-            identity = await resolver.play(path.connection, play)
+            policy = path.connection.policies.of(play.operation)
+            identity = await resolver.play(path.connection, play, policy)
             assert identity.session is not None
             assert (identity.player, identity.session.session, identity.live) == ("surrogate-p1", "session-p1", True)
             assert (identity.code, identity.wire_currency, identity.provider_round) == (GAME, "EUR", "r1")
-            assert unidentified(identity, play) is None
-            nobody = await resolver.play(path.connection, evolve(play, player=None))
-            assert unidentified(nobody, evolve(play, player=None)) is DeclineReason.SESSION_UNKNOWN
+            assert unidentified(identity, play, policy) is None
+            nobody = await resolver.play(path.connection, evolve(play, player=None), policy)
+            assert unidentified(nobody, evolve(play, player=None), policy) is DeclineReason.SESSION_UNKNOWN
             tied = evolve(play, player=None, movements=(win("w1", of="b1"),))
-            assert unidentified(nobody, tied) is DeclineReason.SESSION_UNKNOWN
+            assert unidentified(nobody, tied, policy) is DeclineReason.SESSION_UNKNOWN
             assert tied.movements[0].target == Target(key=MovementKey("tx", "b1"))
 
     simulate(story())

@@ -6,6 +6,7 @@ Whatever goes wrong between becomes `WalletUnknown`, with the one fact that matt
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from attrs import evolve, frozen
@@ -46,7 +47,12 @@ from croupier.wallet.watch import Places
 
 _TRACE_ID: Final = re.compile("[0-9a-f]{32}")
 _DEBIT: Final = Direction.DEBIT.value
-_OUTCOMES: Final = {"nothing": "applied", "status": "applied"}
+_OUTCOMES: Final[Mapping[type[WalletReply], str]] = {
+    WalletApplied: "applied",
+    WalletRefused: "refused",
+    WalletUnknown: "unknown",
+    WalletStatusReply: "applied",
+}
 _SILENT: Final = WalletUnknown(detail="the wallet does not answer", sent=False)
 
 
@@ -104,12 +110,8 @@ class Channel:
         elapsed = self._clock.monotonic() - began
         asked, verdict = _described(call), _verdict(reply)
         if self._metrics is not None:
-            outcome = verdict.partition(":")[0]
             self._metrics.wallet_call(
-                operator=operator.id,
-                operation=asked["operation"],
-                outcome=_OUTCOMES.get(outcome, outcome),
-                seconds=elapsed,
+                operator=operator.id, operation=asked["operation"], outcome=_OUTCOMES[type(reply)], seconds=elapsed
             )
         self._ledger.note(
             ExchangeRow(
@@ -143,7 +145,6 @@ class Channel:
         self, operator: Operator, call: WalletCall, seconds: float, trace: str
     ) -> tuple[WalletReply, int | None]:
         """Call when the wallet has a place: a stalled one holds no more of the hub than its own places."""
-        began = self._clock.monotonic()
         way = self._way_to(operator)
         breaker, places = way.breaker, way.places
         if breaker.refuses(call):
@@ -151,13 +152,15 @@ class Channel:
         is_probe = breaker.open_until is not None
         try:
             at_once = places.take_at_once()
-            if not at_once and not await places.take(seconds):
-                return WalletUnknown(detail="too many calls are under way", sent=False), None
+            if not at_once:
+                began = self._clock.monotonic()
+                if not await places.take(seconds):
+                    return WalletUnknown(detail="too many calls are under way", sent=False), None
+                seconds -= self._clock.monotonic() - began
             try:
                 if not at_once and not is_probe and breaker.refuses(call):
                     return _SILENT, None  # it was found out while the call was in line
-                left = seconds - (self._clock.monotonic() - began)
-                reply, status = await self._exchange(operator, call, left, trace)
+                reply, status = await self._exchange(operator, call, seconds, trace)
             finally:
                 places.leave()
             breaker.heard(reply, operator.policy)

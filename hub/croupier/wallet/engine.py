@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from attrs import evolve
+from attrs import evolve, field
 
 from croupier.contract import (
     Applied,
@@ -139,7 +139,10 @@ class Engine:
         self._under_way += 1
         self._idle.clear()
         try:
-            return tuple([await self._call(request, call) for call in calls.items])
+            results = []
+            for call in calls.items:
+                results.append(await self._call(request, call))  # noqa: PERF401 # a comprehension is one more coroutine
+            return tuple(results)
         finally:
             self._under_way -= 1
             if not self._under_way:
@@ -196,11 +199,11 @@ class Engine:
         """Movements that begin together: one plan, one commit before the wallet is called."""
         connection = request.connection
         policy = connection.policies.of(play.operation)
-        identity = await self._resolver.play(connection, play, fresh=False)
-        if reason := unidentified(identity, play):
+        identity = await self._resolver.play(connection, play, policy, fresh=False)
+        if reason := unidentified(identity, play, policy):
             return same_for_all(play, Declined(reason=reason))
         bets = any(movement.direction is Direction.DEBIT for movement in play.movements)
-        if bets and not wire_currency_is(connection, play.operation, play.currency, identity.currency):
+        if bets and not wire_currency_is(policy, play.currency, identity.currency):
             return same_for_all(play, Declined(reason=DeclineReason.CURRENCY_WRONG))
         try:
             begun = await self._begin(request, play, policy, identity)
@@ -229,8 +232,8 @@ class Engine:
                 situation, intended = await self._situation(play, policy, identity, attempt)
                 plan = plan_rollback(situation, intended[0]) if rollback else plan_forward(situation, intended)
                 if not await self._write(plan):
-                    identity = await self._resolver.play(request.connection, play)
-                    if reason := unidentified(identity, play):
+                    identity = await self._resolver.play(request.connection, play, policy)
+                    if reason := unidentified(identity, play, policy):
                         return reason
                     continue
             waits = next((item for item in plan.steps if isinstance(item, WaitFor)), None)
@@ -329,8 +332,10 @@ class Engine:
             await self._end_round(play, policy, begun, applied=isinstance(whole, Applied))
         if isinstance(whole, Applied):
             await self._end_grant(play, begun)
-        balance, outcome = await self._balance(request, policy, begun, sent, whole)
-        return PlayResult(outcome=outcome, movements=results, balance=balance)
+        balance = self._people.shown(policy, sent.balance)
+        if balance is None and isinstance(whole, Applied) and begun.situation.identity.player:
+            balance, whole = await self._balance(request, policy, begun, whole)
+        return PlayResult(outcome=whole, movements=results, balance=balance)
 
     async def _send(self, request: Request, play: Play, policy: Policy, begun: Begun) -> Sent:
         sends = [item.row for item in begun.plan.steps if isinstance(item, SendIt)]
@@ -373,22 +378,18 @@ class Engine:
             await self._ledger.commit(Change(operator=operator, grants=(ended,), events=(event,)))
 
     async def _balance(
-        self, request: Request, policy: Policy, begun: Begun, sent: Sent, outcome: Outcome
+        self, request: Request, policy: Policy, begun: Begun, outcome: Applied
     ) -> tuple[Balance | None, Outcome]:
-        """The balance for the answer; where the protocol cannot do without one, it is asked for."""
-        identity = begun.situation.identity
-        shown = self._people.shown(request.connection, begun.situation.play.operation, sent.balance)
-        if shown is not None or not isinstance(outcome, Applied) or not identity.player:
-            return shown, outcome
+        """The balance for the answer, where the wallet told none; if the protocol needs one, it is asked for."""
         rows = [item.row for item in begun.plan.steps if isinstance(item, Say) and item.row is not None]
         if policy.repeat_balance is RepeatBalance.STORED and rows:
             stored = stored_balance(rows[-1], request.connection)
-            shown = self._people.shown(request.connection, begun.situation.play.operation, stored)
+            shown = self._people.shown(policy, stored)
             if shown is not None:
                 return shown, outcome
         if not policy.answer_needs_balance:
             return None, outcome
-        balance = await self._people.balance_of(request, begun.situation.play.operation, identity)
+        balance = await self._people.balance_of(request, begun.situation.play.operation, begun.situation.identity)
         if isinstance(balance, Balance):
             return balance, outcome
         return None, Unknown(cause=UnknownCause.BALANCE, transaction=outcome.transaction)
@@ -442,15 +443,16 @@ class Begun:
         situation: What it was made from.
         intended: The movements in the hub's terms.
         plan: The plan.
+        undo: The rollback, if the wallet is to be asked for one.
     """
 
     situation: Situation
     intended: Sequence[Intended]
     plan: Plan
+    undo: UndoIt | None = field(init=False)
 
-    @property
-    def undo(self) -> UndoIt | None:
-        """The rollback, if the wallet is to be asked for one."""
+    @undo.default
+    def _undo(self) -> UndoIt | None:
         return next((item for item in self.plan.steps if isinstance(item, UndoIt)), None)
 
     @property

@@ -18,6 +18,7 @@ from croupier.contract import (
     Outcome,
     PlayerFacts,
     PlayerLookup,
+    Policy,
     Query,
     QueryResult,
     RecordedMovement,
@@ -56,7 +57,7 @@ class People:
         if session is None and row.session is not None:
             session = await self._ledger.session(row.operator, row.session)
         return WalletPlayer(
-            player=await self._name(row.operator, row.player),
+            player=self._names.get((row.operator, row.player)) or await self._name(row.operator, row.player),
             currency=connection.currencies.get(row.currency),
             session=session.operator_session if session else None,
         )
@@ -130,7 +131,7 @@ class People:
                 session=token,
                 bet_limits={key[10:]: value for key, value in facts.items() if key.startswith("bet_limit_")},
             ),
-            balance=self.shown(connection, operation, reply.balance),
+            balance=self.shown(connection.policies.of(operation), reply.balance),
         )
 
     async def balance_query(self, request: Request, call: BalanceQuery) -> BalanceResult:
@@ -149,7 +150,7 @@ class People:
                 return BalanceResult(outcome=Declined(reason=DeclineReason.SESSION_EXPIRED))
         identity = Identity(connection=connection, player=player, session=session)
         currency = connection.currencies.get(session.currency) if session else None
-        if not wire_currency_is(connection, call.operation, call.currency, currency):
+        if not wire_currency_is(policy, call.currency, currency):
             return BalanceResult(outcome=Declined(reason=DeclineReason.CURRENCY_WRONG))
         found = await self.balance_of(request, call.operation, identity)
         if isinstance(found, Balance):
@@ -171,18 +172,18 @@ class People:
         asked = WalletBalance(player=player, game=session.game if session else None)
         reply = await self._channel.call(connection.operator, asked, deadline=request.deadline, trace=request.trace)
         if isinstance(reply, WalletApplied) and reply.balance is not None:
-            shown = self.shown(connection, operation, reply.balance)
+            shown = self.shown(connection.policies.of(operation), reply.balance)
             assert shown is not None  # noqa: S101 # a balance went in
             return shown
         if isinstance(reply, WalletRefused):
             return Declined(reason=reply.reason, message=reply.message)
         return Unknown(cause=UnknownCause.NO_ANSWER)
 
-    def shown(self, connection: Connection, operation: str, balance: Balance | None) -> Balance | None:
-        """A balance as this connection's provider names and scales the currency."""
+    @staticmethod
+    def shown(policy: Policy, balance: Balance | None) -> Balance | None:
+        """A balance as the operation's provider names and scales the currency."""
         if balance is None:
             return None
-        policy = connection.policies.of(operation)
         alias = policy.shown_currency(balance.cash.currency.code)
         return Balance(balance.cash, balance.bonus, alias, policy.balance_digits)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from croupier.contract import Currency, DeclineReason, DedupeScope, MovementKind, Play, UnknownCurrencyError
+from croupier.contract import Currency, DeclineReason, DedupeScope, MovementKind, Play, Policy, UnknownCurrencyError
 from croupier.ledger.port import Ledger, Look
 from croupier.ledger.records import GrantRow, MovementRow, SessionRow
 from croupier.wallet.intended import Identity, currency_of, key_of, scope_of
@@ -35,12 +35,12 @@ class Resolver:
             session = None if token else await self._sessions.latest(connection, player)
         return player, session
 
-    async def play(self, connection: Connection, play: Play, *, fresh: bool = True) -> Identity:
+    async def play(self, connection: Connection, play: Play, policy: Policy, *, fresh: bool = True) -> Identity:
         """The identity of a play; `player` is empty where nothing tells. `fresh` is as in `person`."""
         player, session = await self.person(connection, alias=play.player, token=play.session, fresh=fresh)
         token = play.session
         known = player or play.player is None  # a name that nobody has is told as such
-        if token and known and connection.policies.of(play.operation).own_token and not self.owns(session, token):
+        if token and known and policy.own_token and not self.owns(session, token):
             return Identity(connection=connection, operation=play.operation, refusal=DeclineReason.SESSION_UNKNOWN)
         grant = (
             await self._ledger.grant(connection.operator.id, connection.id, play.grant)
@@ -49,7 +49,7 @@ class Resolver:
         )
         if not player and play.player is None and grant is not None:
             player = grant.player
-        referred = await self._referred(connection, play, grant) if not player and play.player is None else None
+        referred = await self._referred(connection, play, policy, grant) if not player and play.player is None else None
         if referred is not None:
             player = referred.player
         if session is None and player and not _has_bets(play):
@@ -59,7 +59,7 @@ class Resolver:
             connection=connection,
             operation=play.operation,
             player=player,
-            currency=self._currency(connection, play, session, grant, referred),
+            currency=_currency(connection, play, policy, session or grant or referred),
             session=session,
             live=session is not None and self._sessions.is_live(session),
             grant=grant,
@@ -73,49 +73,43 @@ class Resolver:
         """Whether a token belongs to the player whose session `person` found, and was not replaced by a newer one."""
         return session is not None and self._sessions.is_current(session, token)
 
-    async def _referred(self, connection: Connection, play: Play, grant: GrantRow | None) -> MovementRow | None:
+    async def _referred(
+        self, connection: Connection, play: Play, policy: Policy, grant: GrantRow | None
+    ) -> MovementRow | None:
         """A movement that the play refers to, or repeats."""
         base = Identity(connection=connection, operation=play.operation, grant=grant, provider_round=play.round)
-        policy = connection.policies.of(play.operation)
         scope = scope_of(policy, base)
         targets = [item.target.key for item in play.movements if item.target and item.target.key]
         keys = tuple(key_of(key, scope, base) for key in (*targets, *(key for m in play.movements for key in m.keys)))
         found = await self._ledger.look(Look(operator=connection.operator.id, keys=keys))
         return next((row for key in keys if (row := found.keys.get(key)) is not None and row.player), None)
 
-    def _currency(
-        self,
-        connection: Connection,
-        play: Play,
-        session: SessionRow | None,
-        grant: GrantRow | None,
-        referred: MovementRow | None,
-    ) -> Currency | None:
-        """The player's currency; what the wire says counts only where the hub knows nothing better."""
-        known = session or grant or referred
-        if known is not None and known.currency:
-            try:
-                return connection.currencies.get(known.currency)
-            except UnknownCurrencyError:
-                return None
-        if play.currency is None:
+
+def _currency(
+    connection: Connection, play: Play, policy: Policy, known: SessionRow | GrantRow | MovementRow | None
+) -> Currency | None:
+    """The player's currency; what the wire says counts only where the hub knows nothing better."""
+    if known is not None and known.currency:
+        try:
+            return connection.currencies.get(known.currency)
+        except UnknownCurrencyError:
             return None
-        return currency_of(play.currency, connection.policies.of(play.operation), connection)
+    return None if play.currency is None else currency_of(play.currency, policy, connection)
 
 
-def wire_currency_is(connection: Connection, operation: str, code: str | None, currency: Currency | None) -> bool:
+def wire_currency_is(policy: Policy, code: str | None, currency: Currency | None) -> bool:
     """Whether the currency on the wire, if there is one, is the player's."""
     if code is None or currency is None:
         return True
-    found = currency_of(code, connection.policies.of(operation), connection)
-    return found is not None and found.code == currency.code
+    alias = policy.wire_currency(code)
+    return (alias.currency if alias else code) == currency.code
 
 
-def unidentified(identity: Identity, play: Play) -> DeclineReason | None:
+def unidentified(identity: Identity, play: Play, policy: Policy) -> DeclineReason | None:
     """Why the play cannot be tied to a player, if it cannot."""
     if identity.refusal is not None:
         return identity.refusal
-    scope = identity.connection.policies.of(play.operation).dedupe_scope
+    scope = policy.dedupe_scope
     if scope is DedupeScope.ROUND and play.round is None:
         return DeclineReason.ROUND_UNKNOWN  # its keys would match no other message's
     if identity.player:

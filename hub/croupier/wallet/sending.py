@@ -6,7 +6,7 @@ the last debit takes the earlier ones back, and after the last debit the credits
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final
 
 from croupier.contract import (
@@ -101,13 +101,13 @@ class Sender:
         self._clock = clock
         self._settler = settler
 
-    async def send(self, errand: Errand, rows: Sequence[MovementRow]) -> Sent:
+    def send(self, errand: Errand, rows: Sequence[MovementRow]) -> Awaitable[Sent]:
         """Send new movements of one play, in order, and settle them."""
         if len(rows) == 1:
-            return await self._one(errand, rows[0])
+            return self._one(errand, rows[0])
         if WalletCapability.ATOMIC_BATCH in errand.connection.operator.capabilities:
-            return await self._batch(errand, rows)
-        return await self._in_turn(errand, rows)
+            return self._batch(errand, rows)
+        return self._in_turn(errand, rows)
 
     async def undo(self, errand: Errand, own: MovementRow, target: MovementRow) -> Sent:
         """Undo an applied movement for the provider's rollback `own`, and settle both."""
@@ -217,17 +217,17 @@ class Sender:
         rows = await self._settle(errand, happenings)
         return Sent(rows=rows, balance=balance, answer=_told(rows, answer)), False
 
-    async def _move(self, errand: Errand, row: MovementRow, *, last: bool) -> WalletReply:
+    def _move(self, errand: Errand, row: MovementRow, *, last: bool) -> Awaitable[WalletReply]:
         closed = errand.closes_round and last
         context = context_of(row, errand.connection, errand.provider_round, round_closed=closed)
         movement = wallet_movement(row, errand.connection)
-        return await self._call(errand, WalletMove(player=errand.player, context=context, movement=movement))
+        return self._call(errand, WalletMove(player=errand.player, context=context, movement=movement))
 
-    async def _call(self, errand: Errand, call: WalletMove | WalletBatch) -> WalletReply:
+    def _call(self, errand: Errand, call: WalletMove | WalletBatch) -> Awaitable[WalletReply]:
         operator = errand.connection.operator
-        return await self._channel.call(operator, call, deadline=errand.deadline, trace=errand.trace)
+        return self._channel.call(operator, call, deadline=errand.deadline, trace=errand.trace)
 
-    async def _settle(
+    def _settle(
         self,
         errand: Errand,
         happenings: Sequence[Happening],
@@ -236,10 +236,10 @@ class Sender:
         last: bool = True,
         ended_by: str | None = None,
         alarms: Sequence[LedgerEvent] = (),
-    ) -> Mapping[str, MovementRow]:
+    ) -> Awaitable[Mapping[str, MovementRow]]:
         """Settle some of a play, or with the `last` of it also the end of its round."""
         settles = not errand.takes_only or any(item.event is Event.REFUSED for item in happenings)
-        return await self._settler.settle(
+        return self._settler.settle(
             errand.connection.operator.id,
             happenings,
             known=None if fresh else errand.known,

@@ -32,6 +32,7 @@ _OPERATIONS: Final[Mapping[str, WalletOperation]] = {
     Direction.DEBIT.value: WalletOperation.BET,
     Direction.CREDIT.value: WalletOperation.WIN,
 }
+_FUNDING: Final = {funding.value: funding for funding in Funding}
 
 
 def wallet_movement(row: MovementRow, connection: Connection) -> WalletMovement:
@@ -44,7 +45,7 @@ def wallet_movement(row: MovementRow, connection: Connection) -> WalletMovement:
         kind=row.kind,
         target=row.target,
         stake=row.stake,
-        funding=Funding(row.funding),
+        funding=_FUNDING[row.funding],
         funds_required=row.funds_required,
         operator_decides=is_decided(row),
     )
