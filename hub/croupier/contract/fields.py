@@ -22,8 +22,6 @@ from decimal import Decimal
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
-from attrs import frozen
-
 from croupier.contract.errors import (
     AmountError,
     CroupierError,
@@ -36,6 +34,7 @@ from croupier.contract.http import HttpResponse
 from croupier.contract.money import MAJOR, MINOR, Unit, WireAmount
 from croupier.contract.strict_json import read_json_object
 from croupier.contract.times import from_epoch_ms
+from croupier.contract.values import immutable
 
 MAX_ID: Final = 200
 """The longest id that a movement's key may have."""
@@ -43,7 +42,7 @@ _MAX_MOMENT: Final = 14
 _BUSY: Final = frozenset({408, 425, 429})
 
 
-@frozen
+@immutable
 class Fields:
     """An object or a form, read field by field; `None` counts as absent.
 
@@ -184,7 +183,7 @@ class Fields:
         return self.wrong(f"expected 1 to {longest} printable characters", where=self.where(name))
 
 
-@frozen
+@immutable
 class Told(Fields):
     """What the other side told: like `Fields`, but what is wrong is an `UpstreamError`.
 

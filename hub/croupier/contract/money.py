@@ -23,6 +23,7 @@ from typing import Final
 from attrs import field, frozen
 
 from croupier.contract.errors import AmountError, UnknownCurrencyError
+from croupier.contract.values import immutable
 
 MAX_MINOR: Final = 2**63 - 1
 """The largest amount the hub holds, in minor units: a signed 64-bit integer."""
@@ -72,7 +73,7 @@ class Currency:
             raise AmountError(f"a currency's scale is 0 to 9 digits, not {value}", where=self.code)
 
 
-@frozen
+@immutable
 class Money:
     """An amount inside the hub.
 
@@ -211,7 +212,7 @@ class WireCurrency:
     ratio: Decimal = Decimal(1)
 
 
-@frozen
+@immutable
 class Balance:
     """A player's balance as the operator told it.
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import unique
 
-from attrs import field, frozen
+from attrs import field
 
 from croupier.contract.choice import Choice
 from croupier.contract.money import Balance, Money
+from croupier.contract.values import immutable
 
 
 @unique
@@ -97,7 +98,7 @@ class AppliedEffect(Choice):
     """Accepted and recorded, nothing to move: the rollback of something unknown or refused, a late original."""
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Applied:
     """It is so, durably.
 
@@ -116,7 +117,7 @@ class Applied:
     at: datetime | None = None
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Declined:
     """It is definitely not so, and will not become so by itself.
 
@@ -131,7 +132,7 @@ class Declined:
     transaction: str | None = None
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class Unknown:
     """Nothing definite can be said: the provider must be told to ask again (or to cancel), in its own way."""
 
@@ -142,7 +143,7 @@ class Unknown:
 Outcome = Applied | Declined | Unknown
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class PlayerFacts:
     """What a provider may know of a player.
 
@@ -167,7 +168,7 @@ class PlayerFacts:
     bet_limits: Mapping[str, str] = field(factory=dict)
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class AuthenticateResult:
     """Answer to `Authenticate` and `PlayerLookup`: facts and balance where the outcome is `Applied`."""
 
@@ -176,7 +177,7 @@ class AuthenticateResult:
     balance: Balance | None = None
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class BalanceResult:
     """Answer to `BalanceQuery`: the balance where the outcome is `Applied`."""
 
@@ -184,7 +185,7 @@ class BalanceResult:
     balance: Balance | None = None
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class MovementResult:
     """What became of one movement.
 
@@ -197,7 +198,7 @@ class MovementResult:
     outcome: Outcome
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class PlayResult:
     """Answer to `Play`.
 
@@ -212,7 +213,7 @@ class PlayResult:
     balance: Balance | None = None
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class CloseRoundResult:
     """Answer to `CloseRound`."""
 
@@ -220,14 +221,14 @@ class CloseRoundResult:
     balance: Balance | None = None
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class NoticeResult:
     """Answer to `Notice` and `Ping`."""
 
     outcome: Outcome
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class RecordedMovement:
     """One movement of a record that a provider asked for.
 
@@ -246,7 +247,7 @@ class RecordedMovement:
     at: datetime
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class QueryResult:
     """Answer to `Query`: the record, empty where nothing is known."""
 

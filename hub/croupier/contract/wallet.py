@@ -27,9 +27,10 @@ from croupier.contract.money import Balance, Currency, Money
 from croupier.contract.outcomes import DeclineReason
 from croupier.contract.policy import LateOriginal
 from croupier.contract.secrets import Credentials, SecretField
+from croupier.contract.values import immutable
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class WalletPlayer:
     """Whose wallet.
 
@@ -45,7 +46,7 @@ class WalletPlayer:
     session: str | None = None
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class PlayContext:
     """Where a movement belongs, for the operator's records.
 
@@ -77,7 +78,7 @@ class WalletOperation(Choice):
     ROLLBACK = "rollback"
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class WalletMovement:
     """One movement as the wallet is asked for it.
 
@@ -125,7 +126,7 @@ class WalletBalance:
     game: str | None = None
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class WalletMove:
     """One movement."""
 
@@ -134,7 +135,7 @@ class WalletMove:
     movement: WalletMovement
 
 
-@frozen(kw_only=True)
+@immutable(kw_only=True)
 class WalletBatch:
     """Several movements, all or none, in order (capability `ATOMIC_BATCH`)."""
 

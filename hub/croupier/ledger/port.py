@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from attrs import field
 
+from croupier.contract.values import immutable
 from croupier.ledger.records import (
     AliasRow,
     ConfigurationRow,
@@ -30,7 +31,6 @@ from croupier.ledger.records import (
     SinkRow,
     StoredEvent,
 )
-from croupier.ledger.values import immutable
 
 
 @immutable

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from attrs import field
 
 from croupier.contract.choice import Choice
-from croupier.ledger.values import immutable
+from croupier.contract.values import immutable
 
 Row = TypeVar("Row", bound=object)
 

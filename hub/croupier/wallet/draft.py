@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from attrs import field
 
+from croupier.contract.values import immutable
 from croupier.ledger.port import Change, DeliveryUpdate, Update
 from croupier.ledger.records import (
     DeliveryRow,
@@ -21,7 +22,6 @@ from croupier.ledger.records import (
     SessionRow,
     changed,
 )
-from croupier.ledger.values import immutable
 from croupier.wallet.identity import derived_id
 from croupier.wallet.machine import Effect, step
 from croupier.wallet.machine import Event as Happening

@@ -46,10 +46,10 @@ from croupier.contract import (
     WalletPlayer,
 )
 from croupier.contract.errors import StoreUnavailableError
+from croupier.contract.values import immutable
 from croupier.ledger.port import Change, Committed, Ledger, Look, Owner, Snapshot
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.ledger.records import MovementRow, MovementState, SessionRow
-from croupier.ledger.values import immutable
 from croupier.wallet.alarms import Alarm, unheard
 from croupier.wallet.answers import by_movement, none_before_all, outcome_of, overall, same_for_all
 from croupier.wallet.channel import Channel

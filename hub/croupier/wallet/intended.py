@@ -29,8 +29,8 @@ from croupier.contract import (
     UnknownCurrencyError,
     WireAmount,
 )
+from croupier.contract.values import immutable
 from croupier.ledger.records import GrantRow, Key, MovementRow, MovementState, SessionRow
-from croupier.ledger.values import immutable
 from croupier.wallet.identity import movement_id, round_id
 from croupier.wallet.parties import Connection, Route
 

@@ -19,8 +19,8 @@ from croupier.contract import (
     WalletCapability,
     WalletPolicy,
 )
+from croupier.contract.values import immutable
 from croupier.ledger.records import SessionRow
-from croupier.ledger.values import immutable
 
 
 @immutable(kw_only=True, eq=False)

@@ -17,10 +17,10 @@ from croupier.contract import (
     RoundEnd,
     UnknownCause,
 )
+from croupier.contract.values import immutable
 from croupier.ledger.port import Change, Snapshot
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.ledger.records import MovementRow, MovementState, RoundRow, RoundState, changed
-from croupier.ledger.values import immutable
 from croupier.wallet.draft import Draft
 from croupier.wallet.intended import Identity, Intended
 from croupier.wallet.machine import FINAL, LIVE

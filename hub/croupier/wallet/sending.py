@@ -21,10 +21,10 @@ from croupier.contract import (
     WalletReply,
     WalletUnknown,
 )
+from croupier.contract.values import immutable
 from croupier.ledger.port import Snapshot
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.ledger.records import MovementRow, MovementState
-from croupier.ledger.values import immutable
 from croupier.wallet.alarms import contradiction
 from croupier.wallet.channel import Channel
 from croupier.wallet.machine import IN_FLIGHT, UNANSWERED, Answer, Event, Shape

@@ -12,10 +12,10 @@ from typing import Any, Final
 from attrs import evolve, field
 
 from croupier.contract import AppliedEffect, ConflictError, StoreUnavailableError
+from croupier.contract.values import immutable
 from croupier.ledger.port import Committed, DeliveryUpdate, Ledger, Look, Snapshot
 from croupier.ledger.records import DeliveryState, MovementRow, MovementState
 from croupier.ledger.records import Event as LedgerEvent
-from croupier.ledger.values import immutable
 from croupier.wallet.alarms import Alarm, unheard
 from croupier.wallet.draft import Draft, is_empty
 from croupier.wallet.machine import Event

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from croupier.contract import Headers, HttpRequest, HttpResponse
-from croupier.ledger.values import immutable
+from croupier.contract.values import immutable
 from croupier.wallet.ports import Ids
 from croupier.web.addresses import PresentedCertificate
 from croupier.web.gateway import NO_SUCH_ADDRESS, Gateway

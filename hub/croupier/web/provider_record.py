@@ -14,9 +14,9 @@ from attrs import define, field, fields
 
 from croupier.configuration.directory import LiveConnection
 from croupier.contract import HttpRequest, HttpResponse, Policy, Result, Verified, WireCurrency, digest_hex
+from croupier.contract.values import immutable
 from croupier.ledger.port import Ledger
 from croupier.ledger.records import ExchangeRow
-from croupier.ledger.values import immutable
 from croupier.wallet.ports import Clock, Ids
 from croupier.web.ports import GatewayMetrics, Log
 from croupier.web.results import transaction_of

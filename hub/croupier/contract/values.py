@@ -1,4 +1,4 @@
-"""How the values of the money path are made."""
+"""How values are made that only the hub makes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ else:
         """`attrs.frozen`, held by the type checker alone.
 
         Every line of the hub is checked. To freeze a value at run time too is a call for each of its attributes, more
-        than two hundred for a bet. What others are handed (the contract's values) is frozen at run time.
+        than two hundred for a bet. What adapters and dialects make, and what is shared, is frozen at run time.
         """
         return attrs.define(cls, unsafe_hash=options.get("eq", True), **options)
