@@ -35,7 +35,7 @@ from croupier.contract import (
 from croupier.contract.money import MINOR
 from croupier.ledger.records import Key, MovementState
 from croupier.wallet.identity import movement_id
-from croupier.wallet.intended import Identity, Intended, intend, same_content, scope_of
+from croupier.wallet.intended import Attempt, Identity, Intended, intend, same_content, scope_of
 from croupier.wallet.parties import Connection, Operator
 from croupier_conformance.model_wallet import ModelDialect, ModelSettings
 from croupier_conformance.money_path import CONNECTION, OPERATOR, MoneyPath, bet, rollback, win
@@ -274,8 +274,8 @@ def test_a_row_keeps_what_the_movement_says() -> None:
         facts=RoundFacts(turnover=WireAmount.of("2.50"), details={"line": "7"}),
         reference="ref",
     )
-    attempt = {"owner": "hub", "epoch": 3, "nonce": "n", "lease_until": 9, "created_at": 5}
-    row = one(movement).row(HOME, play="play-1", state=MovementState.INTENT, **attempt)
+    attempt = Attempt(play="play-1", owner="hub", epoch=3, nonce="n", now=5, lease_until=9)
+    row = one(movement).row(HOME, attempt, MovementState.INTENT)
     assert (row.operation, row.connection, row.player, row.round) == ("play", CONNECTION, "player-1", HOME.round)
     assert (row.stake, row.funding, row.funds_required, row.reference) == (200, "operator", 300, "ref")
     assert row.facts == {"turnover": "2.50", "details": {"line": "7"}}

@@ -55,10 +55,10 @@ from croupier.wallet.answers import by_movement, none_before_all, outcome_of, ov
 from croupier.wallet.channel import Channel
 from croupier.wallet.draft import is_empty
 from croupier.wallet.guess import NOTHING, Guesses, may_be_new
-from croupier.wallet.intended import OF_ITS_BETS, Identity, Intended, intend, key_of, scope_of
+from croupier.wallet.intended import OF_ITS_BETS, Attempt, Identity, Intended, intend, key_of, scope_of
 from croupier.wallet.parties import Connection, Games, Request, Sessions
 from croupier.wallet.people import People
-from croupier.wallet.plan import Attempt, Plan, Say, SendIt, Situation, UndoIt, WaitFor
+from croupier.wallet.plan import Plan, Say, SendIt, Situation, UndoIt, WaitFor
 from croupier.wallet.plan_forward import plan_forward
 from croupier.wallet.plan_rollback import plan_rollback, target_of, win_leg_key
 from croupier.wallet.ports import Clock, Ids

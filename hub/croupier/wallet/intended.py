@@ -98,6 +98,37 @@ class Identity:
 
 
 @immutable(kw_only=True)
+class Attempt:
+    """Who writes, and when.
+
+    Attributes:
+        play: The play's id.
+        owner: The process.
+        epoch: Its epoch.
+        nonce: Random per attempt.
+        now: UTC milliseconds.
+        lease_until: Until when nobody else may take the intents over.
+    """
+
+    play: str
+    owner: str
+    epoch: int
+    nonce: str
+    now: int
+    lease_until: int
+
+    @property
+    def ownership(self) -> dict[str, Any]:
+        """The columns of a row that say who works on it."""
+        return {
+            "owner": self.owner,
+            "epoch": self.epoch,
+            "nonce": self.nonce,
+            "lease_until": self.lease_until,
+        }
+
+
+@immutable(kw_only=True)
 class Intended:
     """One movement ready for the ledger.
 
@@ -152,13 +183,22 @@ class Intended:
     def _every_key(self) -> tuple[Key, ...]:
         return self.keys + self.seek
 
-    def row(self, identity: Identity, *, play: str, state: MovementState, **rest: Any) -> MovementRow:
-        """The ledger's row of it."""
+    def row(
+        self,
+        identity: Identity,
+        attempt: Attempt,
+        state: MovementState,
+        *,
+        target: str | None = None,
+        effect: str | None = None,
+        reason: str | None = None,
+    ) -> MovementRow:
+        """The ledger's row of it: begun by the attempt, or settled by it at once if the state is no `INTENT`."""
         currency = identity.currency.code if identity.currency else ""
         return MovementRow(
             operator=identity.connection.operator.id,
             movement=self.id,
-            play=play,
+            play=attempt.play,
             ordinal=self.place,
             connection=identity.connection.id,
             player=identity.player,
@@ -179,7 +219,15 @@ class Intended:
             funds_required=self.funds_required,
             grant=identity.grant.grant if identity.grant else None,
             facts=self.facts,
-            **rest,
+            target=target,
+            effect=effect,
+            reason=reason,
+            owner=attempt.owner,
+            epoch=attempt.epoch,
+            nonce=attempt.nonce,
+            lease_until=attempt.lease_until,
+            created_at=attempt.now,
+            settled_at=None if state is MovementState.INTENT else attempt.now,
         )
 
 

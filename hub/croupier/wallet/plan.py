@@ -8,7 +8,6 @@ and decide again. If the change is refused, because somebody else wrote first, a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from croupier.contract import (
     Outcome,
@@ -22,40 +21,9 @@ from croupier.ledger.port import Change, Snapshot
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.ledger.records import MovementRow, MovementState, RoundRow, RoundState, changed
 from croupier.wallet.draft import Draft
-from croupier.wallet.intended import Identity, Intended
+from croupier.wallet.intended import Attempt, Identity, Intended
 from croupier.wallet.machine import FINAL, LIVE
 from croupier.wallet.rows import is_bet
-
-
-@immutable(kw_only=True)
-class Attempt:
-    """Who writes, and when.
-
-    Attributes:
-        play: The play's id.
-        owner: The process.
-        epoch: Its epoch.
-        nonce: Random per attempt.
-        now: UTC milliseconds.
-        lease_until: Until when nobody else may take the intents over.
-    """
-
-    play: str
-    owner: str
-    epoch: int
-    nonce: str
-    now: int
-    lease_until: int
-
-    @property
-    def ownership(self) -> dict[str, Any]:
-        """The columns of a row that say who works on it."""
-        return {
-            "owner": self.owner,
-            "epoch": self.epoch,
-            "nonce": self.nonce,
-            "lease_until": self.lease_until,
-        }
 
 
 @immutable(kw_only=True)

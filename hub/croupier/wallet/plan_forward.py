@@ -61,15 +61,8 @@ def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
 
 
 def _intent(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> MovementRow:
-    attempt = situation.attempt
-    return movement.row(
-        situation.identity,
-        play=attempt.play,
-        state=MovementState.INTENT,
-        created_at=attempt.now,
-        target=_bet_of(situation, movement, intended),
-        **attempt.ownership,
-    )
+    bet = _bet_of(situation, movement, intended)
+    return movement.row(situation.identity, situation.attempt, MovementState.INTENT, target=bet)
 
 
 def _bet_of(situation: Situation, movement: Intended, intended: Sequence[Intended]) -> str | None:
@@ -118,15 +111,8 @@ def _none_begins(situation: Situation, intended: Sequence[Intended], steps: Sequ
         new = situation.existing(movement) is None and recorded.isdisjoint((movement.id, *movement.every_key))
         recordable = new and movement.takes_stake and isinstance(outcome, Declined)
         if recordable and situation.identity.player and isinstance(outcome, Declined):
-            row = movement.row(
-                situation.identity,
-                play=situation.attempt.play,
-                state=MovementState.DECLINED,
-                created_at=situation.attempt.now,
-                settled_at=situation.attempt.now,
-                reason=recorded_reason(situation, outcome.reason),
-                **situation.attempt.ownership,
-            )
+            reason = recorded_reason(situation, outcome.reason)
+            row = movement.row(situation.identity, situation.attempt, MovementState.DECLINED, reason=reason)
             draft.insert(row, movement.every_key)
             recorded.update((movement.id, *movement.every_key))
             outcome = evolve(outcome, transaction=row.movement)

@@ -97,16 +97,8 @@ def _repeat(
 
 def _tombstone(situation: Situation, intended: Intended, draft: Draft) -> Next:
     """Remember that something unknown was rolled back; a late original will move nothing."""
-    attempt = situation.attempt
     if intended.target is not None:
-        grave = intended.row(
-            situation.identity,
-            play=attempt.play,
-            state=MovementState.TOMBSTONED,
-            created_at=attempt.now,
-            settled_at=attempt.now,
-            **attempt.ownership,
-        )
+        grave = intended.row(situation.identity, situation.attempt, MovementState.TOMBSTONED)
         grave = evolve(
             grave,
             movement=movement_id(intended.target),
@@ -139,20 +131,11 @@ def _record(
     target: MovementRow | None,
     draft: Draft,
     state: MovementState,
-    **rest: Any,
+    *,
+    effect: str | None = None,
 ) -> MovementRow:
     """Store the rollback's own row; what it lacks is taken from its target."""
-    attempt = situation.attempt
-    settled = None if state is MovementState.INTENT else attempt.now
-    row = intended.row(
-        situation.identity,
-        play=attempt.play,
-        state=state,
-        created_at=attempt.now,
-        settled_at=settled,
-        **attempt.ownership,
-        **rest,
-    )
+    row = intended.row(situation.identity, situation.attempt, state, effect=effect)
     if target is not None:
         row = evolve(
             row,

@@ -89,7 +89,7 @@ def movement_event(row: MovementRow) -> Event:
         kind=_HAPPENED[row.state],
         subject=row.movement,
         at=row.settled_at if row.settled_at is not None else row.created_at,
-        body={name: columns[name] for name in _TOLD if columns[name] is not None},
+        body={name: value for name in _TOLD if (value := columns[name]) is not None},
     )
 
 
