@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import croupier as package
 from croupier.cli import COMMANDS, croupier, main
+from croupier.cli.output import print_rows
 from croupier.contract import PackageError, SettingsError, StoreUnavailableError, TransportError, TransportProblem
 
 SETTINGS = '[secrets]\ncurrent = "k1"\nkeys.k1 = { env = "HUB_KEY" }\n'
@@ -134,3 +135,24 @@ def test_listing_adapters_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def rows_as_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int | None) -> str:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: columns is not None, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns or 1))
+    print_rows([("ID", "WHY"), ("1", "the first"), ("2", "")])
+    return capsys.readouterr().out
+
+
+def test_a_table_that_is_wider_than_the_terminal_is_told_in_blocks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = "ID  WHY\n1   the first\n2\n"
+    assert rows_as_printed(monkeypatch, capsys, 13) == table
+    assert rows_as_printed(monkeypatch, capsys, None) == table
+    assert rows_as_printed(monkeypatch, capsys, 12) == "ID   1\nWHY  the first\n\nID   2\nWHY\n"
+
+
+def test_a_table_without_rows_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([("ID", "WHY")])
+    assert capsys.readouterr().out == "ID  WHY\n(none)\n"

@@ -29,7 +29,6 @@ from croupier.contract import (
     NotFoundError,
     SettingsError,
     TransportError,
-    UpstreamError,
 )
 from croupier.ledger.port import Change, Committed
 from croupier.ledger.records import (
@@ -149,6 +148,17 @@ async def test_a_file_replaces_one_and_the_history_tells_who_and_why(site: Site)
     assert [row.split()[:2] for row in rows] == [["VERSION", "STATE"], ["1", "in"], ["2", "disabled"]]
     assert rows[2].endswith("they asked")
     assert "root (" in rows[2]
+
+
+async def test_a_secret_that_could_never_sign_is_refused_when_it_is_put(site: Site) -> None:
+    secret = "dGVzdCBrZXkgdGVzdCBrZXkgdGVzdCBrZXk="  # a test key, without its prefix
+    body = {**OPERATOR, "wallet_secrets": {"signing_secret": [secret]}}
+    error = await site.error("operators", "put", "-", "--why", "t", stdin=body)
+    assert isinstance(error, FixConfigurationError)
+    told = "operators.acme.wallet_secrets.signing_secret.0: a signing secret is whsec_ and the base64 of 24 to 64 bytes"
+    assert str(error).startswith(told)
+    assert secret not in str(error)
+    assert await site.json("operators", "list") == {"items": []}
 
 
 async def test_a_change_on_an_old_version_is_refused(site: Site) -> None:
@@ -361,7 +371,7 @@ async def test_held_work_is_listed_and_shown_with_what_holds_it(site: Site) -> N
     (line,) = (await site.tell("deliveries", "list", "--operator", "acme", "--state", "held")).splitlines()[1:]
     assert line.split()[:5] == [row.operator, "d-1", "send", "held", "3"]
     assert line.endswith("player_blocked")
-    assert len((await site.tell("deliveries", "list", "--state", "owed")).splitlines()) == 1
+    assert (await site.tell("deliveries", "list", "--state", "owed")).splitlines()[1:] == ["(none)"]
     shown = await site.tell("deliveries", "show", "acme", "d-1")
     assert "why: player_blocked" in shown.splitlines()
     assert isinstance(await site.error("deliveries", "show", "acme", "d-2"), NotFoundError)
@@ -412,7 +422,7 @@ async def test_packages_and_faults_of_the_running_hub_are_listed(site: Site) -> 
     listed = (await site.tell("adapters", "rescan")).splitlines()
     assert any(line.split()[:3] == ["adapter", "softswiss", "available"] for line in listed)
     assert (await site.tell("adapters", "list")).splitlines() == listed
-    assert (await site.tell("faults")).split() == ["OPERATOR", "KIND", "ID", "REASON"]
+    assert (await site.tell("faults")).split() == ["OPERATOR", "KIND", "ID", "REASON", "(none)"]
 
 
 @pytest.mark.parametrize(
@@ -495,7 +505,7 @@ async def test_a_server_that_is_no_hub_is_told_and_no_redirect_is_followed(site:
         error = await site.error("faults", "--url", f"http://{host}:{port}/below/")
     finally:
         await server.stop(1)
-    assert isinstance(error, UpstreamError)
+    assert isinstance(error, SettingsError)  # not to be tried again: the address is wrong
     assert app.seen == ["/below/admin/v1/faults"]
 
 
@@ -616,7 +626,7 @@ async def test_a_round_is_ended_by_two_keys_with_who_and_why(
     assert str(decided.body["proposed_by"]).startswith("root (")
     assert isinstance(await site.error(*command, "again"), ConflictError)
     await site.hub.configuration.catch_up()
-    assert await site.tell("faults") == "OPERATOR  KIND  ID  REASON\n"
+    assert await site.tell("faults") == "OPERATOR  KIND  ID  REASON\n(none)\n"
 
 
 async def test_a_round_is_not_completed_by_who_does_not_say_what_is_short(site: Site) -> None:

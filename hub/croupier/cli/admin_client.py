@@ -82,7 +82,10 @@ class Admin:
         try:
             answer = read_json_object(raw)
         except MalformedRequestError as error:
-            raise UpstreamError(f"this is no admin API: {status} without JSON", where=self.url) from error
+            message = f"this is no admin API: {status} without JSON"
+            if status >= 500:
+                raise UpstreamError(message, where=self.url) from error
+            raise SettingsError(message, where=self.url, hint="name the hub's admin listener") from error
         if not 200 <= status < 300:
             raise _problem(status, answer)
         return answer
@@ -176,7 +179,12 @@ class Admin:
             try:
                 context = ssl.create_default_context(cafile=self.ca)
             except (OSError, ssl.SSLError) as error:
-                raise SettingsError(f"cannot be used: {type(error).__name__}", where="ca") from error
+                reason = (
+                    "holds no certificates in PEM"
+                    if isinstance(error, ssl.SSLError)
+                    else f"cannot be read: {error.strerror}"
+                )
+                raise SettingsError(f"{self.ca} {reason}", where="ca") from error
             return http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=context), prefix
         if not self.plain_http and not _is_this_machine(host):
             raise SettingsError(
@@ -195,6 +203,8 @@ def _is_this_machine(host: str) -> bool:
 def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS connection can be made: {(error.reason or type(error).__name__).lower().replace('_', ' ')}"
     return f"the hub cannot be reached: {error.strerror or type(error).__name__}"
 
 

@@ -302,6 +302,14 @@ def _check_secrets(given: Mapping[str, Any], fields: tuple[SecretField, ...], wh
     for field in fields:
         if field.required and field.name not in given:
             raise SettingsError("expected a value, found none", where=f"{where}.{field.name}", hint=field.meaning)
+        if field.check is not None:
+            for number, value in enumerate(given.get(field.name, ())):
+                try:
+                    field.check(value)
+                except SettingsError as error:
+                    raise SettingsError(
+                        error.message, where=f"{where}.{field.name}.{number}", hint=error.hint
+                    ) from None
 
 
 def _moved(error: SettingsError, where: str, old: str = "", new: str = "") -> SettingsError:

@@ -27,11 +27,14 @@ class SecretField:
         name: Its key in the connection's secrets.
         meaning: What it is and who gives it, for the person who configures.
         required: Whether a connection cannot work without it.
+        check: Raises `SettingsError` for a value that could never be used, without showing it; so it is refused when
+            it is put, and not at the first call.
     """
 
     name: str
     meaning: str
     required: bool = True
+    check: Callable[[str], object] | None = field(default=None, repr=False, eq=False)
 
 
 @frozen(repr=False)

@@ -64,7 +64,7 @@ from croupier_wallet_native.messages import (
     StatusRequest,
 )
 from croupier_wallet_native.openapi import openapi
-from croupier_wallet_native.signing import sign
+from croupier_wallet_native.signing import decode_secret, sign
 
 SIGNING_SECRET: Final = "signing_secret"  # noqa: S105 - the name of the secret's field, not a secret
 MAX_ANSWER_BYTES: Final = 256 * 1024
@@ -172,6 +172,7 @@ SPEC: Final = DialectSpec(
             SIGNING_SECRET,
             "Signs every request to the wallet: whsec_ and the base64 of 24 to 64 random bytes. "
             "Two values may be valid at once.",
+            check=decode_secret,
         ),
     ),
     settings=NativeSettings,
