@@ -22,6 +22,7 @@ from croupier.contract import (
     WalletPolicy,
     WireAmount,
 )
+from croupier.ledger.port import Change, Update
 from croupier.ledger.records import DeliveryRow, DeliveryState, DeliveryTask, MovementState
 from croupier_conformance.model_wallet import ModelWallet
 from croupier_conformance.money_path import OPERATOR, MoneyPath, bet, net, rollback, win
@@ -276,5 +277,28 @@ def test_an_owed_win_waits_for_what_becomes_of_the_rollback_of_its_bet(tmp_path:
             again = (await path.play(win("w1", "3.00", of="b1"))).outcome
             assert isinstance(again, Applied if refused else Declined)
             assert path.balance() == (10_200 if refused else 10_000)
+
+    simulate(story())
+
+
+def test_an_answer_that_comes_when_the_movement_is_held_already_leaves_it_to_people(tmp_path: Path) -> None:
+    """The process was stopped for longer than its lease: another took the win over, and could not ask about it."""
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", wallet_policy=UNSAFE, without=NO_STATUS) as path:
+            await path.play(bet("b1"))
+            path.network.faults = scripted(Fault.REORDER)
+            playing = asyncio.ensure_future(path.play(win("w1", "3.00")))
+            await path.clock.sleep(0.002)
+            row = next(row for row in await path.rows() if row.state is MovementState.INTENT)
+            ended = evolve(row, lease_until=0, version=row.version + 1)
+            await path.ledger.commit(Change(operator=OPERATOR, updates=(Update(ended),)))
+            await path.deliveries.run_once()
+            await path.deliveries.run_once()
+            assert isinstance((await playing).outcome, Unknown)
+            (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
+            await path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="it is there", applied=True)
+            assert isinstance((await path.play(win("w1", "3.00"))).outcome, Applied)
+            assert path.balance() == 10_200
 
     simulate(story())

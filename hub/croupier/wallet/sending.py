@@ -46,6 +46,8 @@ from croupier.wallet.wire import (
 
 _UNDER_WAY: Final = frozenset({MovementState.REVERSING})
 """The state of a movement that is being undone."""
+_UNHELD: Final = frozenset(MovementState) - {MovementState.HELD}
+"""What a person must decide, because another process has taken it over, an answer decides no more."""
 
 
 @immutable(kw_only=True)
@@ -258,7 +260,8 @@ def _happening(row: MovementRow, reply: WalletReply, unanswered: Event, *, owed:
     """What a reply means for one movement. `owed` says whether a credit that never left is owed all the same."""
     match reply:
         case WalletApplied():
-            return Happening(movement=row.movement, event=Event.ACCEPTED, changes=applied_columns(row, reply))
+            changes = applied_columns(row, reply)
+            return Happening(movement=row.movement, event=Event.ACCEPTED, changes=changes, while_in=_UNHELD)
         case WalletRefused():
             return _refused(row, refused_columns(reply))
         case WalletUnknown(sent=False) if takes_stake(row) or not owed:
