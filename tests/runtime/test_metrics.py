@@ -47,6 +47,7 @@ def test_every_metric_keeps_its_name_and_kind() -> None:
         "croupier_alarms_total counter",
         "croupier_api_call_seconds histogram",
         "croupier_api_calls_total counter",
+        "croupier_configuration_faults gauge",
         "croupier_deliveries gauge",
         "croupier_ledger_movements gauge",
         "croupier_provider_call_seconds histogram",

@@ -217,12 +217,16 @@ class Fault:
         operator: Whose.
         kind: Its kind.
         id: Its id.
+        name: Its name in URLs, or its id where it has none or the stored body cannot be read.
+        code: The error's stable code.
         reason: Why, without secrets.
     """
 
     operator: str
     kind: str
     id: str
+    name: str
+    code: str
     reason: str
 
 
@@ -249,6 +253,11 @@ class Directory:
     @_owners.default
     def _every_owner(self) -> Mapping[str, str]:
         return {connection: live.id for live in self.operators.values() for connection in live.parties}
+
+    def works(self) -> bool:
+        """Whether the wallet of any operator can be called; true as long as there is no operator."""
+        served = [live for live in self.operators.values() if not live.deleted]
+        return not served or any(live.party is not None for live in served)
 
     def find_operator(self, operator: str) -> LiveOperator | None:
         """An operator by name or id; `None` if there is none or it was deleted."""

@@ -321,4 +321,11 @@ def _moved(error: SettingsError, where: str, old: str = "", new: str = "") -> Se
 
 
 def _fault(entry: Entry, error: CroupierError) -> Fault:
-    return Fault(operator=entry.operator, kind=entry.kind.value, id=entry.id, reason=str(error))
+    return Fault(
+        operator=entry.operator,
+        kind=entry.kind.value,
+        id=entry.id,
+        name=getattr(entry.document, "name", entry.id),
+        code=error.code,
+        reason=str(error),
+    )

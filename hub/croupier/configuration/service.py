@@ -70,10 +70,12 @@ class Configuration:
     Attributes:
         directory: The live values now; read the attribute anew for each request.
         on_change: Told, after each change that this instance has stored.
+        on_resolve: Given each new directory, whoever made the change.
     """
 
     def __init__(self, ledger: Ledger, packages: Packages, box: SecretBox, clock: Clock, ids: Ids) -> None:
         self.on_change: Callable[[], None] | None = None
+        self.on_resolve: Callable[[Directory], None] | None = None
         self.directory = Directory()
         self._ledger = ledger
         self._packages = packages
@@ -380,6 +382,8 @@ class Configuration:
             keys=keys,
             faults=tuple(fault for _, faults in self._resolved.values() for fault in faults),
         )
+        if self.on_resolve is not None:
+            self.on_resolve(self.directory)
 
 
 def key_hash(bearer: str) -> str:

@@ -24,6 +24,7 @@ from croupier.net.outbound import OutboundDriver
 from croupier.net.wallet_client import WalletClient
 from croupier.registry import Registry
 from croupier.runtime.acceleration import Acceleration, accelerate
+from croupier.runtime.faults import FaultWatch
 from croupier.runtime.ids import SystemIds
 from croupier.runtime.ledger_clock import FOLLOWED_MS, LedgerClock
 from croupier.runtime.logs import Log, make_log
@@ -111,7 +112,9 @@ class Hub:
 
     def obstacles(self) -> Sequence[str]:
         """Why requests should go elsewhere now; empty when ready."""
-        return ("draining",) if self.draining else ()
+        if self.draining:
+            return ("draining",)
+        return () if self.configuration.directory.works() else ("configuration",)
 
     def begin(self) -> None:
         """Start the workers: deliveries, sinks, overdue rounds, configuration of others, gauges, the accelerator."""
@@ -229,6 +232,9 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
     acceleration = accelerate(settings, token_key, clock, ids, log)
     metrics = Metrics()
     metrics.watch(acceleration)
+    faults = FaultWatch(log, metrics)
+    faults.look(configuration.directory)
+    configuration.on_resolve = faults.look
     limits, guard, tls = settings.outgoing.limits(), settings.outgoing.guard(), settings.outgoing.tls()
     client = HttpClient(limits=limits, guard=guard, tls=tls)
     wallet_client = WalletClient(limits=limits, guard=guard, tls=tls)

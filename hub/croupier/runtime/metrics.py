@@ -104,12 +104,14 @@ class Metrics:
         self._movements = Levels("croupier_ledger_movements", "Movements that are not settled, by state.", "state")
         self._deliveries = Levels("croupier_deliveries", "Work that is owed to operators, by state.", "state")
         self._alarms = Tally("croupier_alarms", "Events that a person should look at.", ("operator", "kind"))
+        self._faults = Levels("croupier_configuration_faults", "What is stored and cannot be used, by kind.", "kind")
         self._sink_events = Tally("croupier_sink_events", "Events that event sinks were sent.", ("sink", "outcome"))
         self._sink_behind = Levels("croupier_sink_behind", "Newest event's position less the sink's.", "sink")
         self._sink_waiting = Levels("croupier_sink_waiting", "Events that wait for another attempt.", "sink")
         self._sink_held = Levels("croupier_sink_held", "Events that wait for a person.", "sink")
         collectors: tuple[Collector, ...] = (
             self._alarms,
+            self._faults,
             self._sink_events,
             self._sink_behind,
             self._sink_waiting,
@@ -167,6 +169,10 @@ class Metrics:
     def alarm(self, *, operator: str, kind: str) -> None:
         """An event was written that a person should look at; `kind` is one of `croupier.wallet.alarms`."""
         self._alarms.add((operator, kind))
+
+    def configuration_faults(self, counts: Mapping[str, int]) -> None:
+        """How many configured things cannot be used now, by kind; every kind is named, so that none is missed."""
+        self._faults.now = dict(counts)
 
     def sink_events(self, *, sink: str, outcome: str, count: int) -> None:
         """So many events were tried at an event sink; `outcome` is `taken` or `refused`."""

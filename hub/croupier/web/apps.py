@@ -54,7 +54,7 @@ class Probes:
     """What a load balancer and a monitor ask: `/healthz`, `/readyz`, `/metrics`.
 
     Attributes:
-        obstacles: Why requests should go elsewhere now (`draining`, `ledger`, `directory`); empty when ready.
+        obstacles: Why requests should go elsewhere now (`draining`, `configuration`); empty when ready.
         metrics: The media type and the text of the metrics, or `None` where this listener does not show them.
         remarks: What else somebody may want to know who finds it ready.
     """
