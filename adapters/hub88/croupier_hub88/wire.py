@@ -49,8 +49,8 @@ class Keys:
     """
 
     def __init__(self) -> None:
-        self.public = lru_cache(_MOST_KEYS)(_read_public)
-        self.private = lru_cache(_MOST_KEYS)(_read_private)
+        self.public = lru_cache(_MOST_KEYS)(read_public)
+        self.private = lru_cache(_MOST_KEYS)(read_private)
 
 
 def sign(key: RSAPrivateKey, body: bytes) -> str:
@@ -113,7 +113,8 @@ def _proof(request: HttpRequest) -> bytes:
     return proof
 
 
-def _read_public(pem: str) -> RSAPublicKey | None:
+def read_public(pem: str) -> RSAPublicKey | None:
+    """A public key, or `None` if the text is none that can prove anything."""
     if not _is_one_block(pem):
         return None
     try:
@@ -123,7 +124,12 @@ def _read_public(pem: str) -> RSAPublicKey | None:
     return key if isinstance(key, RSAPublicKey) and key.key_size >= FEWEST_BITS else None
 
 
-def _read_private(pem: str, where: str) -> RSAPrivateKey:
+def read_private(pem: str, where: str) -> RSAPrivateKey:
+    """A private key; what it has cost is not kept, see `Keys`.
+
+    Raises:
+        SettingsError: The text is none, or too short a one. The message does not show it.
+    """
     # To prove the primes takes a tenth of a second, in which the hub does nothing else. The provider refuses what a key
     # signed that contradicts itself.
     try:

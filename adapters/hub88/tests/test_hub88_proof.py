@@ -163,6 +163,20 @@ def test_a_call_needs_a_private_key_and_the_error_does_not_tell_what_was_given(t
     assert text not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "other"),
+    [(PRIVATE_KEY, HUB_TEST_KEY, HUB_TEST_PUBLIC_KEY), (PUBLIC_KEY, HUB_TEST_PUBLIC_KEY, HUB_TEST_KEY)],
+)
+def test_a_key_that_can_do_nothing_is_refused_when_it_is_put_and_not_shown(name: str, key: str, other: str) -> None:
+    (check,) = [field.check for field in ADAPTER.spec.secrets if field.name == name]
+    assert check is not None
+    check(key)
+    for text in ("no key", other, key + "x", key[:-40]):
+        with pytest.raises(SettingsError) as caught:
+            check(text)
+        assert text not in str(caught.value)
+
+
 def test_a_call_is_signed_with_the_first_key() -> None:
     both = Credentials({PRIVATE_KEY: (NEXT_TEST_KEY, HUB_TEST_KEY)})
     sent = next(ADAPTER.game_list(both, NOW))

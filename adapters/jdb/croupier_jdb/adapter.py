@@ -83,8 +83,14 @@ SPEC: Final = AdapterSpec(
     proof=Proof.ENCRYPTION,
     capabilities=CAPABILITIES,
     secrets=(
-        SecretField(KEY, "The key of the cipher, 16 characters; JDB gives it with the account."),
-        SecretField(IV, "The initialisation vector of the cipher, 16 characters; JDB gives it with the account."),
+        SecretField(
+            KEY, "The key of the cipher, 16 characters; JDB gives it with the account.", check=cipher.check_secret
+        ),
+        SecretField(
+            IV,
+            "The initialisation vector of the cipher, 16 characters; JDB gives it with the account.",
+            check=cipher.check_secret,
+        ),
     ),
     settings=JdbSettings,
     create=JdbAdapter,

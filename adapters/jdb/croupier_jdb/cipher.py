@@ -37,12 +37,21 @@ def seal(fields: Mapping[str, Any], credentials: Credentials) -> str:
         SettingsError: The connection has no key or no iv, or one of them does not fit.
     """
     for name in (KEY, IV):
-        if _sixteen(credentials.current(name)) is None:
-            raise SettingsError(f"expected 1 to {BLOCK} bytes", where=f"secrets.{name}")
+        check_secret(credentials.current(name), f"secrets.{name}")
     plain = write_json(fields)
     plain += b" " * (-len(plain) % BLOCK)
     encryptor = _cipher(credentials.current(KEY), credentials.current(IV)).encryptor()
     return urlsafe_b64encode(encryptor.update(plain) + encryptor.finalize()).rstrip(b"=").decode("ascii")
+
+
+def check_secret(secret: str, where: str | None = None) -> None:
+    """Refuse a key or an iv that no cipher takes.
+
+    Raises:
+        SettingsError: It is empty or too long. The message does not show it.
+    """
+    if _sixteen(secret) is None:
+        raise SettingsError(f"expected 1 to {BLOCK} bytes", where=where)
 
 
 def envelope(body: bytes) -> str:

@@ -189,6 +189,16 @@ def test_nothing_is_sealed_with_a_key_that_does_not_fit(keys: dict[str, tuple[st
         cipher.seal({"action": 49}, Credentials(keys))
 
 
+def test_a_key_that_does_not_fit_is_refused_when_it_is_put_and_not_shown() -> None:
+    for field in adapter.spec.secrets:
+        assert field.check is not None
+        field.check(KEY)
+        field.check(KEY[:5])
+        with pytest.raises(SettingsError) as caught:
+            field.check(f"{KEY}0")
+        assert KEY not in str(caught.value)
+
+
 @pytest.mark.parametrize("body", [b"x=%zz", b'{"x":'])
 def test_a_body_that_cannot_be_read_proves_nothing(body: bytes) -> None:
     with pytest.raises(AuthenticationError):

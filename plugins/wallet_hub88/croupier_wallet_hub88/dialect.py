@@ -179,6 +179,7 @@ SPEC: Final = DialectSpec(
             PRIVATE_KEY,
             "The hub's own RSA private key in PEM, 2048 bits or more; the wallet has the public key. The first of "
             "several is signed with.",
+            check=load_private_key,
         ),
     ),
     settings=Hub88WalletSettings,

@@ -324,6 +324,7 @@ def test_a_key_that_cannot_be_used_is_told_and_not_shown(key: str) -> None:
         DIALECT.request(BET, Credentials({"private_key": (key,)}), NOW)
     assert caught.value.where == "secrets.private_key"
     assert not key or key not in str(caught.value)
+    assert [field.check for field in SPEC.secrets] == [load_private_key]  # so it is refused when it is put
     with pytest.raises(SettingsError):
         load_private_key(key)
     with pytest.raises(SettingsError):
