@@ -271,6 +271,15 @@ async def test_a_key_of_an_administrator_is_made_under_hub(site: Site) -> None:
     assert (await site.run("operators", "list", key=made["key"])).exit_code == 0
 
 
+async def test_a_key_that_would_never_be_valid_is_refused(site: Site) -> None:
+    before = await site.json("keys", "list", "hub")
+    for past in ("2020-01-01T00:00:00Z", site.hub.clock.now().isoformat()):
+        error = await site.error("keys", "create", "hub", "--label", "late", "--why", "t", "--not-after", past)
+        assert isinstance(error, FixRequestError)
+        assert str(error).startswith("not_after: expected a time to come")
+    assert await site.json("keys", "list", "hub") == before
+
+
 async def test_a_policy_is_changed_alone(site: Site) -> None:
     await operator(site)
     await connection(site)

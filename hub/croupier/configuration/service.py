@@ -233,10 +233,13 @@ class Configuration:
             not_after: When it stops being valid (UTC milliseconds), or `None`.
 
         Raises:
+            FixRequestError: `not_after` has passed, so that the key would never be valid.
             ConflictError: Two are valid already.
             NotFoundError: There is no such operator.
             SettingsError: Label or role is wrong.
         """
+        if not_after is not None and not_after <= self._clock.now_ms():
+            raise FixRequestError("expected a time to come: this one has passed", where="not_after")
         bearer = KEY_PREFIX + self._ids.token()
         body = {"hash": key_hash(bearer), "label": label, "role": role.value, "not_after": not_after}
         return NewKey(stored=await self.put(operator, Kind.KEY, body, who=who, why=why), bearer=bearer)
