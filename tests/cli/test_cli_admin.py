@@ -150,6 +150,19 @@ async def test_a_file_replaces_one_and_the_history_tells_who_and_why(site: Site)
     assert "root (" in rows[2]
 
 
+async def test_a_put_that_changes_nothing_says_so(site: Site) -> None:
+    acme = await operator(site)
+    told = (await site.tell("operators", "put", "-", "--id", "acme", "--why", "once more", stdin=OPERATOR)).splitlines()
+    assert told[0] == f"operator {acme} version 1 in force"
+    assert told[1].startswith("nothing has changed")
+    assert told[2].endswith(": a customer")
+    again = await site.json("operators", "put", "-", "--id", "acme", "--why", "once more", stdin=OPERATOR)
+    assert (again["unchanged"], again["version"]) == (True, 1)
+    new = await site.tell("operators", "put", "-", "--id", "acme", "--why", "t", stdin={**OPERATOR, "enabled": False})
+    assert "nothing has changed" not in new
+    assert "unchanged" not in await site.json("operators", "show", "acme")
+
+
 async def test_a_secret_that_could_never_sign_is_refused_when_it_is_put(site: Site) -> None:
     secret = "dGVzdCBrZXkgdGVzdCBrZXkgdGVzdCBrZXk="  # a test key, without its prefix
     body = {**OPERATOR, "wallet_secrets": {"signing_secret": [secret]}}

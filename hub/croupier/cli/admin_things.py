@@ -248,6 +248,8 @@ def _tell(stored: Mapping[str, Any], *, as_json: bool, body: bool = False) -> No
         print_json(stored)
         return
     click.echo(f"{stored['kind']} {stored['id']} version {stored['version']} {_state(stored)}")
+    if stored.get("unchanged"):
+        click.echo("nothing has changed: it was stored like this already, and no version was added")
     click.echo(f"changed {stored['at']} by {stored['who']}: {stored['why']}")
     for name, count in sorted(stored["secrets"].items()):
         click.echo(f"secret {name}: {count} {'value' if count == 1 else 'values'}")

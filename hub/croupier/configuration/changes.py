@@ -44,6 +44,7 @@ class Stored:
         at: When it was changed (UTC milliseconds).
         who: Who changed it.
         why: Why.
+        unchanged: Whether it answers a put that said what is stored already, so that nothing was stored.
     """
 
     operator: str
@@ -56,6 +57,7 @@ class Stored:
     who: str
     why: str
     secrets: Mapping[str, int] = field(factory=dict)
+    unchanged: bool = False
 
 
 @frozen(kw_only=True)

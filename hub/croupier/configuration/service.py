@@ -320,7 +320,7 @@ class Configuration:
                 made = steps(self._around(operator))
                 changed = [step for step in made if step.event is not None]
                 if not changed:
-                    return tuple(shown(step.row) for step in made)
+                    return _told(made)
                 answer = await self._ledger.commit(
                     Change(
                         operator=operator,
@@ -332,7 +332,7 @@ class Configuration:
                     self._resolve(self._take(step.row for step in changed))
                     if self.on_change is not None:
                         self.on_change()
-                    return tuple(shown(step.row) for step in made)
+                    return _told(made)
                 await self._catch_up()
                 if not again:
                     break
@@ -392,6 +392,10 @@ class Configuration:
 def key_hash(bearer: str) -> str:
     """The hash under which a bearer key is stored and looked up: SHA-256, small hex."""
     return hashlib.sha256(bearer.encode()).hexdigest()
+
+
+def _told(made: Sequence[_Step]) -> tuple[Stored, ...]:
+    return tuple(evolve(shown(step.row), unchanged=step.event is None) for step in made)
 
 
 def _check_version(row: ConfigurationRow | None, version: int | None) -> None:

@@ -212,15 +212,16 @@ def _describe(components: dict[str, Any], classes: Mapping[str, Any]) -> None:
     for name, schema in components.items():
         kind = classes.get(name)
         text = inspect.cleandoc(kind.__doc__ or "") if kind else schema.get("description", "")
-        summary, _, rest = text.partition("\n\n")
+        summary = text.partition("\n\n")[0]
         schema["description"] = " ".join(summary.split())
         if kind is None:
             schema.pop("description") if not schema["description"] else None
             continue
         schema["additionalProperties"] = False
-        for field, words in _attribute_words(rest).items():
-            if field in schema.get("properties", {}):
-                schema["properties"][field]["description"] = words
+        for base in reversed(kind.__mro__):
+            for field, words in _attribute_words(inspect.cleandoc(base.__doc__ or "")).items():
+                if field in schema.get("properties", {}):
+                    schema["properties"][field]["description"] = words
 
 
 def _attribute_words(text: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from croupier.web.admin_api.messages import (
     PolicyAnswer,
     PolicyBody,
     PutBody,
+    PutThing,
     StoredThing,
     StoredThings,
 )
@@ -56,12 +57,12 @@ class Things:
             raise NotFoundError(f"there is no such {self.kind.value}")
         return StoredThings(items=tuple(shown(one) for one in versions))
 
-    async def create(self, ask: AdminAsk[Nothing, PutBody]) -> StoredThing:
+    async def create(self, ask: AdminAsk[Nothing, PutBody]) -> PutThing:
         """Make a new one."""
         operator = None if self.kind is Kind.OPERATOR else self._owner(ask.path)
         return await self._put(ask, operator, None)
 
-    async def replace(self, ask: AdminAsk[Nothing, PutBody]) -> StoredThing:
+    async def replace(self, ask: AdminAsk[Nothing, PutBody]) -> PutThing:
         """Store a new version of one."""
         operator, which = self._which(ask.path)
         return await self._put(ask, operator, which)
@@ -89,7 +90,7 @@ class Things:
         )
         return MadeKey(key=made.bearer, stored=shown(made.stored))
 
-    async def _put(self, ask: AdminAsk[Nothing, PutBody], operator: str | None, which: str | None) -> StoredThing:
+    async def _put(self, ask: AdminAsk[Nothing, PutBody], operator: str | None, which: str | None) -> PutThing:
         stored = await self.parts.configuration.put(
             operator,
             self.kind,
@@ -99,7 +100,7 @@ class Things:
             id=which,
             version=ask.body.version,
         )
-        return shown(stored)
+        return PutThing(**_said(stored), unchanged=stored.unchanged)
 
     def _owner(self, path: Mapping[str, str]) -> str:
         operator = path["operator"]
@@ -160,18 +161,22 @@ class PolicyHandlers:
 
 def shown(stored: Stored) -> StoredThing:
     """A stored thing as the API shows it."""
-    return StoredThing(
-        operator=stored.operator,
-        kind=stored.kind,
-        id=stored.id,
-        version=stored.version,
-        active=stored.active,
-        body=stored.body,
-        secrets=stored.secrets,
-        at=moment(stored.at),
-        who=stored.who,
-        why=stored.why,
-    )
+    return StoredThing(**_said(stored))
+
+
+def _said(stored: Stored) -> dict[str, Any]:
+    return {
+        "operator": stored.operator,
+        "kind": stored.kind,
+        "id": stored.id,
+        "version": stored.version,
+        "active": stored.active,
+        "body": stored.body,
+        "secrets": stored.secrets,
+        "at": moment(stored.at),
+        "who": stored.who,
+        "why": stored.why,
+    }
 
 
 def _knobs(policy: Policy) -> dict[str, Any]:

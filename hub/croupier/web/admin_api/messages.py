@@ -79,6 +79,17 @@ class StoredThing:
 
 
 @frozen(kw_only=True)
+class PutThing(StoredThing):
+    """What is stored after a put.
+
+    Attributes:
+        unchanged: Whether it was stored already: then there is no new version, and who and why are the earlier ones.
+    """
+
+    unchanged: bool
+
+
+@frozen(kw_only=True)
 class StoredThings:
     """Several configured things, or several versions of one.
 

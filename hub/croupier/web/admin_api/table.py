@@ -32,6 +32,7 @@ from croupier.web.admin_api.messages import (
     PolicyAnswer,
     PolicyBody,
     PutBody,
+    PutThing,
     RedriveBody,
     ResolveBody,
     RoundCompleteBody,
@@ -81,11 +82,11 @@ def _operators(parts: AdminParts) -> list[AnyEndpoint]:
         endpoint("GET", f"{_BASE}/operators", "operators.list", "List the operators.", handler=things.list,
                  query=Nothing, body=Nothing, answer=StoredThings, tag="operators"),
         endpoint("POST", f"{_BASE}/operators", "operators.create", "Make an operator.", handler=things.create,
-                 query=Nothing, body=PutBody, answer=StoredThing, tag="operators", status=201),
+                 query=Nothing, body=PutBody, answer=PutThing, tag="operators", status=201),
         endpoint("GET", _OPERATOR, "operators.get", "Read an operator.", handler=things.get,
                  query=Nothing, body=Nothing, answer=StoredThing, tag="operators"),
         endpoint("PUT", _OPERATOR, "operators.replace", "Change an operator.", handler=things.replace,
-                 query=Nothing, body=PutBody, answer=StoredThing, tag="operators"),
+                 query=Nothing, body=PutBody, answer=PutThing, tag="operators"),
         endpoint("DELETE", _OPERATOR, "operators.delete", "Take a disabled operator out of force.",
                  handler=things.delete, query=DeleteQuery, body=Nothing, answer=StoredThing, tag="operators"),
         endpoint("GET", f"{_OPERATOR}/history", "operators.history", "Read every version of an operator.",
@@ -116,9 +117,9 @@ def _things(parts: AdminParts, kind: Kind) -> list[AnyEndpoint]:
     return [
         *lines,
         endpoint("POST", many, f"{kind.plural}.create", f"Make a {word}.", handler=things.create,
-                 query=Nothing, body=PutBody, answer=StoredThing, tag=kind.plural, status=201),
+                 query=Nothing, body=PutBody, answer=PutThing, tag=kind.plural, status=201),
         endpoint("PUT", one, f"{kind.plural}.replace", f"Change a {word}, or make it under this id.",
-                 handler=things.replace, query=Nothing, body=PutBody, answer=StoredThing, tag=kind.plural),
+                 handler=things.replace, query=Nothing, body=PutBody, answer=PutThing, tag=kind.plural),
     ]  # fmt: skip
 
 
