@@ -164,7 +164,8 @@ class ToyAdapter(Adapter):
     def issue_free_rounds(
         self, query: FreeRoundsQuery, credentials: Credentials, now: datetime, nonce: str
     ) -> Flow[FreeRoundsIssued]:
-        response = yield HttpRequest("POST", "https://toy.example/free", body=query.grant.encode())
+        url = f"https://toy.example/free?currency={query.currency}&bet={query.bet}"
+        response = yield HttpRequest("POST", url, body=query.grant.encode())
         return FreeRoundsIssued(reference=response.body.decode() or query.grant)
 
     def cancel_free_rounds(self, grant: str, player: str, credentials: Credentials, now: datetime) -> Flow[None]:
@@ -557,7 +558,13 @@ class Desk:
                     "name": "toy",
                     "adapter": "toy",
                     "secrets": {"key": [KEY]},
-                    "policy": {"currencies": [{"code": "RMB", "currency": "CNY"}]},
+                    "policy": {
+                        "currencies": [
+                            {"code": "RMB", "currency": "CNY"},
+                            {"code": "IDR2", "currency": "IDR", "ratio": "1000"},
+                            {"code": "mBTC", "currency": "BTC", "ratio": "0.001"},
+                        ]
+                    },
                 },
                 **who,
             )

@@ -420,6 +420,32 @@ async def test_a_first_refusal_ends_a_grant_and_one_after_silence_does_not(desk:
     assert (await desk.ask("GET", "/v1/free-rounds/second")).json["state"] == "issuing"
 
 
+@pytest.mark.parametrize(
+    ("currency", "bet", "wire", "counted"),
+    [
+        ("EUR", 20, "EUR", "20"),
+        ("CNY", 20, "RMB", "20"),
+        ("IDR", 500_000, "IDR2", "500"),  # 5000.00 rupiah are 5.00 thousands
+        ("BTC", 3, "mBTC", "3000"),
+    ],
+)
+async def test_the_value_of_a_free_round_is_told_as_the_provider_counts_its_currency(
+    desk: Any, currency: str, bet: int, wire: str, counted: str
+) -> None:
+    desk.provider.answers["/free"] = HttpResponse(200)
+    given = (await desk.ask("POST", "/v1/free-rounds", FREE | {"currency": currency, "bet": bet})).json
+    (told,) = [request.query for request in desk.provider.sent if request.path == "/free"]
+    assert told == (("currency", wire), ("bet", counted))
+    assert (given["state"], given["bet"]["amount"], given["bet"]["currency"]) == ("active", bet, currency)
+
+
+async def test_free_rounds_of_a_value_that_the_provider_cannot_count_are_refused_and_not_stored(desk: Any) -> None:
+    answer = await desk.ask("POST", "/v1/free-rounds", FREE | {"currency": "IDR", "bet": 500_500})
+    assert (answer.status, answer.json["error"]["where"]) == (400, "body.bet")
+    assert desk.provider.sent_to("/free") == []
+    assert (await desk.ask("GET", "/v1/free-rounds")).json["free_rounds"] == []
+
+
 async def test_free_rounds_must_end_after_they_begin(desk: Any) -> None:
     answer = await desk.ask("POST", "/v1/free-rounds", FREE | {"valid_until": FREE["valid_from"]})
     assert answer.json["error"]["where"] == "body.valid_until"

@@ -155,7 +155,8 @@ class FreeRoundsQuery:
         rounds: How many.
         currency: The currency's code on the wire.
         scale: The currency.
-        bet: The value of one round in minor units, where the provider wants it.
+        bet: The value of one round in minor units, where the provider wants it; as the provider counts the currency:
+            of one in thousands, the thousandth of what the operator gives.
         bet_level: The provider's step, where it counts in steps.
         valid_from: UTC.
         valid_until: UTC.

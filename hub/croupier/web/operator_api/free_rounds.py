@@ -23,6 +23,7 @@ from croupier.contract import (
     ProviderRefusedError,
     RetryLaterError,
     UnsupportedOperationError,
+    WireCurrency,
 )
 from croupier.ledger.port import Change, Page, Refused
 from croupier.ledger.records import Event, GrantRow, PlayerRow
@@ -139,6 +140,7 @@ class FreeRoundsHandlers:
         )
         stored = await self._find(caller, body.reference)
         if stored is None:
+            _counted(body.bet, _wire_currency(live, body.currency))  # what could not be told is not stored
             answer = await self.parts.ledger.commit(_change("grant.issuing", self.parts.clock.now_ms(), wanted))
             if not isinstance(answer, Refused):
                 return wanted
@@ -152,7 +154,7 @@ class FreeRoundsHandlers:
     async def _confirm(self, live: LiveConnection, row: GrantRow, body: FreeRoundsBody, trace: str) -> GrantRow:
         """Have the provider give them, and record that it did."""
         currency = live.connection.currencies.get(row.currency)
-        wire = live.connection.policies.of("issue_free_rounds").shown_currency(currency.code)
+        wire = _wire_currency(live, currency.code)
         query = FreeRoundsQuery(
             grant=row.grant,
             player=await self.parts.sessions.alias(live.connection, row.player),
@@ -162,7 +164,7 @@ class FreeRoundsHandlers:
             scale=currency,
             valid_from=moment(row.valid_from),
             valid_until=moment(row.valid_until),
-            bet=row.bet,
+            bet=_counted(row.bet, wire),
             bet_level=body.bet_level,
             template=body.template,
             person=body.person,
@@ -242,6 +244,30 @@ class FreeRoundsHandlers:
 
 def _grant_id(operator: str, connection: str, reference: str) -> str:
     return derived_id("grant", operator, connection, reference)
+
+
+def _wire_currency(live: LiveConnection, code: str) -> WireCurrency | None:
+    """How the provider names and scales a currency, where it is not as the hub does."""
+    return live.connection.policies.of("issue_free_rounds").shown_currency(code)
+
+
+def _counted(bet: int | None, wire: WireCurrency | None) -> int | None:
+    """The value of a round as the provider counts the currency, by its ratio; never rounded.
+
+    Source: `reference/protocols/README.md`, "What an adapter protocol must express", item 7 (currencies in thousands).
+
+    Raises:
+        MalformedRequestError: The provider's count has not so many digits.
+    """
+    if bet is None or wire is None:
+        return bet
+    over, under = wire.ratio.as_integer_ratio()
+    counted, rest = divmod(bet * under, over)
+    if rest:
+        raise MalformedRequestError(
+            f"the provider counts {wire.code} by {wire.ratio:f}, and cannot be told this value", where="body.bet"
+        )
+    return counted
 
 
 def _content(row: GrantRow) -> tuple[object, ...]:
