@@ -141,11 +141,12 @@ async def test_a_refused_connection_is_not_sent(client: Client) -> None:
     assert caught.value.problem is NOT_SENT
 
 
-async def test_a_name_that_does_not_exist_is_not_sent(client: Client) -> None:
+async def test_a_name_that_does_not_exist_is_told_and_not_sent(client: Client) -> None:
     async with made(client) as send:
         with pytest.raises(TransportError) as caught:
             await send(HttpRequest("POST", "http://no-such-host.invalid/secret-token"), 5.0)
     assert caught.value.problem is NOT_SENT
+    assert "the host name no-such-host.invalid cannot be resolved" in str(caught.value)
     assert "secret-token" not in str(caught.value)
 
 

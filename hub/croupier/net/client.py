@@ -246,18 +246,18 @@ def _failed(message: str, progress: _Progress) -> TransportError:
 
 
 def _reason(error: aiohttp.ClientError) -> str:
-    """What went wrong, without the URL, which may hold a token."""
+    """What went wrong and with which host, without the URL, which may hold a token."""
     import aiohttp
 
     match error:
         case aiohttp.ClientConnectorDNSError():
-            return "the host name cannot be resolved, or leads to an address that may not be called"
+            return f"the host name {error.host} cannot be resolved, or leads to an address that may not be called"
         case aiohttp.ClientConnectorCertificateError():
-            return "its certificate is not trusted"
+            return f"the certificate of {error.host} is not trusted"
         case aiohttp.ClientConnectorSSLError():
-            return "the TLS handshake failed"
+            return f"the TLS handshake with {error.host} failed"
         case aiohttp.ClientConnectorError():
-            return "the connection failed"
+            return f"the connection to {error.host} failed"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError():
             return "the connection was closed before the answer"
         case aiohttp.ClientPayloadError():

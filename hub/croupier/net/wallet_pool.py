@@ -282,7 +282,7 @@ class _Place:
                     found = await self._pool.resolver.resolve(host, port, socket.AF_UNSPEC)
                 except OSError as error:
                     raise _not_sent(
-                        "the host name cannot be resolved, or leads to an address that may not be called"
+                        f"the host name {host} cannot be resolved, or leads to an address that may not be called"
                     ) from error
                 self._addresses = [_address(result["host"], port) for result in found]
                 self._named_until = self._pool.loop.time() + _NAME_SECONDS
