@@ -214,6 +214,20 @@ def test_a_server_of_another_kind_is_refused(tmp_path: Path, url: str) -> None:
     assert "redis+cluster://" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://cache:port/0", "rediss://cache:65536", "redis+cluster://cache:0", "redis://u:hunter2#x@cache"]
+)
+def test_a_server_whose_port_is_none_is_refused_without_showing_its_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(SettingsError, match=r"accelerator\.url: expected a port") as refused:
+        load_settings(write(tmp_path, MINIMAL + f'[accelerator]\nurl = "{url}"\n'))
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["redis://[::1]:6379", "unix:///run/cache:1/socket", "rediss://u:p%40@cache/1"])
+def test_an_address_of_a_server_needs_no_port(tmp_path: Path, url: str) -> None:
+    assert load_settings(write(tmp_path, MINIMAL + f'[accelerator]\nurl = "{url}"\n')).accelerator.url == url
+
+
 @pytest.mark.parametrize("rate", ["0", "-1", "2000000", '"many"'])
 def test_a_rate_that_cannot_be_one_is_refused(tmp_path: Path, rate: str) -> None:
     with pytest.raises(SettingsError) as refused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from attrs import frozen
 
@@ -25,11 +26,23 @@ def check_address(url: str) -> None:
     """Refuse an address that cannot be one.
 
     Raises:
-        SettingsError: Its scheme is unknown, or it names no place.
+        SettingsError: Its scheme is unknown, it names no place, or its port is none.
     """
     scheme, mark, rest = url.partition("://")
     if not mark or scheme not in SCHEMES or not rest:
         raise SettingsError(f"expected one of {', '.join(f'{name}://...' for name in SCHEMES)}", where="url")
+    if scheme == "unix":
+        return
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise SettingsError(
+            "expected a port from 1 to 65535 behind the host, or none",
+            where="url",
+            hint="in a password write @ as %40, : as %3A, / as %2F, ? as %3F and # as %23",
+        )
 
 
 def opener(url: str, ca: Path | None = None) -> Callable[[], _RedisServer]:
