@@ -95,6 +95,22 @@ async def test_a_server_that_became_unsafe_is_refused_when_the_connection_is_mad
         assert await ledger.commit(rows.bet("m1")) == Committed(2)
 
 
+async def test_a_server_that_is_told_meanwhile_not_to_wait_loses_no_commit_of_a_connection_that_was_made(
+    rows: Rows,
+) -> None:
+    with postgres_server({"wal_writer_delay": "10s"}) as server:  # so long its memory alone may hold what is stored
+        async with started(server.address) as ledger:
+            rows_of(server.address, "ALTER SYSTEM SET synchronous_commit = off")
+            rows_of(server.address, "SELECT pg_reload_conf()")
+            while rows_of(server.address, "SHOW synchronous_commit") != [("off",)]:  # noqa: ASYNC110 - a server's state
+                await asyncio.sleep(0.02)
+            assert await ledger.commit(rows.bet("m1")) == Committed(1)
+            assert await ledger.commit(rows.bet("m2")) == Committed(2)
+            await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(server.start)
+        assert rows_of(server.address, "SELECT movement FROM movements ORDER BY movement") == [("m1",), ("m2",)]
+
+
 async def test_an_address_without_a_server_is_said_to_be_unavailable() -> None:
     with pytest.raises(
         StoreUnavailableError, match=r'^database\.url: .*"/nonexistent/.* failed: No such file or directory$'

@@ -26,6 +26,9 @@ _TERMINATE = (
 )
 _RAISE = b"UPDATE writers SET fence = $2::int8, seen_at = now() WHERE writer = $1::text RETURNING batch, outcomes"
 _ENTER = b"INSERT INTO writers (writer, fence, batch, outcomes) VALUES ($1::text, $2::int8, 0, '{}')"
+_KEEP_WAITING = b"SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false)"
+"""From now on the connection's own: a server that reads its settings anew would change it under the batches."""
+
 _LEAVE = b"DELETE FROM writers WHERE writer = $1::text"
 _FORGET = b"DELETE FROM writers WHERE seen_at < now() - interval '30 days'"
 
@@ -103,6 +106,7 @@ class WritingConnection:
         connection = await connect(self._url, name)
         try:
             connection.prepare_threshold = None  # psycopg would forget the statements of `Wire` together with its own
+            await connection.execute(_KEEP_WAITING)
             await check_settings(connection)
             await connection.execute(_TERMINATE, (name,))
             self.last = await self._take_over(connection)
