@@ -215,6 +215,22 @@ async def test_a_row_that_another_release_wrote_fails_alone(
     assert isinstance(broken, KeyError)
 
 
+async def test_a_row_whose_text_is_damaged_fails_alone_and_the_next_question_is_answered(
+    ledger: PostgresLedger, other: psycopg.AsyncConnection[Any], rows: Rows
+) -> None:
+    await ledger.commit(rows.bet("m1"))
+    await ledger.commit(rows.bet("m2"))
+    await other.execute("CREATE CAST (bytea AS text) WITHOUT FUNCTION")  # no text of the server's own is like this
+    await other.execute(r"UPDATE movements SET message = '\xff'::bytea::text WHERE movement = 'm2'")
+    async with asyncio.timeout(5):
+        stored, broken = await asyncio.gather(
+            ledger.movement("casino", "m1"), ledger.movement("casino", "m2"), return_exceptions=True
+        )
+        assert stored == rows.movement("m1")
+        assert isinstance(broken, UnicodeDecodeError)
+        assert await ledger.movement("casino", "m1") == rows.movement("m1")
+
+
 async def test_a_caller_that_gives_up_leaves_the_others_their_answers(ledger: PostgresLedger, rows: Rows) -> None:
     await ledger.commit(rows.bet("m1"))
     tasks = [asyncio.ensure_future(ledger.movement("casino", "m1")) for _ in range(5)]

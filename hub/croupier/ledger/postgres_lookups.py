@@ -298,12 +298,29 @@ class Lookups:
         if transformer is None or not result.ntuples:
             return found
         transformer.set_pgresult(result, format=Format.BINARY)
-        for values in transformer.load_rows(0, result.ntuples, tuple):
+        try:
+            loaded = transformer.load_rows(0, result.ntuples, tuple)
+        except ValueError:
+            return self._rows_apart(lookup, result, transformer)
+        for values in loaded:
             try:
                 row = lookup.table.row(restored_row(values))
             except (KeyError, ValueError) as error:  # another release wrote it
                 row = _Unreadable(error)
             found.setdefault(values[-1], []).append(row)
+        return found
+
+    @staticmethod
+    def _rows_apart(lookup: Lookup[Any], result: PGresult, transformer: abc.Transformer) -> dict[int, list[Any]]:
+        """What can be read of rows of which some hold what is no text: a damaged page passes for a row."""
+        found: dict[int, list[Any]] = {}
+        for number in range(result.ntuples):
+            try:
+                row = lookup.table.row(restored_row(transformer.load_row(number, tuple) or ()))
+            except (KeyError, ValueError) as error:
+                row = _Unreadable(error)
+            place = int.from_bytes(result.get_value(number, result.nfields - 1) or b"")
+            found.setdefault(place, []).append(row)
         return found
 
     def _failed(self, batch: list[_Asking], error: psycopg.Error) -> None:
