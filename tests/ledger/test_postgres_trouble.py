@@ -216,6 +216,23 @@ async def test_writing_calls_are_repeated_on_a_new_connection(
     assert [row.delivery for row in await ledger.claim_deliveries(second, 100, 50, 10)] == ["d1"]
 
 
+async def test_work_that_cannot_be_read_is_said_to_be_and_what_was_asked_for_after_it_is_done(
+    empty_postgres: str, rows: Rows
+) -> None:
+    async with started(empty_postgres) as ledger:
+        owner = await ledger.register("hub")
+        await ledger.commit(rows.change(movements=(rows.movement(),), deliveries=(rows.delivery(),)))
+        with psycopg.connect(empty_postgres, autocommit=True) as other:
+            other.execute("CREATE CAST (bytea AS text) WITHOUT FUNCTION")  # no text of the server's own is damaged
+            other.execute(r"UPDATE deliveries SET detail = '\xff'::bytea::text")
+        async with asyncio.timeout(10):
+            claimed, stored = await asyncio.gather(
+                ledger.claim_deliveries(owner, 100, 50, 10), ledger.commit(rows.bet("m2")), return_exceptions=True
+            )
+        assert isinstance(claimed, LedgerCorruptError)
+        assert stored == Committed(1)
+
+
 async def test_a_server_that_crashes_loses_nothing_and_its_return_heals(
     postgres: PostgresServer, postgres_url: str, rows: Rows
 ) -> None:

@@ -94,6 +94,7 @@ class GroupWriter:
 
         Raises:
             StoreUnavailableError: It is not known to have taken place.
+            LedgerCorruptError: What it found cannot be read.
             CroupierError: What the command raised.
         """
         result: Result = await self._put(command)
@@ -171,6 +172,11 @@ class GroupWriter:
                 await self._connection.drop()
                 if last:
                     return unavailable(error)
+            except Exception as error:  # noqa: BLE001 # whatever it was, its caller must not wait for ever
+                await self._connection.drop()
+                failure = LedgerCorruptError(f"the writer failed: {type(error).__name__}")
+                failure.__cause__ = error
+                return failure
         raise AssertionError  # the loop returns
 
     async def _persist(self, batch: Batch) -> Sequence[Outcome]:
