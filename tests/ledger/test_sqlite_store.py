@@ -49,6 +49,19 @@ async def test_a_second_hub_is_refused_and_told_who_holds_the_ledger(tmp_path: P
     await second.close()
 
 
+async def test_a_second_hub_is_refused_whatever_name_it_knows_the_file_by(tmp_path: Path) -> None:
+    (tmp_path / "mounted").mkdir()
+    path, link = tmp_path / "mounted" / "ledger.sqlite", tmp_path / "hub.sqlite"
+    link.symlink_to(path)
+    first, second = SqliteLedger(path), SqliteLedger(link)
+    await first.start()
+    with pytest.raises(UnsafeStoreError, match=f"process {os.getpid()}"):
+        await second.start()
+    await first.close()
+    await second.start()
+    await second.close()
+
+
 async def test_work_of_a_hub_that_died_is_taken_over_without_waiting_for_its_leases(tmp_path: Path, rows: Rows) -> None:
     path, now, long = tmp_path / "ledger.sqlite", 1_000, 3_600_000
     first = SqliteLedger(path)

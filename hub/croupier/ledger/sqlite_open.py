@@ -51,7 +51,8 @@ class FileLock:
     """
 
     def __init__(self, database: Path) -> None:
-        path = database.with_name(f"{database.name}.lock")
+        file = database.resolve()  # SQLite follows links, too: the same file has the same lock under every name
+        path = file.with_name(f"{file.name}.lock")
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
