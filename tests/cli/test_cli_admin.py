@@ -651,6 +651,23 @@ async def test_a_round_is_ended_by_two_keys_with_who_and_why(
     assert await site.tell("faults") == "OPERATOR  KIND  ID  REASON\n(none)\n"
 
 
+async def test_open_rounds_are_listed_and_the_list_goes_on_behind_its_limit(site: Site) -> None:
+    acme = await a_lost_round(site)
+    lost = await site.hub.ledger.round(acme, "r-1")
+    assert lost is not None
+    newer = evolve(lost, round="r-2", provider_round="78", opened_at=lost.opened_at + 1)
+    assert isinstance(await site.hub.ledger.commit(Change(operator=acme, rounds=(newer,))), Committed)
+    rows = (await site.tell("rounds", "list", "acme")).splitlines()
+    assert [row.split()[0] for row in rows] == ["ROUND", "r-1", "r-2"]
+    assert rows[1].endswith("77")
+    *_, told = (await site.tell("rounds", "list", "acme", "--limit", "1")).splitlines()
+    assert told.startswith("there are more: --cursor ")
+    rest = await site.json("rounds", "list", "acme", "--cursor", told.split()[-1])
+    assert ([one["id"] for one in rest["rounds"]], rest["next_cursor"]) == (["r-2"], None)
+    none = await site.tell("rounds", "list", "acme", "--opened-before", "2020-01-01T00:00:00Z")
+    assert none.splitlines()[1:] == ["(none)"]
+
+
 async def test_a_round_is_not_completed_by_who_does_not_say_what_is_short(site: Site) -> None:
     await a_lost_round(site)
     error = await site.error("rounds", "complete", "acme", "r-1", "--why", "over")

@@ -211,6 +211,39 @@ async def test_a_round_is_shown_proposed_for_and_not_confirmed_by_the_same_key(d
     assert (await desk.admin("GET", path)).json["state"] == "open"
 
 
+async def test_open_rounds_are_listed_by_age_and_page_by_page(desk: Any) -> None:
+    acme = desk.operators["acme"]
+    rows = [
+        RoundRow(
+            operator=acme,
+            round=f"r-{opened}",
+            connection=desk.connections["acme"],
+            player="alice",
+            provider_round=str(opened),
+            game=None,
+            currency="EUR",
+            state=RoundState.CLOSED if opened == 3 else RoundState.OPEN,
+            opened_at=opened * 1_000,
+            closed_at=9_000 if opened == 3 else None,
+        )
+        for opened in (5, 1, 3, 2, 4)
+    ]
+    await desk.ledger.commit(Change(operator=acme, rounds=tuple(rows)))
+    path = f"/admin/v1/operators/{acme}/rounds"
+    first = (await desk.admin("GET", f"{path}?limit=3")).json
+    assert [one["id"] for one in first["rounds"]] == ["r-1", "r-2", "r-4"]
+    assert first["rounds"][0]["opened_at"] == "1970-01-01T00:00:01Z"
+    assert "alice" not in str(first)
+    rest = (await desk.admin("GET", f"{path}?limit=3&cursor={first['next_cursor']}")).json
+    assert ([one["id"] for one in rest["rounds"]], rest["next_cursor"]) == (["r-5"], None)
+    times = "opened_since=1970-01-01T00:00:02Z&opened_before=1970-01-01T00:00:04Z"
+    assert [one["id"] for one in (await desk.admin("GET", f"{path}?{times}")).json["rounds"]] == ["r-2"]
+    other = (await desk.admin("GET", f"/admin/v1/operators/{desk.operators['other']}/rounds")).json
+    assert other == {"rounds": [], "next_cursor": None}
+    assert (await desk.admin("GET", f"{path}?cursor=x")).status == 400
+    assert (await desk.admin("GET", "/admin/v1/operators/nobody/rounds")).status == 404
+
+
 async def test_events_are_read_in_order_and_on_from_a_position(desk: Any) -> None:
     path = f"/admin/v1/operators/{desk.operators['acme']}/events"
     first = (await desk.admin("GET", f"{path}?limit=2")).json

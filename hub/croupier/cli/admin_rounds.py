@@ -9,12 +9,60 @@ from urllib.parse import quote
 import click
 
 from croupier.cli.admin_client import Admin, as_json, calls_the_hub, why_option
-from croupier.cli.output import print_json
+from croupier.cli.output import print_json, print_rows
 
 
 @click.group()
 def rounds() -> None:
     """Rounds that never go on. The hub ends none by itself: it takes two administrators, each with a key of his own."""
+
+
+@rounds.command("list")
+@click.argument("operator")
+@click.option("--opened-since", help="Opened at or after this time, as 2030-01-31T00:00:00Z: the less has to be read.")
+@click.option("--opened-before", help="Opened before this time.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="The most to list.")
+@click.option("--cursor", help="Go on behind a list that was too long: what it told.")
+@calls_the_hub
+@as_json
+def list_rounds(
+    hub: Admin,
+    operator: str,
+    *,
+    opened_since: str | None,
+    opened_before: str | None,
+    limit: int,
+    cursor: str | None,
+    as_json: bool,
+) -> None:
+    """List the rounds that are open, the longest open first."""
+    answer = hub.ask(
+        "GET",
+        f"/operators/{hub.operator_id(operator)}/rounds",
+        opened_since=opened_since,
+        opened_before=opened_before,
+        limit=limit,
+        cursor=cursor,
+    )
+    if as_json:
+        print_json(answer)
+        return
+    rows = [("ROUND", "OPEN SINCE", "BETS", "WINS", "CONNECTION", "GAME", "PROVIDER'S ROUND")]
+    rows += [
+        (
+            one["id"],
+            one["opened_at"],
+            str(one["bets"]),
+            str(one["wins"]),
+            one["connection"],
+            one["game"] or "-",
+            one["provider_round"],
+        )
+        for one in answer["rounds"]
+    ]
+    print_rows(rows)
+    if answer["next_cursor"]:
+        click.echo(f"there are more: --cursor {answer['next_cursor']}", err=True)
 
 
 @rounds.command("show")

@@ -391,8 +391,26 @@ class RoundCompleteBody:
 
 
 @frozen(kw_only=True)
-class RoundStanding:
-    """How a round stands.
+class RoundsQuery:
+    """Which open rounds to list.
+
+    Attributes:
+        opened_since: Opened at or after this time. Give it where you can: of all rounds since then the open ones are
+            looked for.
+        opened_before: Opened before this time.
+        limit: The most entries to return.
+        cursor: The `next_cursor` of the page before.
+    """
+
+    opened_since: Moment | None = None
+    opened_before: Moment | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    cursor: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None
+
+
+@frozen(kw_only=True)
+class RoundEntry:
+    """A round.
 
     Attributes:
         operator: The operator's id.
@@ -406,12 +424,6 @@ class RoundStanding:
         bets: Bets that were not refused or undone.
         wins: Wins that were not refused or undone.
         currency: The currency's code.
-        staked: What the bets that stand have cost the player, in minor units.
-        won: What it has paid the player.
-        short: How much less than staked that is, from 0.
-        proposed: What one administrator has proposed for it as it is now: `void` or `complete`. Another has to
-            confirm it.
-        proposed_by: Who proposed it.
     """
 
     operator: str
@@ -425,6 +437,34 @@ class RoundStanding:
     bets: int
     wins: int
     currency: str
+
+
+@frozen(kw_only=True)
+class RoundList:
+    """One page of open rounds, the longest open first.
+
+    Attributes:
+        rounds: The rounds.
+        next_cursor: For the next page; `null` if this is the last.
+    """
+
+    rounds: tuple[RoundEntry, ...]
+    next_cursor: str | None
+
+
+@frozen(kw_only=True)
+class RoundStanding(RoundEntry):
+    """How a round stands.
+
+    Attributes:
+        staked: What the bets that stand have cost the player, in minor units.
+        won: What it has paid the player.
+        short: How much less than staked that is, from 0.
+        proposed: What one administrator has proposed for it as it is now: `void` or `complete`. Another has to
+            confirm it.
+        proposed_by: Who proposed it.
+    """
+
     staked: int
     won: int
     short: int

@@ -36,6 +36,8 @@ from croupier.web.admin_api.messages import (
     RedriveBody,
     ResolveBody,
     RoundCompleteBody,
+    RoundList,
+    RoundsQuery,
     RoundStanding,
     RoundVoidBody,
     SinkDropBody,
@@ -154,8 +156,11 @@ def _sinking(parts: AdminParts) -> list[AnyEndpoint]:
 
 
 def _rounds(parts: AdminParts) -> list[AnyEndpoint]:
-    rounds, path = Rounds(parts), f"{_OPERATOR}/rounds/{{round}}"
+    rounds, many = Rounds(parts), f"{_OPERATOR}/rounds"
+    path = f"{many}/{{round}}"
     return [
+        endpoint("GET", many, "rounds.list", "List the rounds that are open, the longest open first.",
+                 handler=rounds.list_open, query=RoundsQuery, body=Nothing, answer=RoundList, tag="rounds"),
         endpoint("GET", path, "rounds.get", "Read how a round stands, and what is proposed for it.",
                  handler=rounds.standing, query=Nothing, body=Nothing, answer=RoundStanding, tag="rounds"),
         endpoint("POST", f"{path}/void", "rounds.void", "Propose that a round's stakes are given back, or confirm it.",
