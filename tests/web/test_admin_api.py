@@ -134,7 +134,11 @@ async def test_a_policy_is_changed_alone_and_shown_as_it_is_in_force(desk: Any) 
     path = f"/admin/v1/operators/{operator}/connections/{connection}/policy"
     before = (await desk.admin("GET", path)).json
     assert before["effective"]["provider_timeout_ms"] == 2000
-    assert before["effective"]["currencies"] == [{"code": "RMB", "currency": "CNY", "ratio": "1"}]
+    assert before["effective"]["currencies"] == [
+        {"code": "RMB", "currency": "CNY", "ratio": "1"},
+        {"code": "IDR2", "currency": "IDR", "ratio": "1000"},
+        {"code": "mBTC", "currency": "BTC", "ratio": "0.001"},
+    ]
     new = {"max_bet_minor": {"EUR": 500}, "operations": {"move": {"provider_timeout_ms": 900}}}
     after = await desk.admin("PUT", path, {"policy": new, "why": "calmer"})
     assert after.json["overrides"] == new
