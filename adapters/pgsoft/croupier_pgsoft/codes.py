@@ -32,6 +32,8 @@ FREE_SPIN: Final = "free_spin"
 CONVERSION: Final = "conversion"
 """What free games or bonus games won becomes cash."""
 ADJUSTMENT: Final = "adjustment"
+ADJUSTMENT_DEBIT: Final = "adjustment_debit"
+"""An adjustment that takes money: what was refused of it stays refused, so 1200 would ask for ever."""
 BET_DETAIL: Final = "bet_detail"
 
 
@@ -93,7 +95,8 @@ _TABLES: Final[Mapping[str, tuple[Mapping[DeclineReason, Code], Code]]] = {
     BALANCE: (_SPIN, Code.FAILED),
     TRANSFER: (_SPIN, Code.BET_FAILED),
     **dict.fromkeys((PAYOUT, FREE_PAYOUT, FREE_SPIN, CONVERSION), (_CREDIT, Code.AGAIN)),
-    ADJUSTMENT: (_CREDIT | by_reason({Code.NO_MONEY: "insufficient_funds"}), Code.AGAIN),
+    ADJUSTMENT: (_CREDIT, Code.AGAIN),
+    ADJUSTMENT_DEBIT: (_CREDIT | by_reason({Code.NO_MONEY: "insufficient_funds"}), Code.FAILED),
     BET_DETAIL: ({}, Code.FAILED),
 }
 _ERRORS: Final[Mapping[type[errors.CroupierError], Code]] = {

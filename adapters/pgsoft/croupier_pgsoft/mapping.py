@@ -156,7 +156,7 @@ def _adjustment(form: Fields, settings: PgsoftSettings) -> Calls:
         facts=RoundFacts(details=form.named(_ADJUSTMENT_DETAILS)),
     )
     play = Play(
-        operation=codes.ADJUSTMENT,
+        operation=codes.ADJUSTMENT_DEBIT if amount.is_negative else codes.ADJUSTMENT,
         movements=(movement,),
         player=form.text("player_name"),
         currency=currency,
@@ -264,7 +264,7 @@ def render(asked: Calls, results: Sequence[Result], now: datetime) -> HttpRespon
     if balance is None:
         return refusal(codes.Code.AGAIN)  # a balance is never invented
     shown = balance.display(digits=2)
-    if call.operation == codes.ADJUSTMENT:
+    if call.operation in {codes.ADJUSTMENT, codes.ADJUSTMENT_DEBIT}:
         amount = Decimal(asked.echo["amount"])
         told: dict[str, Any] = {"adjust_amount": amount, "balance_before": shown - amount, "balance_after": shown}
     else:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from attrs import evolve
 
-from croupier.contract import HttpRequest, MovementKind, PeerMove, PeerPlay, PeerPlayer, Verdict
+from croupier.contract import DeclineReason, HttpRequest, MovementKind, PeerMove, PeerPlay, PeerPlayer, Verdict
 from croupier.contract.strict_json import read_json_object
 from croupier_conformance.certification.bench import AdapterBench
 from croupier_conformance.certification.operator import OPENING
@@ -218,6 +218,20 @@ def test_an_adjustment_moves_once(minor: int, tmp_path: Path) -> None:
             done = await stage.done(adjust(seat, id_, minor), "an adjustment")
             assert stage.change() == minor
             assert done.answer.balance == Decimal(OPENING + minor) / 100
+
+    told(story, tmp_path)
+
+
+def test_an_adjustment_that_takes_money_and_was_refused_is_final_for_it_stays_refused(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        seat, down, up = await stage.sit(), stage.new_id(), stage.new_id()
+        stage.operator.refuses = DeclineReason.PLAYER_BLOCKED
+        first = await stage.tell(adjust(seat, down, -500))
+        assert (first.verdict, first.answer.code) == (Verdict.REFUSED, "1035")
+        stage.operator.refuses = None
+        assert (await stage.tell(adjust(seat, down, -500))).answer.code == "1035"
+        await stage.done(adjust(seat, up, 300), "an adjustment that pays")
+        assert stage.change() == 300
 
     told(story, tmp_path)
 

@@ -22,6 +22,9 @@ OPERATIONS: Final = tuple(
     "authenticate balance bet result bonusWin jackpotWin endRound refund promoWin adjustment".split()
 )
 AUTHENTICATE, BALANCE, BET, RESULT, BONUS_WIN, JACKPOT_WIN, END_ROUND, REFUND, PROMO_WIN, ADJUSTMENT = OPERATIONS
+ADJUSTMENT_DEBIT: Final = "adjustment_debit"
+"""An adjustment below zero (section "Wallet callbacks"): what was refused of it stays refused, so 100 would ask for
+ever, and 120 lets both sides say that nothing was taken."""
 
 
 @unique
@@ -70,14 +73,13 @@ _BET: Final = _SESSION | by_reason(
 _CREDIT: Final = _ALWAYS | by_reason(
     {Code.NO_RETRY: "already_rolled_back target_declined target_settled round_closed duplicate cancelled"}
 )
-_ADJUSTMENT: Final = _CREDIT | by_reason({Code.NO_RETRY: "insufficient_funds"})
 _REFUND: Final = _CREDIT | by_reason({Code.NO_RETRY: "target_unknown operation_not_allowed"})
 
 _TABLES: Final[Mapping[str, tuple[Mapping[DeclineReason, Code], Code]]] = {
     **dict.fromkeys((AUTHENTICATE, BALANCE), (_SESSION, Code.NO_RETRY)),
     BET: (_BET, Code.NO_RETRY),
-    **dict.fromkeys((RESULT, BONUS_WIN, JACKPOT_WIN, PROMO_WIN), (_CREDIT, Code.RETRY)),
-    ADJUSTMENT: (_ADJUSTMENT, Code.RETRY),
+    **dict.fromkeys((RESULT, BONUS_WIN, JACKPOT_WIN, PROMO_WIN, ADJUSTMENT), (_CREDIT, Code.RETRY)),
+    ADJUSTMENT_DEBIT: (_CREDIT, Code.NO_RETRY),
     REFUND: (_REFUND, Code.RETRY),
     END_ROUND: (_ALWAYS, Code.NO_RETRY),
 }
@@ -128,7 +130,7 @@ def policies(settings: PragmaticSettings) -> policy.Policies:
         RESULT: evolve(base, win_without_bet=policy.WinWithoutBet.RETRY),
         REFUND: evolve(base, answer_needs_balance=False),
     }
-    known = {name: evolve(own.get(name, base), retry_class=_retried(name, settings)) for name in OPERATIONS}
+    known = {name: evolve(own.get(name, base), retry_class=_retried(name, settings)) for name in _TABLES}
     return policy.Policies(base, known)
 
 

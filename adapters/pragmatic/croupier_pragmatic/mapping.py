@@ -113,8 +113,9 @@ def _jackpot_win(form: Fields, _settings: PragmaticSettings) -> Calls:
 
 def _adjustment(form: Fields, _settings: PragmaticSettings) -> Calls:
     facts = RoundFacts(valid_turnover=form.signed_amount("validBetAmount"), details=form.named(_DETAILS))
-    movement = _movement(MovementKind.ADJUSTMENT, form, form.signed_amount("amount"), facts)
-    return _in_round(codes.ADJUSTMENT, form, (movement,))
+    amount = form.signed_amount("amount")
+    movement = _movement(MovementKind.ADJUSTMENT, form, amount, facts)
+    return _in_round(codes.ADJUSTMENT_DEBIT if amount.is_negative else codes.ADJUSTMENT, form, (movement,))
 
 
 def _refund(form: Fields, _settings: PragmaticSettings) -> Calls:

@@ -89,8 +89,9 @@ MONEY = ("bet", "result", "bonusWin", "jackpotWin", "promoWin", "adjustment")
 CREDITS = ("result", "bonusWin", "jackpotWin", "promoWin")
 
 
-def calls(operation: str, adapter: PragmaticAdapter = ADAPTER) -> Calls:
-    body = urlencode(EVERYTHING | {"hash": sign(EVERYTHING, "test-secret")}).encode()
+def calls(operation: str, adapter: PragmaticAdapter = ADAPTER, **changes: str) -> Calls:
+    fields = EVERYTHING | changes
+    body = urlencode(fields | {"hash": sign(fields, "test-secret")}).encode()
     return adapter.parse(adapter.verify(HttpRequest("POST", f"/{operation}.html", body=body), KEYS, NOW))
 
 
@@ -113,9 +114,13 @@ def result_of(call: object, outcome: Outcome, balance: Balance | None) -> Result
 
 
 def answered(
-    operation: str, outcome: Outcome, balance: Balance | None = BALANCE, adapter: PragmaticAdapter = ADAPTER
+    operation: str,
+    outcome: Outcome,
+    balance: Balance | None = BALANCE,
+    adapter: PragmaticAdapter = ADAPTER,
+    **changes: str,
 ) -> dict[str, Any]:
-    asked = calls(operation, adapter)
+    asked = calls(operation, adapter, **changes)
     results = [result_of(call, outcome, balance) for call in asked.items]
     response = adapter.render(asked, results, KEYS, NOW, "nonce")
     assert response == adapter.render(asked, results, KEYS, NOW, "another")
@@ -324,7 +329,14 @@ def test_the_same_reference_with_other_content_is_a_bad_parameter(operation: str
 
 
 def test_a_debit_by_adjustment_that_is_not_covered_is_final() -> None:
-    assert answered("adjustment", Declined(reason=R.INSUFFICIENT_FUNDS))["error"] == 120
+    assert answered("adjustment", Declined(reason=R.INSUFFICIENT_FUNDS), amount="-1.00")["error"] == 120
+
+
+@pytest.mark.parametrize("reason", [R.PLAYER_BLOCKED, R.MAINTENANCE, R.OPERATOR_DISABLED, R.OTHER])
+def test_an_adjustment_that_was_refused_is_sent_again_only_if_it_pays(reason: DeclineReason) -> None:
+    assert answered("adjustment", Declined(reason=reason))["error"] == 100
+    assert answered("adjustment", Declined(reason=reason), amount="-1.00")["error"] == 120
+    assert answered("adjustment", Unknown(cause=UnknownCause.NO_ANSWER), amount="-1.00")["error"] == 100
 
 
 @pytest.mark.parametrize("reason", [R.TARGET_SETTLED, R.TARGET_UNKNOWN, R.TARGET_DECLINED, R.ALREADY_ROLLED_BACK])

@@ -279,7 +279,10 @@ def test_a_tournament_is_told_from_other_promotions() -> None:
     ("amount", "direction"), [("-3.10", Direction.DEBIT), ("3.10", Direction.CREDIT), ("0", Direction.CREDIT)]
 )
 def test_an_adjustment_is_signed(amount: str, direction: Direction) -> None:
-    change = movement("adjustment", amount=amount)
+    (asked,) = parsed("adjustment", amount=amount).items
+    assert isinstance(asked, Play)
+    assert asked.operation == ("adjustment_debit" if direction is Direction.DEBIT else "adjustment")
+    (change,) = asked.movements
     assert (change.kind, change.direction, value(change.amount)) == (
         MovementKind.ADJUSTMENT,
         direction,
