@@ -94,8 +94,7 @@ _TABLES: Final[Mapping[str, tuple[Mapping[DeclineReason, Code], Code]]] = {
     VERIFY: (_VERIFY, Code.FAILED),
     BALANCE: (_SPIN, Code.FAILED),
     TRANSFER: (_SPIN, Code.BET_FAILED),
-    **dict.fromkeys((PAYOUT, FREE_PAYOUT, FREE_SPIN, CONVERSION), (_CREDIT, Code.AGAIN)),
-    ADJUSTMENT: (_CREDIT, Code.AGAIN),
+    **dict.fromkeys((PAYOUT, FREE_PAYOUT, FREE_SPIN, CONVERSION, ADJUSTMENT), (_CREDIT, Code.AGAIN)),
     ADJUSTMENT_DEBIT: (_CREDIT | by_reason({Code.NO_MONEY: "insufficient_funds"}), Code.FAILED),
     BET_DETAIL: ({}, Code.FAILED),
 }
@@ -146,14 +145,12 @@ def policies(settings: PgsoftSettings) -> policy.Policies:
         on_silence=policy.OnSilence.RESENDS,
         win_without_bet=policy.WinWithoutBet.ACCEPT,
         round_end=policy.RoundEnd.FLAG,
-        session_for_bet=True,
         balance_digits=2,
         currencies=tuple(WireCurrency(code, code, settings.ratio(code)) for code in settings.currency_ratios),
         free_rounds_credit=policy.FreeRoundsCredit.PER_WIN if per_win else policy.FreeRoundsCredit.TOTAL,
     )
     own = {
-        VERIFY: evolve(base, on_silence=policy.OnSilence.NEITHER),
-        BALANCE: evolve(base, on_silence=policy.OnSilence.NEITHER),
+        **dict.fromkeys((VERIFY, BALANCE), evolve(base, on_silence=policy.OnSilence.NEITHER)),
         PAYOUT: evolve(base, win_without_bet=policy.WinWithoutBet.RETRY),
         BET_DETAIL: evolve(base, answer_needs_balance=False),
     }

@@ -23,8 +23,7 @@ OPERATIONS: Final = tuple(
 )
 AUTHENTICATE, BALANCE, BET, RESULT, BONUS_WIN, JACKPOT_WIN, END_ROUND, REFUND, PROMO_WIN, ADJUSTMENT = OPERATIONS
 ADJUSTMENT_DEBIT: Final = "adjustment_debit"
-"""An adjustment below zero (section "Wallet callbacks"): what was refused of it stays refused, so 100 would ask for
-ever, and 120 lets both sides say that nothing was taken."""
+"""An adjustment below zero: what was refused of it stays refused, so 100 would ask for ever."""
 
 
 @unique
@@ -124,8 +123,7 @@ def policies(settings: PragmaticSettings) -> policy.Policies:
         free_rounds_credit=policy.FreeRoundsCredit.PER_WIN if per_win else policy.FreeRoundsCredit.TOTAL,
     )
     own = {
-        AUTHENTICATE: evolve(base, on_silence=policy.OnSilence.NEITHER),
-        BALANCE: evolve(base, on_silence=policy.OnSilence.NEITHER),
+        **dict.fromkeys((AUTHENTICATE, BALANCE), evolve(base, on_silence=policy.OnSilence.NEITHER)),
         BET: evolve(base, on_silence=policy.OnSilence.CANCELS, session_for_bet=True),
         RESULT: evolve(base, win_without_bet=policy.WinWithoutBet.RETRY),
         REFUND: evolve(base, answer_needs_balance=False),

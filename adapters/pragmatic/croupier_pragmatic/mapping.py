@@ -142,9 +142,8 @@ def _bonus_win(form: Fields, settings: PragmaticSettings) -> Calls:
 
 def _promo_win(form: Fields, _settings: PragmaticSettings) -> Calls:
     currency, reference = form.text("currency"), form.text("reference")
-    tournament = form.text("campaignType") == TOURNAMENT
     movement = Movement(
-        MovementKind.TOURNAMENT_WIN if tournament else MovementKind.PROMO_WIN,
+        MovementKind.TOURNAMENT_WIN if form.text("campaignType") == TOURNAMENT else MovementKind.PROMO_WIN,
         keys=(MovementKey(REFERENCES, reference), MovementKey(PROMOS, reference)),
         amount=form.amount("amount", currency=currency),
         facts=RoundFacts(details=form.named(_DETAILS)),
