@@ -33,6 +33,7 @@ def page(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _ratios(intervals, crowd)
     yield from _rates(figures["cases"])
     yield from _fairness(figures.get("fairness", {}))
+    yield from _old_bets(figures)
     yield from _costs(figures)
     yield ""
     yield "| goal | found | bound | |"
@@ -88,6 +89,24 @@ def _fairness(fairness: Mapping[str, Any]) -> Iterator[str]:
                 f"| {label} | {target} | {found['max_ms']:.0f} | {found['max_vs_p50']:.1f} | {found['refused']} | "
                 f"{found['answered']} |"
             )
+
+
+def _old_bets(figures: Mapping[str, Any]) -> Iterator[str]:
+    """What bets cost over ledgers that hold few old ones and many."""
+    filled = figures.get("filled", {})
+    measured = {label: found for targets in figures["cases"].values() for label, found in targets.items()}
+    if not filled:
+        return
+    yield ""
+    yield "| old bets in the ledger | GiB | requests/s | p50 ms | p99 ms | CPU us a bet: target | database |"
+    yield "|---|---|---|---|---|---|---|"
+    for label, ledger in filled.items():
+        found = measured[label]
+        yield (
+            f"| {label} | {ledger['bets'] * ledger['bytes_per_bet'] / 2**30:.2f} | "
+            f"{found['requests_per_second']:.0f} | {found['p50_ms']:.1f} | {found['p99_ms']:.1f} | "
+            f"{found['cpu_us']['server']:.0f} | {found['cpu_us']['database']:.0f} |"
+        )
 
 
 def _costs(figures: Mapping[str, Any]) -> Iterator[str]:

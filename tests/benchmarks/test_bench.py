@@ -53,6 +53,7 @@ def test_the_benchmark_runs_every_part_and_tells_what_it_found(tmp_path: Path) -
     _a_profile_tells_the_hubs_own_work_apart(found, (tmp_path / "profile.txt").read_text())
     page = command("page", str(tmp_path / "results.json"))
     assert all(f"{found['intervals'][name]['median']:.3f} (" in page for name in PAIRS)
+    assert all(f"| {engine}-{bets} | 0.00 |" in page for engine in ("sqlite", "postgres") for bets in (50, 200))
 
 
 PAIRS = ["postgres_vs_proxy", "sqlite_vs_proxy", "postgres_vs_naive", "sqlite_vs_naive", "postgres_vs_sqlite"]
