@@ -9,28 +9,14 @@ from attrs import frozen
 from croupier.contract.errors import SettingsError
 from croupier.contract.fields import check_base_address
 from croupier.contract.secrets import SecretField
-from croupier_hub88.wire import FEWEST_BITS, read_private, read_public
+from croupier_hub88.wire import read_private, read_public
 
 PRIVATE_KEY: Final = "private_key"
 PUBLIC_KEY: Final = "provider_public_key"
 
-
-def _check_public(pem: str) -> None:
-    if read_public(pem) is None:
-        raise SettingsError(f"expected a public RSA key of at least {FEWEST_BITS} bits in PEM", where=PUBLIC_KEY)
-
-
 SECRETS: Final = (
-    SecretField(
-        PRIVATE_KEY,
-        "The hub's own RSA key in PEM; it signs calls to Hub88, which has its public half.",
-        check=lambda pem: read_private(pem, PRIVATE_KEY),
-    ),
-    SecretField(
-        PUBLIC_KEY,
-        "The public RSA key of Hub88 in PEM; Hub88 gives it, and signs wallet calls with its own.",
-        check=_check_public,
-    ),
+    SecretField(PRIVATE_KEY, "The hub's own RSA key in PEM; Hub88 has its public half.", check=read_private),
+    SecretField(PUBLIC_KEY, "The public RSA key of Hub88 in PEM, which proves its calls.", check=read_public),
 )
 
 MOST_MINUTES: Final = 24 * 60

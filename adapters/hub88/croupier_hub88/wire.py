@@ -44,7 +44,7 @@ class Keys:
     """Keys by their text. Parsing a key costs more than using it, so what was parsed is kept, for the text alone.
 
     Attributes:
-        public: A public key, or `None` if the text is none that can prove anything.
+        public: A public key; `SettingsError` if the text is none that can prove anything.
         private: A private key; `SettingsError` if the text is none, or too short a one.
     """
 
@@ -73,13 +73,11 @@ def prove(keys: Keys, pems: tuple[str, ...], request: HttpRequest) -> None:
     """
     proof = _proof(request)
     for pem in pems:
-        key = keys.public(pem)
-        if key is not None:
-            try:
-                key.verify(proof, request.body, _PADDING, _HASH)
-            except InvalidSignature:
-                continue
-            return
+        try:
+            keys.public(pem).verify(proof, request.body, _PADDING, _HASH)
+        except (InvalidSignature, SettingsError):
+            continue
+        return
     raise AuthenticationError("the signature is wrong, or there is no key that could have made it", where=SIGNATURE)
 
 
@@ -113,23 +111,19 @@ def _proof(request: HttpRequest) -> bytes:
     return proof
 
 
-def read_public(pem: str) -> RSAPublicKey | None:
-    """A public key, or `None` if the text is none that can prove anything."""
-    if not _is_one_block(pem):
-        return None
+def read_public(pem: str) -> RSAPublicKey:
+    """As `Keys.public`, and not kept."""
     try:
-        key = load_pem_public_key(pem.encode())
+        key = load_pem_public_key(pem.encode() if _is_one_block(pem) else b"")
+        if isinstance(key, RSAPublicKey) and key.key_size >= FEWEST_BITS:
+            return key
     except (ValueError, UnsupportedAlgorithm):
-        return None
-    return key if isinstance(key, RSAPublicKey) and key.key_size >= FEWEST_BITS else None
+        pass
+    raise SettingsError(f"expected a public RSA key of at least {FEWEST_BITS} bits in PEM")
 
 
-def read_private(pem: str, where: str) -> RSAPrivateKey:
-    """A private key; what it has cost is not kept, see `Keys`.
-
-    Raises:
-        SettingsError: The text is none, or too short a one. The message does not show it.
-    """
+def read_private(pem: str, where: str | None = None) -> RSAPrivateKey:
+    """As `Keys.private`, and not kept."""
     # To prove the primes takes a tenth of a second, in which the hub does nothing else. The provider refuses what a key
     # signed that contradicts itself.
     try:

@@ -83,14 +83,8 @@ SPEC: Final = AdapterSpec(
     proof=Proof.ENCRYPTION,
     capabilities=CAPABILITIES,
     secrets=(
-        SecretField(
-            KEY, "The key of the cipher, 16 characters; JDB gives it with the account.", check=cipher.check_secret
-        ),
-        SecretField(
-            IV,
-            "The initialisation vector of the cipher, 16 characters; JDB gives it with the account.",
-            check=cipher.check_secret,
-        ),
+        SecretField(KEY, "The cipher's key, 16 characters; JDB gives it with the account.", check=cipher.sixteen),
+        SecretField(IV, "The cipher's initialisation vector; JDB gives it, too.", check=cipher.sixteen),
     ),
     settings=JdbSettings,
     create=JdbAdapter,

@@ -36,22 +36,10 @@ def seal(fields: Mapping[str, Any], credentials: Credentials) -> str:
     Raises:
         SettingsError: The connection has no key or no iv, or one of them does not fit.
     """
-    for name in (KEY, IV):
-        check_secret(credentials.current(name), f"secrets.{name}")
     plain = write_json(fields)
     plain += b" " * (-len(plain) % BLOCK)
     encryptor = _cipher(credentials.current(KEY), credentials.current(IV)).encryptor()
     return urlsafe_b64encode(encryptor.update(plain) + encryptor.finalize()).rstrip(b"=").decode("ascii")
-
-
-def check_secret(secret: str, where: str | None = None) -> None:
-    """Refuse a key or an iv that no cipher takes.
-
-    Raises:
-        SettingsError: It is empty or too long. The message does not show it.
-    """
-    if _sixteen(secret) is None:
-        raise SettingsError(f"expected 1 to {BLOCK} bytes", where=where)
 
 
 def envelope(body: bytes) -> str:
@@ -111,16 +99,18 @@ def _opened(sealed: bytes, cipher: Cipher[CBC]) -> dict[str, Any] | None:
 
 def _ciphers(credentials: Credentials) -> list[Cipher[CBC]]:
     """One for each valid pair: while secrets are changed, key and iv may be changed one after the other."""
-    keys, ivs = ([one for one in credentials.every(name) if _sixteen(one) is not None] for name in (KEY, IV))
+    keys, ivs = ([one for one in credentials.every(name) if 0 < len(one.encode()) <= BLOCK] for name in (KEY, IV))
     return [_cipher(key, iv) for key in keys for iv in ivs]
 
 
 @lru_cache(maxsize=64)
 def _cipher(key: str, iv: str) -> Cipher[CBC]:
-    return Cipher(AES(_sixteen(key) or b""), CBC(_sixteen(iv) or b""))
+    return Cipher(AES(sixteen(key)), CBC(sixteen(iv)))
 
 
-def _sixteen(secret: str) -> bytes | None:
-    """A key or iv as bytes; a shorter one is filled up with zeros. `None` if it is empty or too long."""
+def sixteen(secret: str) -> bytes:
+    """A key or iv as bytes; a shorter one is filled up with zeros. `SettingsError` if it is empty or too long."""
     raw = secret.encode()
-    return raw.ljust(BLOCK, b"\0") if 0 < len(raw) <= BLOCK else None
+    if not 0 < len(raw) <= BLOCK:
+        raise SettingsError(f"expected 1 to {BLOCK} bytes")
+    return raw.ljust(BLOCK, b"\0")
