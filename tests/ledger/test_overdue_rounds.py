@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
 
 from croupier.contract import StoreUnavailableError
-from croupier.ledger.port import Change, CommitResult, Committed, Ledger, Owner
-from croupier.ledger.records import Event, RoundState
+from croupier.ledger.port import Change, CommitResult, Committed, Ledger, Owner, Page, RoundFilter
+from croupier.ledger.records import Event, RoundRow, RoundState
 from croupier.wallet.alarms import OVERDUE
 from croupier.wallet.overdue import LEASE_MS, READER, OverdueRounds
 from croupier_conformance.virtual_time import LoopClock
@@ -97,6 +97,36 @@ async def test_rounds_opened_in_one_moment_and_more_than_a_page_of_them_are_each
     told.clock.ms += 1
     assert (await process.look(), await process.look()) == (100, 0)
     assert told.heard == await told.on_record() == [row.round for row in many]
+
+
+async def test_a_record_of_which_only_so_much_is_read_in_time_is_gone_through_piece_by_piece(
+    ledger: Ledger, rows: Rows, store: Store
+) -> None:
+    ended = [
+        rows.round(f"r{number:03}", opened_at=START + number * 1_000, state=RoundState.CLOSED, closed_at=START + HOUR)
+        for number in range(300)
+    ]
+    left_open = [rows.round(f"o{number}", opened_at=START + number * 100_000) for number in range(3)]
+    await store(rows.change(rounds=(*ended, *left_open)))
+
+    class Slow:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(ledger, name)
+
+        async def rounds(self, operator: str, player: str | None, page: Page, which: RoundFilter) -> Sequence[RoundRow]:
+            looked_at = await ledger.rounds(operator, player, evolve(page, limit=1_000), evolve(which, state=None))
+            if which.state is not None and len(looked_at) > 50:
+                raise StoreUnavailableError("it took too long")
+            return await ledger.rounds(operator, player, page, which)
+
+    told = Told(Slow(), SetClock(START + 80 * HOUR))
+    process = told.process()
+    for _ in range(10):
+        await process.look()
+    assert told.heard == await told.on_record() == ["o0", "o1", "o2"]
+    row = await ledger.sink("casino", READER)
+    assert row is not None
+    assert row.position == START + 8 * HOUR
 
 
 async def test_another_process_tells_nothing_again_and_goes_on_when_the_first_is_gone(

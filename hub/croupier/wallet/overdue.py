@@ -31,6 +31,12 @@ LEASE_MS: Final = 900_000
 _AT_ONCE: Final = 100
 _HOUR_MS: Final = 3_600_000
 
+_READING_SECONDS: Final = 0.02
+"""How long one reading may take: with SQLite all bets wait for it, and PostgreSQL breaks a long one off."""
+
+_FIRST_SPAN_MS: Final = 60_000
+"""How much of the time in which rounds were opened is read at first; then as much as is read quickly enough."""
+
 
 class OverdueRounds:
     """Looks for rounds that are overdue."""
@@ -58,6 +64,7 @@ class OverdueRounds:
         self._owner = owner
         self._hours = hours
         self._alarm = alarm
+        self._span_ms = _FIRST_SPAN_MS
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -112,14 +119,14 @@ class OverdueRounds:
         if until <= row.position:
             return None, ()
         place = row.position, str(row.state.get("round", ""))
-        which = RoundFilter(state=RoundState.OPEN.value, since=row.position, until=until)
-        found = await self._ledger.rounds(row.operator, None, Page(after=place, limit=_AT_ONCE), which)
-        more = len(found) == _AT_ONCE
+        end = await self._end_of_span(row, place, until)
+        found = await self._read(row, place, end)
+        full = len(found) == _AT_ONCE
         now = self._clock.now_ms()
         after = changed(
             row,
-            position=found[-1].opened_at if more else until,
-            state={"round": found[-1].round} if more else {},
+            position=found[-1].opened_at if full else end,
+            state={"round": found[-1].round} if full else {},
             lease_until=now + LEASE_MS,
             version=row.version + 1,
         )
@@ -127,7 +134,27 @@ class OverdueRounds:
         stored = await self._ledger.commit(Change(operator=row.operator, sinks=(after,), events=events))
         if not isinstance(stored, Committed):
             return None, ()
-        return after if more else None, events
+        return after if full or end < until else None, events
+
+    async def _end_of_span(self, row: SinkRow, place: tuple[int, str], until: int) -> int:
+        """Up to when rounds are read at once; a time in which none was opened is passed over."""
+        which = RoundFilter(since=row.position, until=until)
+        following = await self._ledger.rounds(row.operator, None, Page(after=place, limit=1), which)
+        return min(until, following[0].opened_at + self._span_ms) if following else until
+
+    async def _read(self, row: SinkRow, place: tuple[int, str], end: int) -> Sequence[RoundRow]:
+        """The next rounds that are open; how much is read at once the next time follows from how long it took."""
+        which = RoundFilter(state=RoundState.OPEN.value, since=row.position, until=end)
+        began = self._clock.monotonic()
+        try:
+            found = await self._ledger.rounds(row.operator, None, Page(after=place, limit=_AT_ONCE), which)
+        except RetryLaterError:
+            self._span_ms = max(self._span_ms // 8, 1)
+            raise
+        took = self._clock.monotonic() - began
+        wider = 2.0 if took < _READING_SECONDS / 2 else min(1.0, _READING_SECONDS / took)
+        self._span_ms = min(max(int(self._span_ms * wider), 1), _HOUR_MS)
+        return found
 
 
 def _overdue(row: RoundRow, now: int) -> Event:
