@@ -134,6 +134,7 @@ class _End:
 
     status: int
     seconds: float
+    trouble: CroupierError | None
 
 
 @define(eq=False)
@@ -209,24 +210,31 @@ class _Crew:
         """
         pause = FIRST_PAUSE_SECONDS
         while not self.stop.is_set():
-            worker = self._start(number)
-            end = await self._life(number, worker, count, first)
+            end = await self._begin(number, count, first)
             if self.stop.is_set():
                 return
-            if not self._complete and (worker.trouble or end.status > 0):
+            if not self._complete and (end.trouble or end.status > 0):
                 if not first.done():
                     first.set_exception(
-                        worker.trouble or FixConfigurationError(f"a worker ended with {end.status} before it listened")
+                        end.trouble or FixConfigurationError(f"a worker ended with {end.status} before it listened")
                     )
                 return
             pause = FIRST_PAUSE_SECONDS if end.seconds >= _HEALTHY_SECONDS else pause
-            code = worker.trouble.code if worker.trouble else None
+            code = end.trouble.code if end.trouble else None
             self.log.error("worker_died", slot=number, status=end.status, code=code, wait_ms=round(pause * 1000))
             try:
                 async with asyncio.timeout(pause):
                     await self.stop.wait()
             except TimeoutError:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _begin(self, number: int, count: int, first: asyncio.Future[None]) -> _End:
+        """Start a worker, if the machine has a process, memory and sockets left for it, and see it to its end."""
+        try:
+            worker = self._start(number)
+        except OSError as error:
+            return _End(0, 0.0, RetryLaterError(f"a worker cannot be started now: {error.strerror}"))
+        return await self._life(number, worker, count, first)
 
     def _start(self, number: int) -> _Worker:
         ours, theirs = socket.socketpair()
@@ -235,6 +243,9 @@ class _Crew:
         )
         try:
             process.start()
+        except OSError:
+            ours.close()
+            raise
         finally:
             theirs.close()
         return _Worker(process, Link(ours), asyncio.get_running_loop().time())
@@ -269,7 +280,7 @@ class _Crew:
             worker.link.close()
             del self._workers[number]
         worker.process.join()
-        return _End(worker.process.exitcode or 0, loop.time() - worker.began)
+        return _End(worker.process.exitcode or 0, loop.time() - worker.began, worker.trouble)
 
     def _hear(self, number: int, worker: _Worker, message: Sequence[object]) -> None:
         match message:
