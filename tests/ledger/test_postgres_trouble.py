@@ -233,6 +233,21 @@ async def test_work_that_cannot_be_read_is_said_to_be_and_what_was_asked_for_aft
         assert stored == Committed(1)
 
 
+async def test_a_server_that_knows_less_than_the_one_before_it_is_written_to(empty_postgres: str, rows: Rows) -> None:
+    """As a standby does that was not waited for, and is the server now."""
+    async with started(empty_postgres) as ledger:
+        assert await ledger.commit(rows.bet("m1")) == Committed(1)
+        with psycopg.connect(empty_postgres, autocommit=True) as other:
+            for table in ("movement_keys", "movements", "operator_positions"):
+                other.execute(sql("DELETE FROM", table).encode())
+            (partition,) = other.execute("SELECT tableoid::regclass::text FROM events").fetchone() or ()
+            other.execute(sql("DROP TABLE", partition).encode())
+            other.execute(TERMINATE.encode())
+        for number in (1, 2):
+            assert await ledger.commit(rows.bet(f"m{number}")) == Committed(number)
+        assert [one.position for one in await ledger.events_after(rows.operator, 0, 10)] == [1, 2]
+
+
 async def test_a_server_that_crashes_loses_nothing_and_its_return_heals(
     postgres: PostgresServer, postgres_url: str, rows: Rows
 ) -> None:

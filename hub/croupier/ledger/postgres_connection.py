@@ -61,7 +61,7 @@ class WritingConnection:
         writer: This process's name in `writers`.
         fence: What the row must say for the present connection to write.
         last: What the database held of the last batch when the present connection was opened.
-        partitions: Which partitions there are.
+        partitions: Which partitions there are, as far as the present connection knows.
         plans: When its plans are to be made anew.
         operators: Those that certainly have their row in `operator_positions`.
     """
@@ -114,6 +114,7 @@ class WritingConnection:
             await connection.close()
             raise
         self._connection = connection
+        self.partitions, self.operators = Partitions(), set()  # another server may not have them
         if self.fence > 1:
             self._lost()
         return connection
