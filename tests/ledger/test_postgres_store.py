@@ -175,6 +175,20 @@ async def test_processes_that_start_at_once_make_one_schema(empty_postgres: str)
     ]
 
 
+async def test_a_step_of_the_schema_takes_as_long_as_it_takes_and_who_starts_meanwhile_waits(
+    empty_postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(postgres_open._SESSION, "statement_timeout", "400ms")
+    monkeypatch.setitem(postgres_open._SESSION, "lock_timeout", "200ms")
+    known = migrations("postgres")
+    steps = (*known, Migration(known[-1].version + 1, "of_a_long_record", "SELECT pg_sleep(1.5)"))
+    ledgers = [PostgresLedger(empty_postgres, schema=steps, readers=1) for _ in range(2)]
+    await asyncio.gather(*(ledger.start() for ledger in ledgers))
+    for ledger in ledgers:
+        await ledger.close()
+    assert rows_of(empty_postgres, "SELECT max(version) FROM schema_versions") == [(steps[-1].version,)]
+
+
 async def test_a_migration_takes_place_whole_or_not_at_all(empty_postgres: str) -> None:
     connection = await postgres_open.connect(empty_postgres, "tests")
     first = Migration(

@@ -216,9 +216,15 @@ async def migrate_postgres(connection: Connection, known: Sequence[Migration] | 
     """
     steps = migrations("postgres") if known is None else known
     applied = []
+    limits = ["statement_timeout", "lock_timeout"]
+    if connection.info.server_version >= 170000:
+        limits.append("transaction_timeout")
     while await _waiting(connection, steps):
         async with connection.transaction():
+            for name in limits:  # a long record takes long to change, here or in another process
+                await connection.execute(f"SET LOCAL {name} = 0".encode())
             await connection.execute(f"SELECT pg_advisory_xact_lock({_MIGRATING})".encode())
+            await connection.execute(f"SET LOCAL lock_timeout = '{_SESSION['lock_timeout']}'".encode())
             waiting = await _waiting(connection, steps)  # another process may have been first
             if not waiting:
                 break
