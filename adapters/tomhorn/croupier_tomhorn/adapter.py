@@ -18,10 +18,10 @@ from croupier.contract.codes import by_error
 from croupier.contract.errors import CroupierError
 from croupier.contract.http import HttpRequest, HttpResponse
 from croupier.contract.outcomes import Result, balance_of, outcome_of
-from croupier.contract.secrets import Credentials, SecretField
+from croupier.contract.secrets import Credentials, SecretField, digest_hex
 from croupier_tomhorn import codes
 from croupier_tomhorn.codec import JsonCodec
-from croupier_tomhorn.mapping import METHOD, Mapper, told
+from croupier_tomhorn.mapping import METHOD, TEXT, Mapper, told
 from croupier_tomhorn.outbound import TomhornServices
 from croupier_tomhorn.settings import SECRET, TomhornSettings
 from croupier_tomhorn.sign import prove
@@ -63,8 +63,7 @@ class TomhornAdapter(TomhornServices):
 
     def verify(self, request: HttpRequest, credentials: Credentials, now: datetime) -> Verified:
         method, fields = self._codec(request).read(request)
-        prove(method, fields, credentials)
-        fields[METHOD] = method
+        fields |= {METHOD: method, TEXT: digest_hex(prove(method, fields, credentials))}
         return Verified(request, fields)
 
     def parse(self, verified: Verified) -> Calls:

@@ -28,6 +28,8 @@ from croupier_tomhorn.settings import TomhornSettings
 
 METHOD: Final = "@method"
 """The place of the method among the fields of a proven request; no element and no field of the protocol is so named."""
+TEXT: Final = "@text"
+"""The place and the key namespace of the digest of what was signed: one text is one movement (section "Signature")."""
 REFERENCES: Final = "reference"
 """The key namespace of `reference`, which is unique over withdraws and deposits."""
 ROLLBACKS: Final = "rollback"
@@ -127,7 +129,7 @@ def _play(method: str, kind: MovementKind, form: Fields, player: str) -> Play:
     grant, currency = form.optional_text("fgbCampaignCode"), form.text("currency", 10)
     movement = Movement(
         kind,
-        keys=(MovementKey(REFERENCES, form.code("reference")),),
+        keys=(MovementKey(REFERENCES, form.code("reference")), MovementKey(TEXT, form.text(TEXT))),
         amount=form.amount("amount", MAJOR, currency),
         funding=Funding.PLAYER if grant is None else Funding.OPERATOR,
     )

@@ -2,8 +2,8 @@
 
 Facts: `reference/protocols/tomhorn.md`, section "Signature (both directions)", and the provider's help centre.
 
-The text that is signed does not show where one value ends and the next begins. So every value is read strictly, and
-nothing is read that is not signed: `fgbBetAmount` is none of the signed values, and means nothing to the hub.
+The text that is signed does not show where one value ends and the next begins. So every value is read strictly, what
+is not signed is not read (`fgbBetAmount`), and the same text cut into another `reference` is a repeat.
 """
 
 from __future__ import annotations
@@ -80,13 +80,13 @@ def amount_text(value: Any) -> str:
     return text
 
 
-def sign(text: str, secret: str) -> str:
+def sign(text: str | bytes, secret: str) -> str:
     """Upper-case hex HMAC-SHA256 of a text."""
-    return hmac_hex(secret, text.encode("utf-8", "surrogatepass")).upper()
+    return hmac_hex(secret, text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text).upper()
 
 
-def prove(method: str, fields: Mapping[str, Any], credentials: Credentials, where: str = SIGN) -> None:
-    """Accept fields that were signed with any of the connection's secrets; hex is compared without case.
+def prove(method: str, fields: Mapping[str, Any], credentials: Credentials, where: str = SIGN) -> bytes:
+    """The text that was signed with any of the connection's secrets, as bytes; hex is compared without case.
 
     Raises:
         AuthenticationError: The proof is missing or wrong, or the connection has no secret.
@@ -95,6 +95,7 @@ def prove(method: str, fields: Mapping[str, Any], credentials: Credentials, wher
     given = fields.get(where)
     if type(given) is not str or not given.isascii():
         raise AuthenticationError("the proof of origin is missing", where=where)
-    text = signed_text(method, fields)
+    text = signed_text(method, fields).encode("utf-8", "surrogatepass")
     candidates = tuple([sign(text, secret) for secret in credentials.every(SECRET) if secret])
     require_proof(candidates, given.upper(), where=where)
+    return text

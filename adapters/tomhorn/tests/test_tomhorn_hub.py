@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from croupier.contract import MovementKind, PeerAction, PeerMove, PeerPlay, PeerPlayer, Verdict
+from croupier.contract import HttpRequest, MovementKind, PeerAction, PeerMove, PeerPlay, PeerPlayer, Verdict
+from croupier.contract.strict_json import read_json_object, write_json
 from croupier.registry import structure
 from croupier_conformance.certification.bench import AdapterBench
-from croupier_conformance.certification.stage import PLAYER, Stage, Told, bet, major, tell_story, undo, win
+from croupier_conformance.certification.stage import NAME, PLAYER, Stage, Told, bet, major, tell_story, undo, win
 from croupier_conformance.certification.subject import load_adapter
 from croupier_tomhorn.peer import TomhornPeer
 from croupier_tomhorn.settings import TomhornSettings
@@ -74,6 +75,30 @@ def test_a_rollback_gives_back_once_without_telling_a_balance(tmp_path: Path, ch
         await say(stage, win(seat, "1599", numbered(stage), 500, stake.moves[0].id), 9, 0)
 
     through_the_hub(tmp_path, story, changes)
+
+
+def recut(request: HttpRequest) -> HttpRequest:
+    """The same signed text, cut into other values: digits of the reference become the session's."""
+    fields = read_json_object(request.body)
+    reference, session = str(fields["reference"]), str(fields.get("sessionID", ""))
+    fields |= {"reference": int(reference[:-2]), "sessionID": int(reference[-2:] + session)}
+    return evolve(request, body=write_json(fields))
+
+
+def test_a_captured_message_that_is_cut_into_other_values_moves_nothing_again(tmp_path: Path) -> None:
+    async def story(stage: Stage, seat: PeerPlayer) -> None:
+        first, second = (f"{numbered(stage)}71" for _ in range(2))  # a session has no zero before its digits
+        stake = bet(seat, "1599", first, 340)
+        prize = win(seat, "1599", second, 1230, first)
+        for play, moved in ((stake, -340), (prize, 890)):
+            await say(stage, play, 0, moved)
+            request = stage.hub.signed(NAME, play)
+            assert recut(request).body != request.body
+            told = read_json_object((await stage.hub.handle(NAME, recut(request))).body)
+            assert (told["Code"], stage.change()) == (0, moved)
+        assert [row.reference for row in await stage.hub.rows()] == [first, second]
+
+    through_the_hub(tmp_path, story, {})
 
 
 def test_a_rollback_that_overtakes_its_withdraw_is_unknown_and_the_late_withdraw_moves_nothing(tmp_path: Path) -> None:
