@@ -6,6 +6,7 @@ Facts: `reference/protocols/pragmatic.md`, sections "Wallet callbacks (provider 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
 
@@ -272,8 +273,6 @@ def _player(call: Call, result: Result, money: Mapping[str, Any], settings: Prag
 def _limits(player: outcomes.PlayerFacts) -> dict[str, Decimal]:
     limits = {}
     for name, text in player.bet_limits.items():
-        try:
+        with suppress(AmountError):  # a limit that is no number cannot be told in this protocol
             limits[name] = WireAmount.of(text).value
-        except AmountError:
-            continue  # a limit that is no number cannot be told in this protocol
     return limits

@@ -83,8 +83,7 @@ def check(settings: PragmaticSettings) -> PragmaticSettings:
     for name in ("secure_login", "provider_id", "desktop_platform", "cancel_round_path", "data_type"):
         if not getattr(settings, name):
             raise SettingsError("must not be empty", where=name)
-    hosts = {"game_host": settings.launch == "play_game", "demo_host": settings.demo == "open_game"}
-    for name, needed in hosts.items():
+    for name, needed in (("game_host", settings.launch == "play_game"), ("demo_host", settings.demo == "open_game")):
         if needed and not is_host(getattr(settings, name)):
             raise SettingsError("expected a host name", where=name)
     if settings.frb_credit_on not in {"result", "bonusWin"}:

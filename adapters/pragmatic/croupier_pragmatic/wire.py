@@ -38,7 +38,8 @@ FIELDS: Final = frozenset(
 )
 """Every field that the provider's requests may have."""
 
-_HIDDEN_FIELD: Final = re.compile(r"&([A-Za-z]+)=")
+_IDS: Final = frozenset({"promoWinReference", "reference"})
+_HIDDEN_FIELD: Final = re.compile(r"&([A-Za-z][^&=]*)=")
 
 
 def signed_text(fields: Mapping[str, str]) -> str:
@@ -57,7 +58,7 @@ def sign(fields: Mapping[str, str], secret: str) -> str:
 
 
 def refuse_ambiguous(fields: Mapping[str, str]) -> None:
-    """Refuse a value that could be read as further fields of the protocol.
+    """Refuse a value that could be read as further fields of the protocol; an id by which repeats are known, as any.
 
     The hashed text does not tell where a value ends: `roundId=1&token=2` is the same text for two fields and for one.
     Without this rule somebody could cut a captured request into other fields under the same hash.
@@ -66,7 +67,8 @@ def refuse_ambiguous(fields: Mapping[str, str]) -> None:
         AuthenticationError: A value holds `&name=` of a field that would stand behind it.
     """
     for name, value in fields.items():
-        if "&" in value and any(hidden in FIELDS and hidden > name for hidden in _HIDDEN_FIELD.findall(value)):
+        found = _HIDDEN_FIELD.findall(value) if "&" in value else ()
+        if (found and name in _IDS) or any(hidden in FIELDS and hidden > name for hidden in found):
             raise AuthenticationError("a value holds what may be another field", where=HASH)
 
 

@@ -99,6 +99,16 @@ def test_a_form_cannot_be_cut_into_other_fields_under_the_same_hash() -> None:
         refuse_ambiguous(cut)
 
 
+@pytest.mark.parametrize("id_", ["reference", "promoWinReference"])
+def test_what_makes_a_repeat_cannot_be_cut_out_of_a_field_that_the_protocol_has_got_since(id_: str) -> None:
+    honest = {"amount": "5.00", id_: "r1", "requestedAt": "1", "userId": "u1"}
+    cut = {"amount": "5.00", id_: "r1&requestedAt=1", "userId": "u1"}
+    assert sign(honest, "testsecret") == sign(cut, "testsecret")
+    refuse_ambiguous(honest)
+    with pytest.raises(AuthenticationError):
+        refuse_ambiguous(cut)
+
+
 def test_text_that_looks_like_a_query_but_names_no_field_is_accepted() -> None:
     refuse_ambiguous({"roundDetails": "spin&line=4", "token": "a&b=c&amount=1"})
 
