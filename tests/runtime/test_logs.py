@@ -7,9 +7,11 @@ import asyncio
 import io
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -186,6 +188,36 @@ async def test_a_stream_that_takes_nothing_does_not_stop_the_work() -> None:
     log.info("x")
     stream.close()
     log.error("y")
+
+
+@pytest.mark.parametrize("told", [1_000, 100_000])
+def test_a_reader_who_stands_still_does_not_stop_the_work_and_finds_what_was_told_meanwhile(told: int) -> None:
+    reads, writes = os.pipe()
+    found: list[dict[str, Any]] = []
+    with os.fdopen(writes, "w", encoding="utf-8") as stream, os.fdopen(reads, encoding="utf-8") as reader:
+
+        def read() -> None:
+            while not found or found[-1]["event"] != "end":
+                found.append(json.loads(reader.readline()))
+
+        async def tell() -> None:
+            log = make_log(stream=stream, hold_seconds=0.01)
+            for count in range(told):
+                log.info("x", count=count, operation="o" * 200)
+            reading = asyncio.create_task(asyncio.to_thread(read))
+            while not reading.done():
+                log.error("end")
+                await asyncio.sleep(0.02)
+            await reading
+
+        telling = threading.Thread(target=asyncio.run, args=[tell()], daemon=True)
+        telling.start()
+        telling.join(20)
+        stood_still = telling.is_alive()
+    assert not stood_still
+    counts = [line["count"] for line in found if line["event"] == "x"]
+    assert counts == list(range(len(counts)))
+    assert (len(counts) == told) is (told == 1_000)
 
 
 PROGRAM = """
