@@ -107,6 +107,27 @@ async def test_what_was_acknowledged_is_what_survives_a_failover_to_the_standby(
                 assert found.movements.keys() == acked.positions.keys()
 
 
+async def test_after_a_switch_to_the_standby_nothing_is_read_from_the_server_before_it(
+    leader: PostgresServer, rows: Rows
+) -> None:
+    with leader.standby() as follower:
+        leader.wait_for_standbys()
+        acked = Acked()
+        async with started(either(leader, follower)) as ledger:
+            assert await ledger.commit(rows.bet("m1")) == Committed(1)
+            assert await ledger.newest_position(rows.operator) == 1
+            leader.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            leader.execute("SELECT pg_reload_conf()")
+            await asyncio.to_thread(follower.promote)
+            async with asyncio.TaskGroup() as players:
+                players.create_task(acked.play(ledger, rows, "1"))
+                await acked.more(1)
+                acked.over = True
+            newest = max(acked.positions.values())
+            assert await ledger.newest_position(rows.operator) == newest
+            assert [one.position for one in await ledger.events_after(rows.operator, 1, 10)] == [*range(2, newest + 1)]
+
+
 async def test_nothing_is_acknowledged_while_the_standby_is_away_and_everything_once_it_is_back(
     leader: PostgresServer, rows: Rows
 ) -> None:

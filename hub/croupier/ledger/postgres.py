@@ -118,7 +118,7 @@ class PostgresLedger(PostgresReads):
             return
         try:
             await self._prepare_schema()
-            self._writing = WritingConnection(self._url, self._renew_lookups)
+            self._writing = WritingConnection(self._url, self._renew_readers)
             await self._writing.make_ready()
             await self._open_readers(self._url, self._readers)
         except (psycopg.Error, PoolTimeout, OSError) as error:

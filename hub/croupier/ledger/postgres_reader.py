@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import attrs
 import psycopg
@@ -108,6 +109,9 @@ class PostgresReads:
 
     def __init__(self) -> None:
         self._plans = Plans()
+        self._times_renewed = 0
+        self._made_after: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
+        """How often the readers had been renewed when a connection of the pool was made."""
 
     async def _open_readers(self, url: str, size: int) -> None:
         self._lookups = Lookups(url)
@@ -115,7 +119,7 @@ class PostgresReads:
         pool: Pool = AsyncConnectionPool(
             conninfo(url, "croupier-reader"),
             kwargs={"autocommit": True, "cursor_factory": psycopg.AsyncRawCursor},
-            configure=_make_reader,
+            configure=self._make_reader,
             min_size=1,
             max_size=size,
             timeout=_WAIT_SECONDS,
@@ -135,7 +139,7 @@ class PostgresReads:
             await pool.close()
 
     async def _read(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows that a statement finds; on another connection if the pool's are lost."""
+        """The rows that a statement finds; on another connection if the pool's are lost or were to be renewed."""
         if self._pool is None:
             raise unavailable(RuntimeError("it is not open"))
         given = [parameter(value) for value in parameters]
@@ -143,6 +147,9 @@ class PostgresReads:
         for _ in range(self._tries):
             try:
                 async with self._pool.connection() as connection:
+                    if self._made_after.get(connection) != self._times_renewed:
+                        await connection.close()
+                        continue
                     try:
                         if self._plans.are_old(connection):
                             await connection.execute(DISCARD_PLANS)
@@ -174,9 +181,16 @@ class PostgresReads:
         statement = _select(table, "WHERE", " AND ".join(conditions), "ORDER BY", order, limit)
         return table.rows(await self._read(statement, [*parameters, page.limit]))
 
-    def _renew_lookups(self) -> None:
+    def _renew_readers(self) -> None:
+        """Read from now on on new connections: the server that commits may not be the same any more."""
+        self._times_renewed += 1
         if self._lookups:
             self._lookups.renew()
+
+    async def _make_reader(self, connection: Connection) -> None:
+        await prepare_session(connection)
+        await connection.execute(b"SET default_transaction_read_only = on")
+        self._made_after[connection] = self._times_renewed
 
     def _looking(self) -> Lookups:
         if self._lookups is None:
@@ -337,11 +351,6 @@ class PostgresReads:
         movements: dict[str, int] = dict(await self._read(_COUNT_MOVEMENTS))
         ((owed, held, deliveries),) = await self._read(_COUNT_DELIVERIES)
         return state_counts(movements, owed, held, deliveries)
-
-
-async def _make_reader(connection: Connection) -> None:
-    await prepare_session(connection)
-    await connection.execute(b"SET default_transaction_read_only = on")
 
 
 def parameter(value: Any) -> Any:
