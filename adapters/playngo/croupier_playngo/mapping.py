@@ -105,19 +105,15 @@ def _release(fields: Fields, settings: PlayngoSettings) -> Calls:
 
 def _unpaid(fields: Fields, asks: BalanceQuery | CloseRound, *, told: bool = True) -> Calls:
     """What moves nothing: an amount that it tells all the same is kept where a person finds it."""
-    id_ = fields.text("transactionId")
-    who, facts = fields.text("externalId"), fields.named(_TOLD)
+    id_, who, facts = fields.text("transactionId"), fields.text("externalId"), fields.named(_TOLD)
     notice = calls.Notice(operation=RELEASE, subject=SESSION_CLOSED, reference=id_, player=who, facts=facts)
     return Calls((notice, asks) if told else (asks,), {"transactionId": id_})
 
 
 def _cancel(fields: Fields, _settings: PlayngoSettings) -> Calls:
     reserve = fields.text("transactionId")
-    undo = Movement(
-        MovementKind.ROLLBACK,
-        keys=(MovementKey(CANCEL, reserve),),
-        target=calls.Target(key=MovementKey(RESERVE, reserve)),
-    )
+    target = calls.Target(key=MovementKey(RESERVE, reserve))
+    undo = Movement(MovementKind.ROLLBACK, keys=(MovementKey(CANCEL, reserve),), target=target)
     return _played(CANCEL, fields, undo)
 
 

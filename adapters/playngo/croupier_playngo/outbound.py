@@ -127,12 +127,16 @@ def _number(told: Told, name: str) -> str:
 def issue_free_rounds(
     query: FreeRoundsQuery, settings: PlayngoSettings, credentials: Credentials
 ) -> Flow[FreeRoundsIssued]:
-    """Offer a player free games. The hub's grant is both `RequestId` and `FreegameExternalId`.
+    """Offer a player free games, if none are of this grant: it is both `RequestId` and `FreegameExternalId`.
 
     Raises:
         FixRequestError: The worth of a round is not said, or no coin's value makes it.
     """
     games = tuple([split(code)[0] for code in query.games])
+    # No source promises that a `RequestId` is known again ("Operator -> provider").
+    for known in (yield from list_free_rounds(query.player, settings, credentials)):
+        if known.reference == query.grant:
+            return FreeRoundsIssued(reference=query.grant, rounds=known.rounds)
     bet: soap.Values = ()
     if query.template is None:
         bet = _bet(query, (yield from _lines(games, settings, credentials)))
@@ -149,7 +153,7 @@ def issue_free_rounds(
         ("GameIdList", games),
     )
     operation = "AddFreegameOffers"
-    answer = yield from soap.call(settings, credentials, operation, values, Effect.IDEMPOTENT)
+    answer = yield from soap.call(settings, credentials, operation, values, Effect.ONCE)
     for offer in soap.items(answer, f"{operation}Result"):
         return FreeRoundsIssued(reference=query.grant, rounds=_left(soap.texts(offer, operation)))
     raise UpstreamError("no offer was told", where=operation)

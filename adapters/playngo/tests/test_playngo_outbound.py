@@ -232,7 +232,15 @@ def test_free_games_are_offered_once_a_grant() -> None:
     (offer,) = world.peer.offers.values()
     assert (offer.user, offer.request, offer.external, offer.games) == ("p-1", "grant-1", "grant-1", ("100310",))
     assert (offer.bet, offer.expires) == (("10", "1", "0.02"), "2026-01-08T00:00:00Z")
-    assert world.sent[-1].effect is Effect.IDEMPOTENT
+
+
+def test_a_provider_that_does_not_know_a_request_again_gives_no_second_set_of_free_games() -> None:
+    world = World()
+    first = world.issue()
+    assert world.sent[-1].effect is Effect.ONCE
+    world.peer.offers["forgotten"] = world.peer.offers.pop("grant-1")
+    assert world.issue() == first
+    assert list(world.peer.offers) == ["forgotten"]
 
 
 @pytest.mark.parametrize(
@@ -250,7 +258,7 @@ def test_the_worth_of_a_round_is_lines_by_coins_by_value(
     world = World(lines=lines)
     world.issue(**changes)
     assert world.peer.offers["grant-1"].bet == bet
-    assert len(world.sent) == (1 if lines else 2)
+    assert [b"GetGamesConfigurations" in request.body for request in world.sent].count(True) == (0 if lines else 1)
 
 
 @pytest.mark.parametrize("changes", [{"bet": 25}, {"bet": 5}, {"bet": None}, {"bet": 20, "bet_level": 3}])
@@ -288,7 +296,7 @@ def test_a_template_is_a_trigger_and_decides_about_the_bet() -> None:
     assert world.peer.offers["grant-1"].bet == ("", "", "")
     assert b"<v1:TriggerId>4770</v1:TriggerId>" in world.sent[-1].body
     with pytest.raises(FixRequestError, match="template"):
-        world.issue(template="summer")
+        world.issue(template="summer", grant="grant-2")
 
 
 def test_elements_stand_in_the_order_of_the_service() -> None:
@@ -395,10 +403,12 @@ def test_an_offer_that_is_not_told_is_not_known_to_be_given() -> None:
         b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>'
         b'<AddFreegameOffersResponse xmlns="http://playngo.com/v1"/></s:Body></s:Envelope>'
     )
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, body=body) if b"AddFreegameOffers" in request.body else world.serve(request)
+
     with pytest.raises(UpstreamError, match="offer"):
-        world.value(
-            world.adapter.issue_free_rounds(GRANT, KEYS, NOW, "nonce"), lambda _request: HttpResponse(200, body=body)
-        )
+        world.value(world.adapter.issue_free_rounds(GRANT, KEYS, NOW, "nonce"), answer)
 
 
 @pytest.mark.parametrize(
