@@ -174,6 +174,8 @@ class SoftswissWalletDialect(Dialect):
             return WalletUnknown(detail=str(error))
 
     def _accepted(self, call: WalletCall, data: dict[str, Any]) -> WalletApplied:
+        if data.get("code") and not data.get("transactions"):  # section "Error codes": it has a status of its own
+            raise _DistrustError("the wallet's answer is a refusal with the status of a success")
         balance = self._balance(call, data.get("balance"))
         match call:
             case WalletMove() | WalletBatch():
@@ -248,6 +250,7 @@ SPEC: Final = DialectSpec(
     settings=SoftswissWalletSettings,
     create=SoftswissWalletDialect,
     late_original=LateOriginal.ACCEPT,
+    proves_time=False,
 )
 
 

@@ -176,6 +176,15 @@ def test_wins_and_rollbacks_name_no_session_that_could_have_ended() -> None:
     }
 
 
+@pytest.mark.parametrize("call", [BALANCE, WalletAuthenticate(player=PLAYER)])
+def test_a_refusal_under_the_status_of_a_success_is_neither(call: WalletCall) -> None:
+    assert isinstance(reply(call, {"code": 110, "message": "player is disabled", "balance": 9850}), WalletUnknown)
+
+
+def test_the_dialect_says_that_its_proof_has_no_time() -> None:
+    assert SPEC.proves_time is False
+
+
 def test_the_same_call_at_another_time_is_the_same_request() -> None:
     assert DIALECT.request(BET, KEYS, datetime(2027, 1, 1, tzinfo=UTC)) == written(BET)
 
