@@ -228,6 +228,34 @@ async def test_what_was_delivered_and_not_noted_is_delivered_again(ledger: Ledge
     assert (await world.progress()).position == 2
 
 
+class StoresAndDoesNotKnow:
+    """A ledger that repeats what it stored, for the answer was lost, and finds its own row in the way."""
+
+    def __init__(self, ledger: Ledger, times: int) -> None:
+        self._ledger, self._times = ledger, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    async def store_sink(self, *args: Any) -> bool:
+        if self._times > 0:
+            self._times -= 1
+            await self._ledger.store_sink(*args)
+        return await self._ledger.store_sink(*args)
+
+
+async def test_a_step_that_was_stored_although_the_answer_was_lost_counts_once(world: World) -> None:
+    world.statuses = lambda position: 500 if position == 1 else 200
+    await world.happen("alice", "alice", "bob")
+    unsure: Any = StoresAndDoesNotKnow(world.ledger, 10)
+    feeder = world.feeder(1, unsure)
+    await feeder.run_once()
+    lane = (await world.progress()).lanes["alice"]
+    assert (lane.positions, lane.attempts) == ((1, 2), 1)
+    await world.feed(feeder, seconds=400)
+    assert (world.heard, (await world.kinds())["sink.held"]) == ([3], 1)
+
+
 @both
 async def test_one_process_at_a_time_feeds_a_sink(ledger: Ledger) -> None:
     world = World(ledger)

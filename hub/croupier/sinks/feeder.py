@@ -124,10 +124,12 @@ class Feeder:
             if after == before:
                 return True
             changed = evolve(found, position=after.position, state=after.state(), version=found.version + 1)
-            if await self.means.ledger.store_sink(changed, epoch):
+            stored = await self.means.ledger.store_sink(changed, epoch)
+            if not stored:
+                found = await self.means.ledger.sink(row.operator, row.sink)
+            if stored or found == changed:  # the latter: it was stored, and the answer was lost
                 await self._alarm(before, after, step.missed)
                 return True
-            found = await self.means.ledger.sink(row.operator, row.sink)
         return False
 
     async def _alarm(self, before: Progress, after: Progress, missed: tuple[int, int] | None) -> None:
