@@ -752,3 +752,23 @@ async def test_sinks_are_fed_as_the_configuration_says_without_a_restart(world: 
     row = await world.ledger.sink(OPERATOR, SINK)
     assert row is not None
     assert (row.position, row.lease_until) == (3, 0)
+
+
+async def test_sinks_are_fed_again_after_a_fault_that_ended_all_of_it(world: World) -> None:
+    means, faults = world.feeder().means, [RuntimeError("a fault")]
+
+    def directory() -> Directory:
+        if faults:
+            raise faults.pop()
+        return world.feeder().means.directory()
+
+    pump = Pump(attrs.evolve(means, directory=directory))
+    await world.happen("alice")
+    with pytest.raises(RuntimeError, match="a fault"):
+        await pump.run()
+    running = asyncio.create_task(pump.run())  # as the hub does with every worker that fails
+    async with asyncio.timeout(10):
+        while world.heard != [1]:  # noqa: ASYNC110 # nothing tells of it
+            await asyncio.sleep(0.02)
+    pump.stop()
+    await running

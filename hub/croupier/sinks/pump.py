@@ -33,11 +33,14 @@ class Pump:
     def stop(self) -> None:
         """Begin nothing new: `run` ends when what is under way is stored."""
         self._stop.set()
+        self._stop_feeders()
+
+    def _stop_feeders(self) -> None:
         for feeder, _ in self._feeders.values():
             feeder.stop()
 
     async def run(self) -> None:
-        """Feed until `stop`."""
+        """Feed until `stop`. If it fails, it can be run again."""
         try:
             while not self._stop.is_set():
                 self._look()
@@ -47,7 +50,7 @@ class Pump:
                 except TimeoutError:
                     continue
         finally:
-            self.stop()
+            self._stop_feeders()
             await asyncio.gather(*(task for _, task in self._feeders.values()))
             self._feeders.clear()
 
