@@ -6,13 +6,14 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from psycopg.pq import Format
+from psycopg.pq.abc import PGresult
 
 from croupier.contract.errors import LedgerCorruptError, StoreUnavailableError
 from croupier.ledger import postgres_connection, postgres_lookups
@@ -20,7 +21,7 @@ from croupier.ledger.port import Change, CommitResult, Committed, Look, Owner, R
 from croupier.ledger.postgres import PostgresLedger
 from croupier.ledger.postgres_open import connect
 from croupier.ledger.postgres_statements import LOCK_WRITER
-from croupier.ledger.postgres_wire import Wire
+from croupier.ledger.postgres_wire import Step, Wire
 from croupier.ledger.records import Key, MovementState
 from croupier.ledger.sqlite_statements import sql
 from croupier_conformance.servers import PostgresServer
@@ -415,6 +416,29 @@ async def test_a_key_too_long_for_its_index_fails_alone(ledger: PostgresLedger, 
     assert isinstance(failed, LedgerCorruptError)
     assert endless[:10] not in str(failed)
     assert stored == Committed(1)
+
+
+async def test_a_transaction_that_could_not_be_brought_back_to_its_savepoint_is_not_taken_for_stored(
+    ledger: PostgresLedger, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, failures = Wire.run, [psycopg.errors.QueryCanceled()]
+
+    async def run_but_for_one(self: Wire, steps: Sequence[Step]) -> list[PGresult]:
+        if failures and steps[0][0] == b"ROLLBACK TO one":
+            raise failures.pop()
+        return await run(self, steps)
+
+    monkeypatch.setattr(Wire, "run", run_but_for_one)
+    chance = random.Random(1)
+    endless = "".join(chr(chance.randrange(0x4E00, 0x9FFF)) for _ in range(5000))
+    for number in range(200):  # so many go with the next batch
+        ledger.note(rows.exchange(f"x{number}", trace=endless if number == 199 else "t1"))
+    with pytest.raises(StoreUnavailableError, match="25P02"):
+        await ledger.commit(rows.bet("m1"))
+    assert not failures
+    assert await ledger.movement(rows.operator, "m1") is None
+    assert await ledger.commit(rows.bet("m1")) == Committed(1)
+    assert await ledger.movement(rows.operator, "m1") == rows.movement("m1")
 
 
 async def test_a_claim_and_a_late_settlement_at_once_leave_one_of_them(postgres_url: str, rows: Rows) -> None:

@@ -155,7 +155,9 @@ class Batch:
                     raise
                 self.dropped += 1
         self._known = outcomes
-        await wire.run([(b"COMMIT", ())])
+        (ended,) = await wire.run([(b"COMMIT", ())])
+        if ended.command_status != b"COMMIT":  # it says ROLLBACK, and no error, of a transaction that has failed
+            raise psycopg.errors.InFailedSqlTransaction
         return outcomes
 
 
