@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from croupier.contract import StoreUnavailableError
 from croupier.ledger import postgres_lookups, postgres_wire
 from croupier.ledger.port import Committed, Look
 from croupier.ledger.postgres import PostgresLedger
@@ -229,6 +230,20 @@ async def test_a_row_whose_text_is_damaged_fails_alone_and_the_next_question_is_
         assert stored == rows.movement("m1")
         assert isinstance(broken, UnicodeDecodeError)
         assert await ledger.movement("casino", "m1") == rows.movement("m1")
+
+
+async def test_who_waits_when_lookups_are_closed_is_told_so_and_no_connection_is_left(postgres_url: str) -> None:
+    lookups = Lookups(postgres_url)
+    await lookups.open()
+    waiting = asyncio.ensure_future(lookups.first(postgres_lookups.MOVEMENT, "casino", "m1"))
+    await asyncio.sleep(0)  # it asks
+    await asyncio.sleep(0)  # that is sent
+    assert lookups.round_trips == 1
+    await lookups.close()
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreUnavailableError):
+            await waiting
+    assert asyncio.all_tasks() == {asyncio.current_task()}  # none opens another connection
 
 
 async def test_a_caller_that_gives_up_leaves_the_others_their_answers(ledger: PostgresLedger, rows: Rows) -> None:

@@ -325,7 +325,7 @@ class Lookups:
 
     def _failed(self, batch: list[_Asking], error: psycopg.Error) -> None:
         """Ask once more on another connection if this one is lost."""
-        if self._connection and not self._connection.closed:
+        if self._closed or (self._connection and not self._connection.closed):
             self._give_up(batch, error)
             self._send()
             return
