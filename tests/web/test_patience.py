@@ -77,3 +77,24 @@ async def test_a_line_that_was_empty_is_watched_again() -> None:
     ((name, at),) = story.gone
     assert name == "second"
     assert at == pytest.approx(8.1)
+
+
+async def test_who_comes_later_and_has_waited_longer_already_is_let_go_first() -> None:
+    """As a request is that waited in line for a place, while others were given theirs at once."""
+    story = Story()
+    await story.clock.advance(1.0)
+    story.begin("second", 2.0)
+    story.begin("third", 2.0)
+    for name, since in (("first", 0.0), ("between", 1.0)):
+        story.patience.wait(Guest(name), since, 2.0)
+    await story.clock.advance(5.0)
+    assert story.gone == [("first", 2.0), ("second", 3.0), ("third", 3.0), ("between", 3.0)]
+
+
+async def test_who_has_waited_longer_than_one_that_is_done_is_let_go_in_its_own_time() -> None:
+    story = Story()
+    await story.clock.advance(1.0)
+    story.begin("done", 2.0).done = True
+    story.patience.wait(Guest("first"), 0.0, 2.0)
+    await story.clock.advance(5.0)
+    assert story.gone == [("first", 2.0)]

@@ -26,7 +26,7 @@ W = TypeVar("W", bound=Waiter)
 
 @define(eq=False)
 class _Line(Generic[W]):
-    """Those who are equally patient, in the order in which they came: the first is the first to give up.
+    """Those who are equally patient, in the order in which their patience ends, which mostly is that of their coming.
 
     Who is done stays in line until it is the first.
     """
@@ -35,11 +35,20 @@ class _Line(Generic[W]):
     give_up: Callable[[W], object]
     waiters: deque[tuple[float, W]] = field(factory=deque)
     timer: Timer | None = None
+    due: float = 0.0
 
     def join(self, waiter: W, until: float) -> None:
         self.leave_done()
-        self.waiters.append((until, waiter))
+        waiters = self.waiters
+        if waiters and waiters[-1][0] > until:  # it has waited elsewhere before
+            place = next(place for place, (other, _) in enumerate(waiters) if other > until)
+            waiters.insert(place, (until, waiter))
+        else:
+            waiters.append((until, waiter))
         if self.timer is None:
+            self.watch()
+        elif until < self.due:
+            self.timer.cancel()
             self.watch()
 
     def leave_done(self) -> None:
@@ -48,7 +57,8 @@ class _Line(Generic[W]):
             waiters.popleft()
 
     def watch(self) -> None:
-        self.timer = self.clock.call_later(max(self.waiters[0][0] - self.clock.monotonic(), 0.0), self.let_go)
+        self.due = self.waiters[0][0]
+        self.timer = self.clock.call_later(max(self.due - self.clock.monotonic(), 0.0), self.let_go)
 
     def let_go(self) -> None:
         self.timer = None
