@@ -389,6 +389,34 @@ async def test_a_place_that_one_wallet_does_not_use_goes_to_another(client: Clie
 
 
 @only_for_wallets
+@pytest.mark.parametrize("answers", [True, False], ids=["busy", "silent"])
+async def test_wallets_that_want_every_place_leave_others_their_share(client: Client, answers: bool) -> None:
+    limits = ClientLimits(connections=4, connections_per_host=3, connect_seconds=1.0)
+
+    async def take_time(body: bytes, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.01 if answers else 60)
+        writer.write(whole(body))
+
+    async with peer() as one, peer() as other, peer() as third, made(client, limits) as send:
+
+        async def want_more(wallet: Peer) -> None:
+            wallet.answer = take_time
+            while True:
+                with suppress(TransportError):
+                    await bet(send, wallet, b"more", 0.05)
+
+        greedy = [asyncio.create_task(want_more(wallet)) for wallet in (one, other) for _ in range(8)]
+        try:
+            await asyncio.sleep(0.2)
+            for number in range(5):
+                assert (await bet(send, third, b"%d" % number, 1.0)).body == b"%d" % number
+        finally:
+            for task in greedy:
+                task.cancel()
+            await asyncio.gather(*greedy, return_exceptions=True)
+
+
+@only_for_wallets
 async def test_connections_that_cannot_be_made_use_up_no_place(client: Client) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

@@ -129,10 +129,17 @@ class WalletPool:
         elif self._sweeper is None:
             self._sweeper = self.loop.call_later(self.limits.keepalive_seconds, self._sweep)
 
+    def has_to_share(self, place: _Place) -> bool:
+        """Whether an origin waits that has fewer connections than this one would have with one less."""
+        return self.opened >= self.limits.connections and any(
+            other.queue and len(other.connections) < len(place.connections) - 1 for other in self._places.values()
+        )
+
     def freed(self, place: _Place) -> None:
-        """A connection is gone: whoever waits longest there, or else anywhere, may open one."""
-        for waiting in (place, *self._places.values()):
-            if waiting.queue and waiting.has_room() and waiting.offer(None):
+        """A connection is gone: where calls wait, the origin with the fewest connections may open one."""
+        waiting = [each for each in (place, *self._places.values()) if each.queue and each.has_room()]
+        for each in sorted(waiting, key=lambda each: len(each.connections)):
+            if each.offer(None):
                 break
         if not place.connections and not place.queue:
             self._places.pop(place.origin, None)
@@ -227,6 +234,8 @@ class _Place:
         """Keep a connection for the next call, or hand it to one that waits."""
         if not connection.usable:
             self.lost(connection) if connection.new else connection.abort()
+        elif self._pool.has_to_share(self):
+            connection.abort()
         elif not self.offer(connection):
             connection.idle_since = self._pool.loop.time()
             self.idle.append(connection)
