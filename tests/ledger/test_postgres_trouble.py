@@ -21,7 +21,9 @@ from croupier.ledger.port import Change, CommitResult, Committed, Look, Owner, R
 from croupier.ledger.postgres import PostgresLedger
 from croupier.ledger.postgres_open import connect
 from croupier.ledger.postgres_statements import LOCK_WRITER
+from croupier.ledger.postgres_transaction import Batch, Outcome
 from croupier.ledger.postgres_wire import Step, Wire
+from croupier.ledger.postgres_writer import GroupWriter
 from croupier.ledger.records import Key, MovementState
 from croupier.ledger.sqlite_statements import sql
 from croupier_conformance.servers import PostgresServer
@@ -416,6 +418,28 @@ async def test_a_key_too_long_for_its_index_fails_alone(ledger: PostgresLedger, 
     assert isinstance(failed, LedgerCorruptError)
     assert endless[:10] not in str(failed)
     assert stored == Committed(1)
+
+
+async def test_a_fault_of_the_writer_itself_fails_its_batch_and_not_what_waits_behind_it(
+    postgres_url: str, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults, persist = [KeyError("a fault")], GroupWriter._persist
+
+    async def persist_but_one(self: GroupWriter, batch: Batch) -> Sequence[Outcome]:
+        if faults:
+            raise faults.pop()
+        return await persist(self, batch)
+
+    monkeypatch.setattr(GroupWriter, "_persist", persist_but_one)
+    reported: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context["exception"]))
+    async with started(postgres_url, max_batch=1) as ledger, asyncio.timeout(10):
+        first, second = await asyncio.gather(
+            ledger.commit(rows.bet("m1")), ledger.commit(rows.bet("m2")), return_exceptions=True
+        )
+        assert isinstance(first, LedgerCorruptError)
+        assert second == Committed(1)
+    assert [type(error) for error in reported] == [KeyError]
 
 
 async def test_a_transaction_that_could_not_be_brought_back_to_its_savepoint_is_not_taken_for_stored(

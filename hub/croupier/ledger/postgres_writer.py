@@ -152,11 +152,9 @@ class GroupWriter:
             available = False
             self.exchanges.put_back(exchanges)
             outcomes = [error] * len(batch)
-        except Exception as error:
-            failure = LedgerCorruptError(f"the writer failed: {type(error).__name__}")
-            for waiting in batch:
-                waiting.tell(failure)
-            raise
+        except Exception as error:  # noqa: BLE001 # what waits behind a fault is not to blame for it
+            asyncio.get_running_loop().call_exception_handler({"message": "the writer failed", "exception": error})
+            outcomes = [LedgerCorruptError(f"the writer failed: {type(error).__name__}")] * len(batch)
         for waiting, outcome in zip(batch, outcomes, strict=True):
             waiting.tell(outcome)
         return available
