@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -190,9 +191,23 @@ async def test_a_stream_that_takes_nothing_does_not_stop_the_work() -> None:
     log.error("y")
 
 
+def refuse(*_asked: object) -> int:
+    raise PermissionError
+
+
+def socket_pair() -> tuple[int, int]:
+    reads, writes = socket.socketpair()
+    return reads.detach(), writes.detach()
+
+
 @pytest.mark.parametrize("told", [1_000, 100_000])
-def test_a_reader_who_stands_still_does_not_stop_the_work_and_finds_what_was_told_meanwhile(told: int) -> None:
-    reads, writes = os.pipe()
+@pytest.mark.parametrize("kind", ["pipe", "pipe of another user", "socket"])
+def test_a_reader_who_stands_still_does_not_stop_the_work_and_finds_what_was_told_meanwhile(
+    kind: str, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, writes = socket_pair() if kind == "socket" else os.pipe()
+    if kind == "pipe of another user":
+        monkeypatch.setattr(os, "open", refuse)
     found: list[dict[str, Any]] = []
     with os.fdopen(writes, "w", encoding="utf-8") as stream, os.fdopen(reads, encoding="utf-8") as reader:
 

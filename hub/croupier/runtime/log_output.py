@@ -6,9 +6,11 @@ import asyncio
 import atexit
 import os
 import select
+import socket
 import stat
 import threading
 import time
+import weakref
 from contextlib import suppress
 from typing import Final, TextIO
 
@@ -30,13 +32,20 @@ class _Pipe:
 
     Args:
         descriptor: Its number.
+        is_socket: Whether it is a socket.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, is_socket: bool) -> None:
         self._descriptor = descriptor
         self._unread = bytearray()
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLOUT)
+        self._send = self._send_to_socket if is_socket else self._send_if_writable
+        if not is_socket:
+            # Opened anew: the other processes that write to the same pipe may rely on waiting.
+            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
+            with suppress(OSError):  # it is another user's
+                self._descriptor = os.open(f"/proc/self/fd/{descriptor}", flags)
+                weakref.finalize(self, os.close, self._descriptor).atexit = False
+                self._send = self._send_at_once
 
     @classmethod
     def of(cls, stream: TextIO) -> _Pipe | None:
@@ -46,7 +55,9 @@ class _Pipe:
             mode = os.fstat(descriptor).st_mode
         except (OSError, ValueError):  # it is in memory, or closed
             return None
-        return cls(descriptor) if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            return cls(descriptor, is_socket=stat.S_ISSOCK(mode))
+        return None
 
     @property
     def is_behind(self) -> bool:
@@ -65,19 +76,43 @@ class _Pipe:
         """
         if len(self._unread) < _UNREAD_BYTES:
             self._unread += text.encode("utf-8", "backslashreplace")
-        end, done = time.monotonic() + seconds, 0
+        end = time.monotonic() + seconds
         try:
-            while done < len(self._unread) and self._takes_some(end):
-                done += os.write(self._descriptor, self._unread[done : done + select.PIPE_BUF])
+            while self._unread:
+                try:
+                    del self._unread[: self._send()]
+                except BlockingIOError:
+                    if not self._takes_more_before(end):
+                        return
         except OSError:
-            done = len(self._unread)
+            self._unread.clear()
             raise
-        finally:
-            del self._unread[:done]
 
-    def _takes_some(self, end: float) -> bool:
-        """Whether it takes `PIPE_BUF` bytes at once."""
-        return bool(self._poll.poll(max(end - time.monotonic(), 0.0) * 1000))
+    def _send_at_once(self) -> int:
+        return os.write(self._descriptor, self._unread)
+
+    def _send_to_socket(self) -> int:
+        lent = socket.socket(fileno=self._descriptor)
+        try:
+            return lent.send(self._unread, socket.MSG_DONTWAIT)
+        finally:
+            lent.detach()
+
+    def _send_if_writable(self) -> int:
+        """What is writable takes so much without waiting; whole lines, lest other processes' come between."""
+        if not self._is_writable(0.0):
+            raise BlockingIOError
+        piece = self._unread[: select.PIPE_BUF]
+        return os.write(self._descriptor, piece[: piece.rfind(b"\n") + 1 or len(piece)])
+
+    def _takes_more_before(self, end: float) -> bool:
+        left = end - time.monotonic()
+        return left > 0 and self._is_writable(left)
+
+    def _is_writable(self, seconds: float) -> bool:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        return bool(poll.poll(seconds * 1000))
 
     def forget(self) -> None:
         """What waits is another process's to write."""
