@@ -79,7 +79,7 @@ mutants: $(stamp) ## Plant the defects of real integrations and see the kit catc
 bench: $(stamp) ## Measure the hub beside proxies and a naive ledger; results in build/bench
 	@$(PYTHON) -m tests.benchmarks.bench $(ARGS)
 
-bench-long: $(stamp) ## The same at length: the whole matrix, 10^7 rows, 100 000 sessions; hours and 60 GiB
+bench-long: $(stamp) ## The same at length: the whole matrix, 10^7 rows, 100 000 sessions; an hour or two and 60 GiB
 	@$(PYTHON) -m tests.benchmarks.bench --long $(ARGS)
 
 clean: ## Remove .venv, caches and build results
