@@ -105,9 +105,8 @@ class Hub:
     acceleration: Acceleration
     draining: bool = False
     _tasks: list[asyncio.Task[None]] = field(factory=list)
-    _delivering: asyncio.Task[None] | None = None
-    _feeding: asyncio.Task[None] | None = None
-    _overseeing: asyncio.Task[None] | None = None
+    _finishing: list[asyncio.Task[None]] = field(factory=list)
+    """Those of the tasks that end by themselves when they are told to stop."""
     _changed: asyncio.Event = field(factory=asyncio.Event)
 
     def obstacles(self) -> Sequence[str]:
@@ -119,11 +118,13 @@ class Hub:
     def begin(self) -> None:
         """Start the workers: deliveries, sinks, overdue rounds, configuration of others, gauges, the accelerator."""
         self.acceleration.begin()
-        self._delivering = self._work("deliveries", self.deliveries.run)
-        self._feeding = self._work("sinks", self.sinks.run)
-        self._overseeing = self._work("overdue_rounds", self.overdue.run)
+        self._finishing = [
+            self._work("deliveries", self.deliveries.run),
+            self._work("sinks", self.sinks.run),
+            self._work("overdue_rounds", self.overdue.run),
+        ]
         others = self._work("configuration", self._catch_up), self._work("gauges", self._gauges)
-        self._tasks += [self._delivering, self._feeding, self._overseeing, *others]
+        self._tasks += [*self._finishing, *others]
 
     def _work(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         return asyncio.create_task(self._for_ever(name, work))
@@ -168,10 +169,9 @@ class Hub:
     async def close(self) -> None:
         """Stop the workers, finish what was begun, and close everything."""
         self.drain()
-        ending = [task for task in (self._delivering, self._feeding, self._overseeing) if task is not None]
-        if ending:
+        if self._finishing:
             # What would be cut off here stays claimed for the rest of its lease.
-            await asyncio.wait(ending, timeout=self.settings.limits.drain_seconds)
+            await asyncio.wait(self._finishing, timeout=self.settings.limits.drain_seconds)
         await end(self._tasks)
         await self.engine.drain()
         await self.acceleration.close()

@@ -162,10 +162,17 @@ class Deliveries:
     async def _deliver(self, row: DeliveryRow) -> None:
         """One attempt. If it cannot be recorded, the lease runs out and it is tried again: the ids are the same."""
         try:
-            if (foreseen := await self._foreseen(row)) is None:
-                return
-            row = foreseen
-            await self._record(row, await self._attempt(row))
+            concerned = await self._concerned(row)
+            if concerned is not None and _may_repeat_itself(row, concerned[0]):
+                if (foreseen := await self._foreseen(row, concerned[0])) is None:
+                    return
+                row, concerned = foreseen, await self._concerned(foreseen)
+            if concerned is None:
+                verdict = Verdict(state=DeliveryState.OWED, detail="the connection cannot be used now")
+            else:
+                connection, movement = concerned
+                verdict = await self._attempts.attempt(connection, row, movement)
+            await self._record(row, verdict)
         except RetryLaterError:
             raise
         except Exception as error:
@@ -173,26 +180,16 @@ class Deliveries:
             await self._record(row, Verdict(state=DeliveryState.OWED, detail=f"the attempt failed: {code}"))
             raise
 
-    async def _foreseen(self, row: DeliveryRow) -> DeliveryRow | None:
-        """Note that a wallet which is not safe for retries must be asked first, should this process die in the attempt.
+    async def _foreseen(self, row: DeliveryRow, connection: Connection) -> DeliveryRow | None:
+        """Note that the wallet must be asked first, should this process die in the attempt.
 
         Returns:
             The delivery as it is then; `None` if it is somebody else's by now.
         """
-        concerned = await self._concerned(row) if row.task is DeliveryTask.SEND else None
-        if concerned is None or concerned[0].operator.policy.retry_safe:
-            return row
-        version, late = row.version + 1, row.lease_until + concerned[0].operator.policy.late_window_ms
+        version, late = row.version + 1, row.lease_until + connection.operator.policy.late_window_ms
         ahead = DeliveryUpdate(evolve(row, task=DeliveryTask.ASK, due_at=late, version=version), epoch=row.epoch)
         noted = await self._ledger.commit(Change(operator=row.operator, delivery_updates=(ahead,)))
         return evolve(row, version=version) if isinstance(noted, Committed) else None
-
-    async def _attempt(self, row: DeliveryRow) -> Verdict:
-        concerned = await self._concerned(row)
-        if concerned is None:
-            return Verdict(state=DeliveryState.OWED, detail="the connection cannot be used now")
-        connection, movement = concerned
-        return await self._attempts.attempt(connection, row, movement)
 
     async def _concerned(self, row: DeliveryRow) -> tuple[Connection, MovementRow] | None:
         """What owed work is about, as it is now."""
@@ -275,6 +272,11 @@ class Deliveries:
 
 
 _UNFINISHED: Final = frozenset({"delivery.owed", "movement.intent", "movement.fenced"})
+
+
+def _may_repeat_itself(row: DeliveryRow, connection: Connection) -> bool:
+    """Whether sending this once more, after a process died in the attempt, could move money twice."""
+    return row.task is DeliveryTask.SEND and not connection.operator.policy.retry_safe
 
 
 def _orphaned(connection: Connection, movements: Sequence[MovementRow]) -> list[Happening]:
