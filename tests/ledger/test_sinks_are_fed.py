@@ -195,14 +195,18 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await made.close()
 
 
-class DiesBeforeItStores:
-    """A ledger whose process ends between a delivery and the note of it."""
+class FailsToStore:
+    """A ledger with which something goes wrong a few times when a sink is stored."""
 
     def __init__(self, ledger: Ledger, times: int) -> None:
         self._ledger, self._times = ledger, times
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
+
+
+class DiesBeforeItStores(FailsToStore):
+    """A ledger whose process ends between a delivery and the note of it."""
 
     async def store_sink(self, *args: Any) -> bool:
         if self._times > 0:
@@ -228,14 +232,8 @@ async def test_what_was_delivered_and_not_noted_is_delivered_again(ledger: Ledge
     assert (await world.progress()).position == 2
 
 
-class StoresAndDoesNotKnow:
+class StoresAndDoesNotKnow(FailsToStore):
     """A ledger that repeats what it stored, for the answer was lost, and finds its own row in the way."""
-
-    def __init__(self, ledger: Ledger, times: int) -> None:
-        self._ledger, self._times = ledger, times
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ledger, name)
 
     async def store_sink(self, *args: Any) -> bool:
         if self._times > 0:
