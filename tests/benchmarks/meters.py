@@ -25,13 +25,15 @@ def main_thread_seconds(pid: int) -> float:
 
 
 def memory_mib(pid: int) -> float:
-    """The resident memory of a process and its children; a page that several share is counted once in all."""
-    try:
-        below = children(pid)
-        kind = "Pss:" if below else "Rss:"
-        return _kib(pid, kind) / 1024 + sum(_kib(child, "Pss:") for child in below) / 1024
-    except OSError:
-        return 0.0
+    """The resident memory of a process and its children; a page that several share is counted once in all.
+
+    A child that ends meanwhile (PostgreSQL's do, by themselves) has none.
+
+    Raises:
+        OSError: The process itself has ended.
+    """
+    below = children(pid)
+    return _kib(pid, "Pss:" if below else "Rss:") / 1024 + sum(map(_child_mib, below))
 
 
 def peak_mib(pid: int) -> float:
@@ -52,6 +54,13 @@ def children(pid: int) -> list[int]:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def _child_mib(pid: int) -> float:
+    try:
+        return _kib(pid, "Pss:") / 1024
+    except OSError:
+        return 0.0
 
 
 def _kib(pid: int, kind: str) -> int:
