@@ -5,8 +5,8 @@ from __future__ import annotations
 from croupier.ledger.migrations import Migration, migrations
 
 _TABLES = (
-    "aliases", "configuration", "deliveries", "events", "exchanges", "grants", "movement_keys", "movements",
-    "operator_positions", "owners", "players", "rounds", "schema_versions", "sessions", "sinks",
+    "adjustments", "aliases", "cases", "configuration", "deliveries", "events", "exchanges", "grants", "movement_keys",
+    "movements", "operator_positions", "owners", "players", "rounds", "schema_versions", "sessions", "sinks",
 )  # fmt: skip
 
 

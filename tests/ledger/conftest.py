@@ -16,6 +16,8 @@ from croupier.ledger.migrations import migrate_sqlite
 from croupier.ledger.port import Change, Committed, Ledger
 from croupier.ledger.postgres import PostgresLedger
 from croupier.ledger.records import (
+    AdjustmentRow,
+    CaseRow,
     ConfigurationRow,
     DeliveryRow,
     DeliveryTask,
@@ -137,6 +139,39 @@ class Rows:
         )
         return attrs.evolve(row, **changed)
 
+    def case(self, case: str = "c-1", **changed: Any) -> CaseRow:
+        row = CaseRow(
+            operator=OPERATOR,
+            case=case,
+            book="operator",
+            reference="m1",
+            kinds=("amount",),
+            found={"hub": [{"amount": 100}], "operator": [{"amount": 101}]},
+            opened_at=10,
+            movement="m1",
+        )
+        return attrs.evolve(row, **changed)
+
+    def adjustment(self, case: str = "c-1", **changed: Any) -> AdjustmentRow:
+        row = AdjustmentRow(
+            operator=OPERATOR,
+            case=case,
+            book="operator",
+            reference="m1",
+            movement="m1",
+            before={"amount": 100},
+            kind="bet",
+            amount=101,
+            currency="EUR",
+            state="applied",
+            at=10,
+            made_at=50,
+            proposed_by="ann",
+            who="ben",
+            why="seen",
+        )
+        return attrs.evolve(row, **changed)
+
     def exchange(self, exchange: str = "x1", **changed: Any) -> ExchangeRow:
         row = ExchangeRow(
             operator=OPERATOR,
@@ -204,7 +239,8 @@ def kept_postgres(postgres: PostgresServer) -> Iterator[str]:
 
 EMPTIED = (
     "writers", "owners", "operator_positions", "movement_keys", "deliveries", "movements", "rounds", "events",
-    "exchanges", "sessions", "grants", "configuration", "players", "aliases", "sinks",
+    "exchanges", "sessions", "grants", "configuration", "players", "aliases", "sinks", "cases",
+    "adjustments",
 )  # fmt: skip
 """Every table of a ledger; what refers to others comes before them."""
 

@@ -211,7 +211,7 @@ def test_both_engines_know_the_same_schema_versions() -> None:
 
 def test_every_attribute_of_a_row_has_its_column_of_the_right_type(kept_postgres: str) -> None:
     tables = [table for table in vars(mapping).values() if isinstance(table, mapping.Table)]
-    assert len(tables) == 10
+    assert len(tables) == 12
     for table in tables:
         statement = sql(
             "SELECT attname, format_type(atttypid, NULL), attcollation FROM pg_attribute WHERE attnum > 0",

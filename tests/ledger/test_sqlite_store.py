@@ -251,7 +251,7 @@ def test_every_attribute_of_a_row_has_its_column() -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     migrate_sqlite(connection)
     tables = [table for table in vars(mapping).values() if isinstance(table, mapping.Table)]
-    assert len(tables) == 10
+    assert len(tables) == 12
     for table in tables:
         columns = {column for _, column, *_ in connection.execute(f"PRAGMA table_info({table.name})")}
         assert columns - {"number", "movement_number"} == set(table.columns)
@@ -262,6 +262,7 @@ def test_no_lookup_reads_a_whole_table() -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     migrate_sqlite(connection)
     movements, sessions = sqlite_statements.MOVEMENTS.select, sqlite_statements.SESSIONS.select
+    cases, adjustments = sqlite_statements.CASES.select, sqlite_statements.ADJUSTMENTS.select
     statements = [
         sqlite_reader._numbers_of(2),
         sqlite_reader._BY_NUMBER,
@@ -284,6 +285,10 @@ def test_no_lookup_reads_a_whole_table() -> None:
         sqlite_reader.EXCHANGES_BY_TRACE,
         sqlite_reader.EXCHANGES_BY_MOVEMENT,
         sqlite_reader.COUNT_MOVEMENTS,
+        f'{cases} WHERE operator = ? AND state = \'open\' AND (opened_at, "case") > (?, ?) ORDER BY opened_at, "case"',
+        f'{cases} WHERE operator = ? AND (opened_at, "case") > (?, ?) ORDER BY opened_at, "case"',
+        f'{adjustments} WHERE operator = ? AND book = ? AND at >= ? AND at < ? ORDER BY at, "case"',
+        sqlite_reader.ADJUSTMENTS_OF,
     ]
     computed = ("SCAN CONSTANT ROW", "SCAN (subquery-3)")
     for statement in statements:

@@ -53,3 +53,7 @@ def _rows(change: Change) -> Iterator[Sequence[Any]]:
         yield change.configuration
     if change.sinks:
         yield change.sinks
+    if change.cases:
+        yield change.cases
+    if change.adjustments:
+        yield change.adjustments

@@ -15,7 +15,10 @@ import attrs
 import orjson
 
 from croupier.ledger.records import (
+    AdjustmentRow,
     AliasRow,
+    CaseRow,
+    CaseState,
     ConfigurationRow,
     DeliveryRow,
     DeliveryState,
@@ -201,6 +204,14 @@ CONFIGURATION = Table(
     {"body": _JSON, "active": _BOOL},
 )
 SINKS = Table("sinks", SinkRow, ("operator", "sink"), {"state": _JSON})
+CASES = Table(
+    "cases",
+    CaseRow,
+    ("operator", "case"),
+    {"kinds": _TUPLE, "found": _JSON, "state": _enum(CaseState)},
+    settled=("opened_at",),
+)
+ADJUSTMENTS = Table("adjustments", AdjustmentRow, ("operator", "case"), {"before": _JSON})
 EXCHANGES = Table("exchanges", ExchangeRow, ("operator", "exchange"), {"decision": _JSON})
 PLAYERS = Table("players", PlayerRow, ("operator", "player"))
 ALIASES = Table("aliases", AliasRow, ("operator", "connection", "alias"))
@@ -220,7 +231,7 @@ def stored_event(values: tuple[Any, ...]) -> StoredEvent:
     return StoredEvent(operator=operator, position=position, event=event)
 
 
-def state_counts(movements: Mapping[str, int], owed: int, held: int, deliveries: int) -> dict[str, int]:
+def state_counts(movements: Mapping[str, int], owed: int, held: int, deliveries: int, cases: int) -> dict[str, int]:
     """The answer of `croupier.ledger.port.Ledger.count_states`.
 
     Args:
@@ -228,9 +239,11 @@ def state_counts(movements: Mapping[str, int], owed: int, held: int, deliveries:
         owed: Deliveries that are owed.
         held: Deliveries that are held.
         deliveries: All deliveries that were ever stored: the rest is done.
+        cases: Cases that are open.
     """
     counts = {f"movement.{state}": movements.get(state, 0) for state in UNFINISHED}
     counts[f"delivery.{DeliveryState.OWED.value}"] = owed
     counts[f"delivery.{DeliveryState.HELD.value}"] = held
     counts[f"delivery.{DeliveryState.DONE.value}"] = deliveries - owed - held
+    counts[f"case.{CaseState.OPEN.value}"] = cases
     return counts

@@ -16,7 +16,10 @@ from attrs import field
 
 from croupier.contract.values import immutable
 from croupier.ledger.records import (
+    AdjustmentRow,
     AliasRow,
+    CaseRow,
+    CaseState,
     ConfigurationRow,
     DeliveryRow,
     DeliveryState,
@@ -63,8 +66,8 @@ class DeliveryUpdate:
 class Change:
     """Everything that becomes true together.
 
-    A row with `version == 1` (movement, round, session, grant) must not exist yet; a higher version must be stored at
-    exactly one less.
+    A row with `version == 1` (movement, round, session, grant, case) must not exist yet; a higher version must be
+    stored at exactly one less.
 
     Attributes:
         operator: The operator: a change never crosses operators.
@@ -82,6 +85,8 @@ class Change:
         configuration: New versions of configured things: `version` must be one above the newest stored (1 if none).
         sinks: Changed rows of readers, claimed before (`Ledger.claim_sink`): how far one has come becomes true together
             with what it came to.
+        cases: New or changed cases.
+        adjustments: New adjustments; there is one of a case at most.
         events: What to append, in order; positions are assigned at the commit.
     """
 
@@ -97,6 +102,8 @@ class Change:
     grants: tuple[GrantRow, ...] = ()
     configuration: tuple[ConfigurationRow, ...] = ()
     sinks: tuple[SinkRow, ...] = ()
+    cases: tuple[CaseRow, ...] = ()
+    adjustments: tuple[AdjustmentRow, ...] = ()
     events: tuple[Event, ...] = ()
 
 
@@ -380,8 +387,22 @@ class Ledger(Protocol):
     async def configuration_versions(self) -> int:
         """How many versions of configured things were ever stored: it rises with every change, and is cheap to ask."""
 
-    async def count_states(self) -> Mapping[str, int]:
-        """How many movements are in each state that is not final, and deliveries in each state, for metrics.
+    async def case(self, operator: str, case: str) -> CaseRow | None:
+        """A case by id."""
 
-        The names are `movement.<state>` and `delivery.<state>`; a state that nothing is in counts zero.
+    async def cases(self, operator: str, state: CaseState | None, page: Page) -> Sequence[CaseRow]:
+        """Cases in order of (`opened_at`, id); `None` for every state."""
+
+    async def adjustments(
+        self, operator: str, book: str, since: int, until: int, page: Page
+    ) -> Sequence[AdjustmentRow]:
+        """Adjustments against a book, of transactions from `since` to before `until`, in order of (`at`, case)."""
+
+    async def adjustments_of(self, operator: str, book: str, references: Sequence[str]) -> Sequence[AdjustmentRow]:
+        """Adjustments of some transactions against a book, in order of (`made_at`, case): the last is the newest."""
+
+    async def count_states(self) -> Mapping[str, int]:
+        """For metrics: movements in each state that is not final, deliveries in each state, and open cases.
+
+        The names are `movement.<state>`, `delivery.<state>` and `case.open`; a state that nothing is in counts zero.
         """

@@ -18,11 +18,14 @@ from croupier.ledger.mapping import Table, event_values
 from croupier.ledger.port import Change, CommitResult, Committed, Refused, RefusedBecause
 from croupier.ledger.postgres_partitions import check_calendar
 from croupier.ledger.postgres_statements import (
+    CASE_UPDATES,
     DELIVERY_UPDATES,
     EXPECTED_SESSIONS,
     GRANT_UPDATES,
     LATER_CONFIGURATION,
     MOVEMENT_UPDATES,
+    NEW_ADJUSTMENTS,
+    NEW_CASES,
     NEW_DELIVERIES,
     NEW_EVENTS,
     NEW_GRANTS,
@@ -193,6 +196,8 @@ def ask(change: Change) -> Asked:
             and asked.versioned(NEW_GRANTS, GRANT_UPDATES, mapping.GRANTS, change.grants)
             and asked.configuration()
             and (not change.sinks or all(asked.update(SINK_UPDATES, mapping.SINKS, row) for row in change.sinks))
+            and asked.versioned(NEW_CASES, CASE_UPDATES, mapping.CASES, change.cases)
+            and all(asked.insert(NEW_ADJUSTMENTS, mapping.ADJUSTMENTS, row) for row in change.adjustments)
         ):
             asked.events()
     except (TypeError, ValueError) as error:

@@ -34,8 +34,11 @@ from croupier.ledger.postgres_lookups import (
     Question,
 )
 from croupier.ledger.postgres_open import DISCARD_PLANS, Connection, Plans, conninfo, prepare_session, unavailable
-from croupier.ledger.postgres_values import restored_row, storable
+from croupier.ledger.postgres_values import json_texts, restored_row, storable
 from croupier.ledger.records import (
+    AdjustmentRow,
+    CaseRow,
+    CaseState,
     ConfigurationRow,
     DeliveryRow,
     DeliveryState,
@@ -81,6 +84,12 @@ _COUNT_MOVEMENTS = sql(
     "SELECT state, count(*) FROM movements WHERE state IN (", _UNFINISHED, ") GROUP BY state",
 )  # fmt: skip
 """Each half has its partial index."""
+_ADJUSTMENTS_OF = _select(
+    mapping.ADJUSTMENTS,
+    "WHERE operator = $1 AND book = $2",
+    "AND reference = ANY (ARRAY(SELECT jsonb_array_elements_text(($3::text)::jsonb)))",
+    'ORDER BY made_at, "case"',
+)
 _OF_MOVEMENT = (
     "(SELECT * FROM exchanges WHERE operator = $1 AND movement_number ="
     " (SELECT number FROM movements WHERE operator = $1 AND movement = $3)"
@@ -96,7 +105,8 @@ _COUNT_VERSIONS = "SELECT count(*) FROM configuration"
 _COUNT_DELIVERIES = (
     "SELECT (SELECT count(*) FROM deliveries WHERE state = 'owed'),"
     " (SELECT count(*) FROM deliveries WHERE state = 'held'),"
-    " (SELECT coalesce(sum(sequence), 0)::int8 FROM operator_positions)"
+    " (SELECT coalesce(sum(sequence), 0)::int8 FROM operator_positions),"
+    " (SELECT count(*) FROM cases WHERE state = 'open')"
 )
 
 
@@ -169,10 +179,11 @@ class PostgresReads:
         return table.row(found[0]) if found else None
 
     async def _listed(
-        self, table: Table[Row], place: tuple[str, str], where: Mapping[str, Any], page: Page
+        self, table: Table[Row], place: tuple[str, str], where: Mapping[str, Any], page: Page, *literally: str
     ) -> list[Row]:
         """A page of rows, those with the conditions that are not `None`, in order of `place`."""
         conditions, parameters = _restricting(where)
+        conditions += literally
         order = columns(place)
         if page.after is not None:
             conditions.append(f"({order}) > (${len(parameters) + 1}, ${len(parameters) + 2})")
@@ -347,10 +358,28 @@ class PostgresReads:
         ((count,),) = await self._read(_COUNT_VERSIONS)
         return int(count)
 
+    async def case(self, operator: str, case: str) -> CaseRow | None:
+        return await self._first(mapping.CASES, by_key(mapping.CASES), (operator, case))
+
+    async def cases(self, operator: str, state: CaseState | None, page: Page) -> Sequence[CaseRow]:
+        # A literal, not a parameter: only so does the partial index of open cases serve.
+        literally = [f"state = '{state.value}'"] if state else []
+        return await self._listed(mapping.CASES, ("opened_at", "case"), {"operator =": operator}, page, *literally)
+
+    async def adjustments(
+        self, operator: str, book: str, since: int, until: int, page: Page
+    ) -> Sequence[AdjustmentRow]:
+        where = {"operator =": operator, "book =": book, "at >=": since, "at <": until}
+        return await self._listed(mapping.ADJUSTMENTS, ("at", "case"), where, page)
+
+    async def adjustments_of(self, operator: str, book: str, references: Sequence[str]) -> Sequence[AdjustmentRow]:
+        found = await self._read(_ADJUSTMENTS_OF, (operator, book, json_texts(references).decode()))
+        return mapping.ADJUSTMENTS.rows(found)
+
     async def count_states(self) -> Mapping[str, int]:
         movements: dict[str, int] = dict(await self._read(_COUNT_MOVEMENTS))
-        ((owed, held, deliveries),) = await self._read(_COUNT_DELIVERIES)
-        return state_counts(movements, owed, held, deliveries)
+        ((owed, held, deliveries, cases),) = await self._read(_COUNT_DELIVERIES)
+        return state_counts(movements, owed, held, deliveries, cases)
 
 
 def parameter(value: Any) -> Any:

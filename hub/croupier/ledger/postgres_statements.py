@@ -190,6 +190,9 @@ GRANT_UPDATES = _part(mapping.GRANTS, Action.UPDATE)
 NEXT_CONFIGURATION = _part(mapping.CONFIGURATION, Action.FOLLOW)
 LATER_CONFIGURATION = _part(mapping.CONFIGURATION, Action.APPEND)
 SINK_UPDATES = _part(mapping.SINKS, Action.UPDATE)
+NEW_CASES = _part(mapping.CASES, Action.INSERT)
+CASE_UPDATES = _part(mapping.CASES, Action.UPDATE)
+NEW_ADJUSTMENTS = _part(mapping.ADJUSTMENTS, Action.INSERT)
 NEW_EVENTS = Part(
     "events", Action.APPEND, mapping.EVENT_COLUMNS, frozenset({"position", "at"}), places=("position", "outcomes")
 )
@@ -197,7 +200,7 @@ NEW_EVENTS = Part(
 PARTS = (
     EXPECTED_SESSIONS, NEW_MOVEMENTS, NEW_KEYS, MOVEMENT_UPDATES, NEW_ROUNDS, ROUND_UPDATES, NEW_DELIVERIES,
     DELIVERY_UPDATES, NEW_SESSIONS, SESSION_UPDATES, NEW_GRANTS, GRANT_UPDATES, NEXT_CONFIGURATION,
-    LATER_CONFIGURATION, SINK_UPDATES, NEW_EVENTS,
+    LATER_CONFIGURATION, SINK_UPDATES, NEW_CASES, CASE_UPDATES, NEW_ADJUSTMENTS, NEW_EVENTS,
 )  # fmt: skip
 """Everything that a change may do, in the order in which a wave's parameters come."""
 

@@ -376,6 +376,97 @@ class AliasRow:
 
 
 @unique
+class CaseState(Choice):
+    """Whether a case still waits for somebody."""
+
+    OPEN = "open"
+    SETTLED = "settled"
+
+
+@immutable(kw_only=True, slots=False)
+class CaseRow:
+    """One transaction that was not the same in the hub's book and another, as a comparison found it.
+
+    What was found never changes; another finding about the same transaction is another case.
+
+    Attributes:
+        operator: The operator.
+        case: Its id: it follows from what was found, so that finding it again makes no second case.
+        book: Whose other book: `operator`, or a connection's immutable id.
+        reference: What that book calls the transaction.
+        kinds: What differs.
+        found: What both books had, as JSON-ready values; `croupier.reconciliation.findings` says how.
+        opened_at: When it was recorded.
+        movement: The hub's movement, where its book has one.
+        state: Whether it still waits for somebody.
+        decision: What is proposed for it, or how it was settled.
+        proposed_by: Who proposed that.
+        why: What the last to speak about it said.
+        settled_by: Who settled it.
+        settled_at: When.
+        version: From 1; every change adds one.
+    """
+
+    operator: str
+    case: str
+    book: str
+    reference: str
+    kinds: tuple[str, ...]
+    found: Mapping[str, Any]
+    opened_at: int
+    movement: str | None = None
+    state: CaseState = CaseState.OPEN
+    decision: str | None = None
+    proposed_by: str | None = None
+    why: str | None = None
+    settled_by: str | None = None
+    settled_at: int | None = None
+    version: int = 1
+
+
+@immutable(kw_only=True, slots=False)
+class AdjustmentRow:
+    """How a transaction is to be read against another book from now on, as two people decided. It is never changed.
+
+    No movement is touched by it, and no wallet is called.
+
+    Attributes:
+        operator: The operator.
+        case: The case that it settled.
+        book: Against whose book: `operator`, or a connection's immutable id.
+        reference: What that book calls the transaction.
+        movement: The hub's movement; `None` where the hub's book lacks the transaction.
+        before: How the movement read by itself when this was decided, `None` likewise: what reads otherwise since is
+            not adjusted by it.
+        kind: `bet` or `win`.
+        amount: In minor units.
+        currency: Its code.
+        state: `applied`, `rolled_back` or `declined`.
+        at: Where it stands in time: when the movement was recorded, or the other book's time.
+        made_at: When it was decided.
+        proposed_by: Who proposed it.
+        who: Who confirmed it.
+        why: Why.
+    """
+
+    operator: str
+    case: str
+    book: str
+    reference: str
+    movement: str | None
+    before: Mapping[str, Any] | None
+    kind: str
+    amount: int
+    currency: str
+    state: str
+    at: int
+    made_at: int
+    proposed_by: str
+    who: str
+    why: str
+
+
+@unique
 class SessionState(Enum):
     """Where a session stands."""
 

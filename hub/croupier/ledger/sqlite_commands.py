@@ -18,7 +18,9 @@ from croupier.ledger.mapping import EVENT_COLUMNS, event_values
 from croupier.ledger.port import Change, CommitResult, Committed, Owner, Refused, RefusedBecause
 from croupier.ledger.records import AliasRow, ConfigurationRow, DeliveryRow, Key, MovementRow, PlayerRow, SinkRow
 from croupier.ledger.sqlite_statements import (
+    ADJUSTMENTS,
     ALIASES,
+    CASES,
     CONFIGURATION,
     DELIVERIES,
     GRANTS,
@@ -137,6 +139,8 @@ def apply_change(work: Work, change: Change) -> CommitResult:
         and plan.versioned(GRANTS, ((row, row.version) for row in change.grants))
         and plan.configuration(change.configuration)
         and (not change.sinks or all(plan.update(SINKS, row, row.version) for row in change.sinks))
+        and (not change.cases or plan.versioned(CASES, ((row, row.version) for row in change.cases)))
+        and all(plan.insert(ADJUSTMENTS, row) for row in change.adjustments)
     )
     if not allowed and plan.refused:
         return plan.refused

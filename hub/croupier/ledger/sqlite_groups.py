@@ -57,7 +57,7 @@ class Group:
         """
         if change.deliveries or change.delivery_updates or change.sessions or change.grants:
             return False
-        if change.configuration or change.sinks:
+        if change.configuration or change.sinks or change.cases or change.adjustments:
             return False
         operator = change.operator
         new = [(row.operator, row.movement) for row in change.movements]

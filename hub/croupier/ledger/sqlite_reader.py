@@ -13,9 +13,12 @@ from typing import Any, TypeVar
 
 import attrs
 
-from croupier.ledger.mapping import EVENT_COLUMNS, state_counts, stored_event
+from croupier.ledger.mapping import EVENT_COLUMNS, state_counts, stored_event, to_json
 from croupier.ledger.port import EVERY_ROUND, Look, MovementFilter, Page, RoundFilter, Snapshot
 from croupier.ledger.records import (
+    AdjustmentRow,
+    CaseRow,
+    CaseState,
     ConfigurationRow,
     DeliveryRow,
     DeliveryState,
@@ -31,6 +34,8 @@ from croupier.ledger.records import (
 )
 from croupier.ledger.sqlite_open import unavailable
 from croupier.ledger.sqlite_statements import (
+    ADJUSTMENTS,
+    CASES,
     CONFIGURATION,
     DELIVERIES,
     EXCHANGES,
@@ -77,8 +82,16 @@ _COUNT_VERSIONS = "SELECT count(*) FROM configuration"
 _COUNT_DELIVERIES = (
     "SELECT (SELECT count(*) FROM deliveries WHERE state = 'owed'),"
     " (SELECT count(*) FROM deliveries WHERE state = 'held'),"
-    " (SELECT coalesce(sum(sequence), 0) FROM operator_positions)"
+    " (SELECT coalesce(sum(sequence), 0) FROM operator_positions),"
+    " (SELECT count(*) FROM cases WHERE state = 'open')"
 )
+ADJUSTMENTS_OF = sql(
+    ADJUSTMENTS.select,
+    "INDEXED BY adjustments_of_transaction WHERE operator = ? AND book = ?",
+    'AND reference IN (SELECT value FROM json_each(?)) ORDER BY made_at, "case"',
+)
+"""Left to itself, SQLite would go through all adjustments of the operator."""
+
 _OF_MOVEMENT = (
     "(SELECT * FROM exchanges INDEXED BY exchanges_of_movement WHERE movement_number ="
     " (SELECT number FROM movements WHERE operator = :operator AND movement = :movement)"
@@ -123,12 +136,17 @@ class SqliteReads:
         return statements.table.row(found[0]) if found else None
 
     def _listed(
-        self, statements: Statements[Row], place: tuple[str, str], where: Mapping[str, Any], page: Page
+        self,
+        statements: Statements[Row],
+        place: tuple[str, str],
+        where: Mapping[str, Any],
+        page: Page,
+        *literally: str,
     ) -> list[Row]:
         """A page of rows, those with the conditions that are not `None`, in order of `place`."""
         restricting = {condition: value for condition, value in where.items() if value is not None}
         parameters: list[Any] = list(restricting.values())
-        conditions = list(restricting)
+        conditions = [*restricting, *literally]
         order = columns(place)
         if page.after is not None:
             conditions.append(f"({order}) > (?, ?)")
@@ -296,7 +314,25 @@ class SqliteReads:
         ((count,),) = self._read(_COUNT_VERSIONS)
         return int(count)
 
+    async def case(self, operator: str, case: str) -> CaseRow | None:
+        return self._first(CASES, CASES.by_key, (operator, case))
+
+    async def cases(self, operator: str, state: CaseState | None, page: Page) -> Sequence[CaseRow]:
+        # A literal, not a parameter: only so does the partial index of open cases serve.
+        literally = [f"state = '{state.value}'"] if state else []
+        return self._listed(CASES, ("opened_at", "case"), {"operator = ?": operator}, page, *literally)
+
+    async def adjustments(
+        self, operator: str, book: str, since: int, until: int, page: Page
+    ) -> Sequence[AdjustmentRow]:
+        where = {"operator = ?": operator, "book = ?": book, "at >= ?": since, "at < ?": until}
+        return self._listed(ADJUSTMENTS, ("at", "case"), where, page)
+
+    async def adjustments_of(self, operator: str, book: str, references: Sequence[str]) -> Sequence[AdjustmentRow]:
+        found = self._read(ADJUSTMENTS_OF, (operator, book, to_json(references)))
+        return ADJUSTMENTS.table.rows(found)
+
     async def count_states(self) -> Mapping[str, int]:
         movements = dict(self._read(COUNT_MOVEMENTS))
-        ((owed, held, deliveries),) = self._read(_COUNT_DELIVERIES)
-        return state_counts(movements, owed, held, deliveries)
+        ((owed, held, deliveries, cases),) = self._read(_COUNT_DELIVERIES)
+        return state_counts(movements, owed, held, deliveries, cases)

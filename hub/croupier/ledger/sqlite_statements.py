@@ -45,7 +45,8 @@ class Statements(Generic[Row]):
         table: The table.
 
     Attributes:
-        check: Reads `version` (and `epoch` where there is one), then the settled columns, by key.
+        check: Reads `version` (and `epoch` where there is one), then the settled columns, by key; only whether there is
+            a row, where there is no version.
         insert: Stores a row.
         guarded_update: Changes a row that is stored one version below and whose settled columns stay as they are.
         guarded: The parameters of `guarded_update` but for the last, which is the version that must be stored.
@@ -62,7 +63,7 @@ class Statements(Generic[Row]):
         places = [table.columns.index(column) for column in (*moving, *table.key)]
         self._moving = places
         self._settled = [table.columns.index(column) for column in (*table.settled, *table.key)]
-        self.check = sql("SELECT", columns((*guards, *table.settled)), "FROM", name, "WHERE", key) if guards else ""
+        self.check = sql("SELECT", columns((*guards, *table.settled)) or "1", "FROM", name, "WHERE", key)
         self.insert = insert_into(name, table.columns)
         self.guarded_update = sql(
             "UPDATE", name, "SET", _all(moving, ", "), "WHERE", key,
@@ -95,6 +96,8 @@ SESSIONS = Statements(mapping.SESSIONS)
 GRANTS = Statements(mapping.GRANTS)
 CONFIGURATION = Statements(mapping.CONFIGURATION)
 SINKS = Statements(mapping.SINKS)
+CASES = Statements(mapping.CASES)
+ADJUSTMENTS = Statements(mapping.ADJUSTMENTS)
 EXCHANGES = Statements(mapping.EXCHANGES)
 PLAYERS = Statements(mapping.PLAYERS)
 ALIASES = Statements(mapping.ALIASES)

@@ -16,3 +16,5 @@ SELECT create_distributed_table('sessions', 'operator', colocate_with => 'operat
 SELECT create_distributed_table('grants', 'operator', colocate_with => 'operator_positions');
 SELECT create_distributed_table('configuration', 'operator', colocate_with => 'operator_positions');
 SELECT create_distributed_table('sinks', 'operator', colocate_with => 'operator_positions');
+SELECT create_distributed_table('cases', 'operator', colocate_with => 'operator_positions');
+SELECT create_distributed_table('adjustments', 'operator', colocate_with => 'operator_positions');
