@@ -18,10 +18,12 @@ from croupier.contract import (
     Declined,
     DeclineReason,
     Movement,
+    MovementKey,
     MovementKind,
     OnSilence,
     Unknown,
     WalletCapability,
+    WireAmount,
 )
 from croupier.ledger.port import Change
 from croupier.ledger.records import SessionRow
@@ -285,5 +287,26 @@ def test_nothing_moves_under_a_token_that_another_process_has_replaced(tmp_path:
             refused = (await path.play(movement, session="token-p1")).outcome
             assert reason(refused) is DeclineReason.SESSION_UNKNOWN
             assert path.balance() == 9_900
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "of-its-play"])
+def test_a_win_beside_a_bet_that_came_under_another_first_key_before_pays_the_stored_one(
+    tmp_path: Path, named: bool
+) -> None:
+    def stake(name: str) -> Movement:
+        keys = (MovementKey("tx", name), MovementKey("also", "shared"))
+        return Movement(MovementKind.BET, keys=keys, amount=WireAmount.of("1.00"))
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            path.reconfigure(wins_per_bet=1)
+            await path.play(stake("b1"))
+            assert isinstance((await path.play(stake("b2"), win("w1", of="b2" if named else None))).outcome, Applied)
+            stored = await path.row("b1")
+            assert (await path.row("w1")).target == stored.movement
+            assert reason((await path.play(win("w2", of="b1"))).outcome) is DeclineReason.TARGET_SETTLED
+            assert path.balance() == 10_000
 
     simulate(story())

@@ -358,3 +358,29 @@ def test_what_was_bet_in_a_currency_is_paid_and_rolled_back_in_it_whatever_the_p
             assert reason((await path.play(win("w2", "3.00"), currency="USD")).outcome) is DeclineReason.CURRENCY_WRONG
 
     simulate(story())
+
+
+@pytest.mark.parametrize("fault", [None, Fault.LATE_REPLY], ids=["answered", "unanswered"])
+def test_a_refused_rollback_that_comes_again_under_another_first_key_settles_its_bet(
+    tmp_path: Path, fault: Fault | None
+) -> None:
+    """It stood as undone by a message that is nowhere on record, and was written never."""
+
+    def undo(name: str) -> Movement:
+        keys = (MovementKey("rollback", name), MovementKey("also", "shared"))
+        return Movement(MovementKind.ROLLBACK, keys=keys, target=Target(key=MovementKey("tx", "b1")))
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            await path.play(bet("b1"))
+            path.wallet.refuse_undo = DeclineReason.OPERATION_NOT_ALLOWED
+            assert isinstance((await path.play(undo("x"))).outcome, Declined)
+            path.wallet.refuse_undo = None
+            path.network.faults = Scripted.of(fault)
+            assert isinstance((await path.play(undo("y"))).outcome, Unknown if fault else Applied)
+            await path.drain()
+            assert isinstance((await path.play(undo("y"))).outcome, Applied)
+            assert (await path.row("b1")).state is MovementState.REVERSED
+            assert path.balance() == 10_000
+
+    simulate(story())

@@ -28,7 +28,7 @@ from croupier.wallet.intended import Intended, same_content
 from croupier.wallet.machine import UNDONE, Event
 from croupier.wallet.plan import Next, Plan, Say, SendIt, Situation, WaitFor
 from croupier.wallet.rows import applied_outcome, declined_outcome, takes_stake
-from croupier.wallet.rules import credit_refusal, named_bet, recorded_reason, refusal
+from croupier.wallet.rules import credit_refusal, id_of, named_bet, recorded_reason, refusal
 
 
 def plan_forward(situation: Situation, intended: Sequence[Intended]) -> Plan:
@@ -71,7 +71,7 @@ def _bet_of(situation: Situation, movement: Intended, intended: Sequence[Intende
         return named_bet(situation, movement, intended)
     if movement.takes_stake:
         return None
-    return next((other.id for other in intended if other.takes_stake), None)
+    return next((id_of(situation, other) for other in intended if other.takes_stake), None)
 
 
 def _blocking(steps: Sequence[Next]) -> Next | None:

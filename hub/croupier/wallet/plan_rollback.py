@@ -50,6 +50,7 @@ def plan_rollback(situation: Situation, intended: Intended) -> Plan:
     own = situation.existing(intended)
     target = target_of(situation, intended, own)
     if own is not None:
+        intended = evolve(intended, id=own.movement)  # it may have come under another first key
         following = _repeat(situation, intended, own, target, draft)
     elif target is None:
         following = _tombstone(situation, intended, draft)

@@ -85,7 +85,15 @@ def named_bet(situation: Situation, movement: Intended, intended: Sequence[Inten
     """The id of the bet that a win names: one that is stored, or one of its own play."""
     assert movement.target is not None  # noqa: S101 # the caller looked
     known = situation.snapshot.keys.get(movement.target)
-    return known.movement if known else next((other.id for other in intended if movement.target in other.keys), None)
+    if known is not None:
+        return known.movement
+    return next((id_of(situation, other) for other in intended if movement.target in other.keys), None)
+
+
+def id_of(situation: Situation, movement: Intended) -> str:
+    """The id of a movement: that of the stored one, which may have come under another first key."""
+    stored = situation.existing(movement)
+    return movement.id if stored is None else stored.movement
 
 
 def _bet_is_paid(situation: Situation, movement: Intended, bet: str, intended: Sequence[Intended]) -> Next | None:
