@@ -11,6 +11,8 @@ from croupier.contract import (
     Applied,
     Declined,
     DeclineReason,
+    HttpRequest,
+    HttpResponse,
     Movement,
     MovementKey,
     MovementKind,
@@ -300,5 +302,81 @@ def test_an_answer_that_comes_when_the_movement_is_held_already_leaves_it_to_peo
             await path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="it is there", applied=True)
             assert isinstance((await path.play(win("w1", "3.00"))).outcome, Applied)
             assert path.balance() == 10_200
+
+    simulate(story())
+
+
+def stop_the_first_answer(path: MoneyPath, seconds: float) -> None:
+    """The process stands still once, with its wallet's answer in hand."""
+    send, stops = path.channel._send, iter([seconds])
+
+    async def stopped(request: HttpRequest, timeout_seconds: float) -> HttpResponse:
+        response = await send(request, timeout_seconds)
+        await path.clock.sleep(next(stops, 0.0))
+        return response
+
+    path.channel._send = stopped
+
+
+def test_an_answer_to_a_rollback_that_comes_when_its_bet_is_held_already_leaves_it_to_people(tmp_path: Path) -> None:
+    """The process was stopped for longer than its lease: another took the rollback over, and was refused."""
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            await path.play(bet("b1"))
+            stop_the_first_answer(path, 300)
+            undoing = asyncio.ensure_future(path.play(rollback("x", "b1")))
+            await path.clock.sleep(100)
+            path.wallet.refuse_undo = DeclineReason.OPERATION_NOT_ALLOWED
+            await path.drain()
+            assert isinstance((await undoing).outcome, Unknown)
+            (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
+            await path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="undone", applied=False)
+            assert isinstance((await path.play(rollback("x", "b1"))).outcome, Applied)
+            assert path.balance() == 10_000
+
+    simulate(story())
+
+
+def test_a_win_of_no_round_that_is_taken_when_its_rollback_is_held_already_stops_no_worker(tmp_path: Path) -> None:
+    promo = Movement(MovementKind.PROMO_WIN, keys=(MovementKey("tx", "w1"),), amount=WireAmount.of("3.00"))
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=scripted(Fault.LOST_REQUEST)) as path:
+            path.reconfigure(rollback_of_win=True)
+            assert isinstance((await path.play(promo, round=None)).outcome, Unknown)
+            stop_the_first_answer(path, 5)
+            path.work()
+            await path.clock.sleep(1)
+            path.wallet.refuse_undo = DeclineReason.OPERATION_NOT_ALLOWED
+            await path.play(rollback("x", "w1"), round=None)
+            await path.clock.sleep(30)
+            assert path.working is not None
+            assert not path.working.done()
+            assert (await path.row("w1")).state is MovementState.HELD
+            assert path.balance() == 10_300
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("zero_amounts", [True, False], ids=["zeros", "no-zeros"])
+def test_everything_that_people_found_taken_is_given_back_when_its_provider_rolls_it_back(
+    tmp_path: Path, zero_amounts: bool
+) -> None:
+    """No answer ever told how much that was: the record has nothing but the least of it."""
+    everything = Movement(MovementKind.TRANSFER_OUT, keys=(MovementKey("tx", "t1"),), amount=OperatorDecides())
+    policy = evolve(UNSAFE, zero_amounts=zero_amounts)
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", wallet_policy=policy, faults=scripted(Fault.LATE_REPLY)) as path:
+            assert not isinstance((await path.play(everything)).outcome, Applied)
+            path.wallet.refuse_undo = DeclineReason.OPERATION_NOT_ALLOWED
+            await path.drain()
+            (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
+            await path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="it is there", applied=True)
+            path.wallet.refuse_undo = None
+            assert path.balance() == 0
+            assert isinstance((await path.play(rollback("x", "t1"))).outcome, Applied)
+            assert path.balance() == 10_000
 
     simulate(story())

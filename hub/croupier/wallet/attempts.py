@@ -38,7 +38,7 @@ from croupier.ledger.records import (
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.wallet.alarms import contradiction
 from croupier.wallet.channel import Channel
-from croupier.wallet.machine import IN_FLIGHT, Event
+from croupier.wallet.machine import IN_FLIGHT, UNHELD, Event
 from croupier.wallet.parties import Connection
 from croupier.wallet.ports import Clock
 from croupier.wallet.rows import takes_stake
@@ -142,10 +142,7 @@ class Attempts:
         reply = await self._call(connection, call, row)
         match reply:
             case WalletApplied():
-                done = Happening(
-                    movement=movement.movement, event=Event.ACCEPTED, changes=applied_columns(movement, reply)
-                )
-                return Verdict(events=(done,))
+                return Verdict(events=(_accepted(movement, applied_columns(movement, reply)),))
             case WalletRefused() if takes_stake(movement):
                 return Verdict(events=await self._refused_debit(movement, reply), detail=reply.reason.value)
             case WalletRefused():
@@ -224,11 +221,13 @@ class Attempts:
             case WalletApplied(balance=balance):
                 return Verdict(events=(_undone(movement, balance_columns(balance)),), alarms=alarms)
             case WalletRefused() if is_waived(movement, reply, connection):
-                waived = Happening(movement=movement.movement, event=Event.UNDO_WAIVED)
+                waived = Happening(movement=movement.movement, event=Event.UNDO_WAIVED, while_in=_BEING_UNDONE)
                 return Verdict(events=(waived,), detail="recorded without movement")
             case WalletRefused(reason=reason):
                 changes = refused_columns(reply)
-                held = Happening(movement=movement.movement, event=Event.OWED_UNDO_REFUSED, changes=changes)
+                held = Happening(
+                    movement=movement.movement, event=Event.OWED_UNDO_REFUSED, changes=changes, while_in=_BEING_UNDONE
+                )
                 return Verdict(events=(held,), state=DeliveryState.HELD, task=DeliveryTask.REVERSE, detail=reason.value)
             case _:
                 return Verdict(state=DeliveryState.OWED, detail=_detail(reply))
@@ -260,7 +259,7 @@ class Attempts:
         if WalletCapability.TRANSACTION_STATUS not in connection.operator.capabilities:
             if reversing:
                 return await self._roll_back(connection, row, movement, final=True)
-            held = Happening(movement=movement.movement, event=Event.OWED_REFUSED)
+            held = Happening(movement=movement.movement, event=Event.OWED_REFUSED, while_in=_SENT_AGAIN)
             detail = "the wallet is not proven safe for retries and cannot be asked"
             return Verdict(events=(held,), state=DeliveryState.HELD, detail=detail)
         call = WalletStatus(player=await self._find_player(connection, movement), transaction=movement.movement)
@@ -271,10 +270,7 @@ class Attempts:
             case TransactionState.APPLIED if reversing:
                 return Verdict(events=(_next_generation(movement),), detail="it had arrived late")
             case TransactionState.APPLIED:
-                done = Happening(
-                    movement=movement.movement, event=Event.ACCEPTED, changes={"effect": AppliedEffect.MOVED.value}
-                )
-                return Verdict(events=(done,))
+                return Verdict(events=(_accepted(movement, {"effect": AppliedEffect.MOVED.value}),))
             case TransactionState.ROLLED_BACK | TransactionState.NOT_FOUND if reversing:
                 return Verdict(events=(_undone(movement, {}),))
             case TransactionState.NOT_FOUND:
@@ -283,7 +279,7 @@ class Attempts:
                     return Verdict(state=DeliveryState.OWED, due_in_ms=late, detail="it may still arrive")
                 return Verdict(state=DeliveryState.OWED, task=DeliveryTask.SEND, due_in_ms=0, detail="not there")
             case _:
-                held = Happening(movement=movement.movement, event=Event.OWED_REFUSED)
+                held = Happening(movement=movement.movement, event=Event.OWED_REFUSED, while_in=_SENT_AGAIN)
                 return Verdict(events=(held,), state=DeliveryState.HELD, detail="the wallet rolled it back")
 
     async def _is_reversed_apart(self, row: DeliveryRow) -> bool:
@@ -322,6 +318,8 @@ _UNSETTLED: Final = IN_FLIGHT | {MovementState.OWED}
 _UNDOABLE: Final = frozenset({MovementState.APPLIED, MovementState.OWED})
 _SENT_AGAIN: Final = frozenset({MovementState.OWED})
 """What was refused when it was sent again matters only while it is owed: in no round, a rollback overtakes it."""
+_BEING_UNDONE: Final = frozenset({MovementState.REVERSING})
+"""What a rollback came to matters only while it is owed: another process may have taken it over."""
 _JUST_CLAIMED: Final = 2
 """The version of a delivery that was written down, and claimed for the first time."""
 _UNDECIDED: Final = "the rollback of its bet is not decided yet"
@@ -350,19 +348,24 @@ def _taken_back(movement: MovementRow) -> Happening:
     return Happening(movement=movement.movement, event=Event.TAKEN_BACK, while_in=_UNDOABLE)
 
 
+def _accepted(movement: MovementRow, changes: Mapping[str, Any]) -> Happening:
+    return Happening(movement=movement.movement, event=Event.ACCEPTED, changes=changes, while_in=UNHELD)
+
+
 def _undone(movement: MovementRow, changes: Mapping[str, Any]) -> Happening:
-    return Happening(movement=movement.movement, event=Event.UNDONE, changes=changes)
+    return Happening(movement=movement.movement, event=Event.UNDONE, changes=changes, while_in=UNHELD)
 
 
 def _stands_with_its_bet(movement: MovementRow) -> Verdict:
     """The wallet has refused to undo the bet: its win stands too, or must be looked for if it was never answered."""
     if movement.effect is not None:
-        stands = Happening(movement=movement.movement, event=Event.UNDO_REFUSED)
+        stands = Happening(movement=movement.movement, event=Event.UNDO_REFUSED, while_in=_BEING_UNDONE)
         return Verdict(events=(stands,), detail="its bet stands")
-    held = Happening(movement=movement.movement, event=Event.OWED_UNDO_REFUSED, changes={"undone_by": None})
+    changes = {"undone_by": None}
+    held = Happening(movement=movement.movement, event=Event.OWED_UNDO_REFUSED, changes=changes, while_in=_BEING_UNDONE)
     return Verdict(events=(held,), state=DeliveryState.HELD, task=DeliveryTask.SEND, detail="its bet stands")
 
 
 def _next_generation(movement: MovementRow) -> Happening:
     changes = {"generation": movement.generation + 1}
-    return Happening(movement=movement.movement, event=Event.LOST_REVERSE, changes=changes)
+    return Happening(movement=movement.movement, event=Event.LOST_REVERSE, changes=changes, while_in=_BEING_UNDONE)

@@ -137,6 +137,9 @@ IN_FLIGHT: Final = frozenset({S.INTENT, S.FENCED})
 UNDONE: Final = frozenset({S.FENCED, S.REVERSING, S.REVERSED, S.TOMBSTONED})
 """States in which a movement was rolled back, or will be."""
 
+UNHELD: Final = frozenset(S) - {S.HELD}
+"""States in which an answer decides: what is held, because somebody else was told otherwise, people decide."""
+
 FINAL: Final = frozenset({S.APPLIED, S.DECLINED, S.REVERSED, S.TOMBSTONED})
 """States in which nothing is owed."""
 

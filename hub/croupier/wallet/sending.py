@@ -27,7 +27,7 @@ from croupier.ledger.records import Event as LedgerEvent
 from croupier.ledger.records import MovementRow, MovementState
 from croupier.wallet.alarms import contradiction
 from croupier.wallet.channel import Channel
-from croupier.wallet.machine import IN_FLIGHT, UNANSWERED, Answer, Event, Shape
+from croupier.wallet.machine import IN_FLIGHT, UNANSWERED, UNHELD, Answer, Event, Shape
 from croupier.wallet.parties import Connection
 from croupier.wallet.ports import Clock
 from croupier.wallet.rows import shape_of, takes_stake
@@ -37,6 +37,7 @@ from croupier.wallet.wire import (
     balance_columns,
     cancelled_columns,
     context_of,
+    is_decided,
     is_waived,
     not_sent_columns,
     refused_columns,
@@ -46,8 +47,6 @@ from croupier.wallet.wire import (
 
 _UNDER_WAY: Final = frozenset({MovementState.REVERSING})
 """The state of a movement that is being undone."""
-_UNHELD: Final = frozenset(MovementState) - {MovementState.HELD}
-"""What a person must decide, because another process has taken it over, an answer decides no more."""
 
 
 @immutable(kw_only=True)
@@ -116,12 +115,12 @@ class Sender:
         movement = wallet_rollback(target, errand.connection)
         context = context_of(target, errand.connection, errand.provider_round, round_closed=errand.closes_round)
         call = WalletMove(player=errand.player, context=context, movement=movement)
-        reply = await self._call(errand, call)
+        reply = await self._call(errand, call, amount_is_open=is_decided(target))
         answer, alarms = Answer.RETRY, contradiction(target, reply, self._clock.now_ms())
         match reply:
             case WalletApplied(balance=balance):
-                done = Happening(movement=target.movement, event=Event.UNDONE, changes=balance_columns(balance))
-                happenings = [done]
+                changes = balance_columns(balance)
+                happenings = [Happening(movement=target.movement, event=Event.UNDONE, changes=changes, while_in=UNHELD)]
             case WalletRefused():
                 waived = is_waived(target, reply, errand.connection)
                 event = Event.UNDO_WAIVED if waived else Event.UNDO_REFUSED
@@ -225,9 +224,16 @@ class Sender:
         movement = wallet_movement(row, errand.connection)
         return self._call(errand, WalletMove(player=errand.player, context=context, movement=movement))
 
-    def _call(self, errand: Errand, call: WalletMove | WalletBatch) -> Awaitable[WalletReply]:
-        operator = errand.connection.operator
-        return self._channel.call(operator, call, deadline=errand.deadline, trace=errand.trace)
+    def _call(
+        self, errand: Errand, call: WalletMove | WalletBatch, *, amount_is_open: bool = False
+    ) -> Awaitable[WalletReply]:
+        return self._channel.call(
+            errand.connection.operator,
+            call,
+            deadline=errand.deadline,
+            trace=errand.trace,
+            amount_is_open=amount_is_open,
+        )
 
     def _settle(
         self,
@@ -261,7 +267,7 @@ def _happening(row: MovementRow, reply: WalletReply, unanswered: Event, *, owed:
     match reply:
         case WalletApplied():
             changes = applied_columns(row, reply)
-            return Happening(movement=row.movement, event=Event.ACCEPTED, changes=changes, while_in=_UNHELD)
+            return Happening(movement=row.movement, event=Event.ACCEPTED, changes=changes, while_in=UNHELD)
         case WalletRefused():
             return _refused(row, refused_columns(reply))
         case WalletUnknown(sent=False) if takes_stake(row) or not owed:
