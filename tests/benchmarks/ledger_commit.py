@@ -15,11 +15,10 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import attrs
 
-from croupier.ledger.port import Change, Committed, Ledger, Look, Update
+from croupier.ledger.port import BatchEnd, Change, Committed, Ledger, Look, Update
 from croupier.ledger.postgres import PostgresLedger
 from croupier.ledger.records import Event, Key, MovementRow, MovementState, RoundRow, RoundState
 from croupier.ledger.sqlite import SqliteLedger
@@ -78,13 +77,6 @@ def bet(caller: int, number: int) -> tuple[Change, Change]:
     return intent, outcome
 
 
-class Measured(Ledger, Protocol):
-    """A ledger that counts its transactions."""
-
-    @property
-    def batches(self) -> int: ...
-
-
 async def play(ledger: Ledger, caller: int, bets: int, waits: list[float]) -> None:
     """Play bets one after another."""
     for number in range(bets):
@@ -94,15 +86,15 @@ async def play(ledger: Ledger, caller: int, bets: int, waits: list[float]) -> No
             waits.append(time.perf_counter() - began)
 
 
-async def measure(name: str, ledger: Measured, callers: range, bets: int) -> str:
-    """One line of results."""
+async def measure(name: str, ledger: Ledger, ends: list[BatchEnd], callers: range, bets: int) -> str:
+    """One line of results; `ends` are those of the ledger's transactions."""
     await ledger.start()
     waits: list[float] = []
     began, worked = time.perf_counter(), time.process_time()
     await asyncio.gather(*(play(ledger, caller, bets, waits) for caller in callers))
     took, worked = time.perf_counter() - began, time.process_time() - worked
     commits = 2 * len(callers) * bets
-    batches = ledger.batches
+    batches = len(ends)
     waits.sort()
     looks = await measure_looks(ledger, callers, bets)
     await ledger.close()
@@ -137,13 +129,15 @@ def measure_sqlite() -> None:
     """Measure SQLite with more and more callers at once."""
     with tempfile.TemporaryDirectory() as folder:
         for callers, bets in SIZES:
-            ledger = SqliteLedger(Path(folder) / f"{callers}.sqlite")
-            sys.stdout.write(asyncio.run(measure("sqlite", ledger, range(callers), bets)))
+            ends: list[BatchEnd] = []
+            ledger = SqliteLedger(Path(folder) / f"{callers}.sqlite", on_batch=ends.append)
+            sys.stdout.write(asyncio.run(measure("sqlite", ledger, ends, range(callers), bets)))
 
 
 def measure_process(url: str, callers: range, bets: int) -> str:
     """What one of several processes measures."""
-    return asyncio.run(measure("postgres", PostgresLedger(url), callers, bets))
+    ends: list[BatchEnd] = []
+    return asyncio.run(measure("postgres", PostgresLedger(url, on_batch=ends.append), ends, callers, bets))
 
 
 def measure_postgres(processes: int) -> None:

@@ -28,7 +28,7 @@ from croupier.cli import croupier as command_line
 from croupier.configuration.documents import Kind, read_document
 from croupier.contract import CroupierError, Policy, WalletPolicy
 from croupier.ledger.records import DeliveryState, DeliveryTask, MovementState, RoundState, SessionState
-from croupier.runtime import settings
+from croupier.runtime import metrics, settings
 from croupier.runtime.settings import Settings, check_settings
 from croupier.wallet.machine import FINAL, TRANSITIONS, UNANSWERED, Answer, Effect, Event, Shape
 
@@ -377,6 +377,12 @@ def test_every_setting_is_explained() -> None:
     told = {row[0].strip("`") for row in rows(section(text_of("operating.md"), "The settings file"))}
     paths = {re.sub(r"^listeners\.\w+\.", "listeners.*.", path) for path in setting_paths(Settings)}
     assert told - {"key", "---"} == paths
+
+
+def test_every_metric_is_explained() -> None:
+    named = set(re.findall(r'"(croupier_[a-z_]+)"', inspect.getsource(metrics)))
+    told = {row[0].strip("`").removesuffix("_total") for row in rows(section(text_of("operating.md"), "Metrics"))}
+    assert told - {"metric", "---"} == named
 
 
 def test_the_settings_with_every_key_in_the_code_are_right(tmp_path: Path) -> None:

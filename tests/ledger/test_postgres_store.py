@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from croupier.contract.errors import FixConfigurationError, LedgerCorruptError, StoreUnavailableError, UnsafeStoreError
 from croupier.ledger import mapping, postgres_open
 from croupier.ledger.migrations import Migration, migrations
-from croupier.ledger.port import Change, Committed, Look, MovementFilter, Owner, Page, Refused, Update
+from croupier.ledger.port import BatchEnd, Change, Committed, Look, MovementFilter, Owner, Page, Refused, Update
 from croupier.ledger.postgres import PostgresLedger
 from croupier.ledger.postgres_partitions import following, month_of
 from croupier.ledger.postgres_statements import PARTS, wave
@@ -128,7 +128,7 @@ async def test_a_closed_ledger_is_unavailable(postgres_url: str, rows: Rows) -> 
     await ledger.start()
     await ledger.close()
     ledger.note(rows.exchange())
-    assert ledger.dropped_exchanges == 1
+    assert ledger.backlog().dropped == 1
     for call in (ledger.register("hub"), ledger.look(Look(operator="casino")), ledger.movement("casino", "m1")):
         with pytest.raises(StoreUnavailableError):
             await call
@@ -304,7 +304,7 @@ async def test_an_event_beyond_the_calendar_fails_alone(postgres_url: str, rows:
         assert isinstance(failed, LedgerCorruptError)
         assert stored == Committed(1)
         ledger.note(rows.exchange(started_at=at))
-        assert ledger.dropped_exchanges == 1
+        assert ledger.backlog().dropped == 1
 
 
 @pytest.mark.parametrize("filled", [False, True])
@@ -377,16 +377,17 @@ def _settled(rows: Rows, name: str) -> Change:
 
 
 async def test_everything_that_waits_is_one_transaction(postgres_url: str, rows: Rows) -> None:
-    async with started(postgres_url, max_batch=50) as ledger:
+    ends: list[BatchEnd] = []
+    async with started(postgres_url, max_batch=50, on_batch=ends.append) as ledger:
         await ledger.commit(rows.bet("first"))  # which makes the partition of its month
         before = transactions(postgres_url)
         await asyncio.gather(*(ledger.commit(rows.bet(f"m{i}")) for i in range(100)))
-        assert ledger.batches == 3
+        assert [end.changes for end in ends] == [1, 50, 50]
         # The same row again and again is judged in turn, in one transaction all the same.
         updates = [Update(rows.movement("m0", amount=i, version=i + 2)) for i in range(40)]
         results = await asyncio.gather(*(ledger.commit(rows.change(updates=(update,))) for update in updates))
         assert all(isinstance(result, Committed) for result in results)
-        assert ledger.batches == 4
+        assert ends[3:] == [BatchEnd(changes=40, seconds=ends[-1].seconds, durable=True)]
         assert await ledger.movement("casino", "m0") == updates[-1].row
         assert transactions(postgres_url) - before == 3
 
@@ -403,7 +404,7 @@ async def test_exchanges_are_stored_by_themselves_after_a_moment_and_dropped_bey
     async with started(postgres_url, max_exchanges_waiting=3, exchange_delay=0.02) as ledger:
         for i in range(5):
             ledger.note(rows.exchange(f"x{i}", started_at=i))
-        assert ledger.dropped_exchanges == 2
+        assert ledger.backlog().dropped == 2
         stored = await ledger.exchanges(rows.operator, trace="t1")
         while not stored:
             await asyncio.sleep(0.01)

@@ -17,7 +17,18 @@ from psycopg.pq.abc import PGresult
 
 from croupier.contract.errors import LedgerCorruptError, StoreUnavailableError
 from croupier.ledger import postgres_connection, postgres_lookups
-from croupier.ledger.port import Change, CommitResult, Committed, Look, Owner, Refused, RefusedBecause, Update
+from croupier.ledger.port import (
+    Backlog,
+    BatchEnd,
+    Change,
+    CommitResult,
+    Committed,
+    Look,
+    Owner,
+    Refused,
+    RefusedBecause,
+    Update,
+)
 from croupier.ledger.postgres import PostgresLedger
 from croupier.ledger.postgres_open import connect
 from croupier.ledger.postgres_statements import LOCK_WRITER
@@ -48,8 +59,14 @@ async def started(url: str, **settings: Any) -> AsyncIterator[PostgresLedger]:
 
 
 @pytest.fixture
-async def ledger(postgres_url: str) -> AsyncIterator[PostgresLedger]:
-    async with started(postgres_url) as ledger:
+def ends() -> list[BatchEnd]:
+    """What became of the ledger's transactions."""
+    return []
+
+
+@pytest.fixture
+async def ledger(postgres_url: str, ends: list[BatchEnd]) -> AsyncIterator[PostgresLedger]:
+    async with started(postgres_url, on_batch=ends.append) as ledger:
         yield ledger
 
 
@@ -136,7 +153,7 @@ async def test_what_is_acknowledged_is_what_survives_when_writers_are_terminated
 
 
 async def test_a_commit_whose_answer_was_lost_is_found_to_have_taken_place(
-    ledger: PostgresLedger, postgres: PostgresServer, other: psycopg.AsyncConnection[Any], rows: Rows
+    ledger: PostgresLedger, ends: list[BatchEnd], other: psycopg.AsyncConnection[Any], rows: Rows
 ) -> None:
     assert await ledger.commit(rows.bet("m0")) == Committed(1)
     # A standby that never answers: the commit is durable here and waits, and a lost connection does not undo it.
@@ -153,7 +170,7 @@ async def test_a_commit_whose_answer_was_lost_is_found_to_have_taken_place(
     assert (first, second) == (Committed(2), Committed(3))
     assert refused == Refused(RefusedBecause.TAKEN, "movements casino m0")
     assert late == Refused(RefusedBecause.STALE, "movements casino m0")
-    assert ledger.batches == 2
+    assert [(end.changes, end.durable) for end in ends] == [(1, True), (4, True)]
     await check_books(ledger, rows, {"m0": 1, "m1": 2, "m2": 3})
 
 
@@ -270,9 +287,9 @@ async def test_a_server_that_crashes_loses_nothing_and_its_return_heals(
 
 
 async def test_a_server_that_is_away_is_said_to_be_and_exchanges_wait_for_it(
-    postgres: PostgresServer, postgres_url: str, rows: Rows
+    postgres: PostgresServer, postgres_url: str, ends: list[BatchEnd], rows: Rows
 ) -> None:
-    async with started(postgres_url, patience=0.2, exchange_delay=0.05) as ledger:
+    async with started(postgres_url, patience=0.2, exchange_delay=0.05, on_batch=ends.append) as ledger:
         await ledger.commit(rows.bet("m0"))
         await asyncio.to_thread(postgres.kill)
         try:
@@ -280,6 +297,8 @@ async def test_a_server_that_is_away_is_said_to_be_and_exchanges_wait_for_it(
             for _ in range(2):
                 with pytest.raises(StoreUnavailableError):
                     await ledger.commit(rows.bet("m1"))
+            assert [end.durable for end in ends] == [True, False, False]
+            assert ledger.backlog() == Backlog(changes=0, exchanges=1, dropped=0)
             with pytest.raises(StoreUnavailableError):
                 await ledger.register("hub")
         finally:
@@ -290,7 +309,7 @@ async def test_a_server_that_is_away_is_said_to_be_and_exchanges_wait_for_it(
                 break
             await asyncio.sleep(0.02)
         assert await ledger.exchanges(rows.operator, trace="t1") == [rows.exchange()]
-        assert ledger.dropped_exchanges == 0
+        assert ledger.backlog().dropped == 0
 
 
 async def test_two_processes_that_want_the_same_settle_it_among_themselves(postgres_url: str, rows: Rows) -> None:

@@ -17,7 +17,17 @@ import pytest
 from croupier.contract.errors import FixConfigurationError, UnsafeStoreError
 from croupier.ledger import mapping, sqlite_groups, sqlite_open, sqlite_reader, sqlite_statements
 from croupier.ledger.migrations import Migration, migrate_sqlite, migrations, stored_version
-from croupier.ledger.port import Change, CommitResult, Committed, Look, Owner, Refused, RefusedBecause, Update
+from croupier.ledger.port import (
+    BatchEnd,
+    Change,
+    CommitResult,
+    Committed,
+    Look,
+    Owner,
+    Refused,
+    RefusedBecause,
+    Update,
+)
 from croupier.ledger.records import MovementState
 from croupier.ledger.sqlite import SqliteLedger
 from croupier_conformance.ledger_dump import dump_ledger
@@ -306,10 +316,11 @@ def test_no_lookup_reads_a_whole_table() -> None:
 
 
 async def test_everything_that_waits_is_one_transaction(tmp_path: Path, rows: Rows) -> None:
-    ledger = SqliteLedger(tmp_path / "ledger.sqlite", max_batch=50)
+    ends: list[BatchEnd] = []
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite", max_batch=50, on_batch=ends.append)
     await ledger.start()
     await asyncio.gather(*(ledger.commit(rows.bet(f"m{i}")) for i in range(100)))
-    assert ledger.batches == 2
+    assert [end.changes for end in ends] == [50, 50]
     await ledger.close()
 
 
@@ -332,7 +343,7 @@ async def test_exchanges_beyond_the_bound_are_dropped_and_counted(tmp_path: Path
     await ledger.start()
     for i in range(5):
         ledger.note(rows.exchange(f"x{i}", started_at=i))
-    assert ledger.dropped_exchanges == 2
+    assert ledger.backlog().dropped == 2
     await ledger.commit(rows.bet())
     await ledger.close()
     again = SqliteLedger(tmp_path / "ledger.sqlite")
@@ -395,10 +406,11 @@ async def test_changes_of_a_group_come_to_the_same_as_one_after_another(
     found = []
     for at_once in (True, False):
         path = tmp_path / f"{at_once}.sqlite"
-        ledger = SqliteLedger(path, threaded=False)
+        ends: list[BatchEnd] = []
+        ledger = SqliteLedger(path, threaded=False, on_batch=ends.append)
         await ledger.start()
         results = await outcomes(ledger, changes, at_once=at_once)
-        assert ledger.batches == (1 if at_once else len(changes))
+        assert [end.changes for end in ends] == ([len(changes)] if at_once else [1] * len(changes))
         await ledger.close()
         found.append(([str(result) for result in results], dump_ledger(path)))
     assert found[0] == found[1]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from croupier.contract.errors import StoreUnavailableError
-from croupier.ledger.port import Change, Committed, Look, Update
+from croupier.ledger.port import BatchEnd, Change, Committed, Look, Update
 from croupier.ledger.records import MovementState
 from croupier.ledger.sqlite import SqliteLedger
 from croupier_conformance.ledger_dump import dump_ledger
@@ -195,7 +195,7 @@ async def test_exchanges_wait_for_the_end_of_the_trouble(troubled: SqliteLedger,
     async with asyncio.timeout(5):
         while await troubled.exchanges(rows.operator, trace="t1") != [rows.exchange()]:  # noqa: ASYNC110 # untold
             await asyncio.sleep(0.01)
-    assert troubled.dropped_exchanges == 0
+    assert troubled.backlog().dropped == 0
 
 
 @contextmanager
@@ -233,7 +233,8 @@ async def test_a_full_disk_refuses_and_space_heals(tmp_path: Path, rows: Rows, t
 
 
 async def test_a_foreign_lock_refuses_and_its_end_heals(tmp_path: Path, rows: Rows) -> None:
-    ledger = SqliteLedger(tmp_path / "locked.sqlite")
+    ends: list[BatchEnd] = []
+    ledger = SqliteLedger(tmp_path / "locked.sqlite", on_batch=ends.append)
     await ledger.start()
     foreign = sqlite3.connect(tmp_path / "locked.sqlite", isolation_level=None)
     foreign.execute("BEGIN IMMEDIATE")
@@ -242,6 +243,7 @@ async def test_a_foreign_lock_refuses_and_its_end_heals(tmp_path: Path, rows: Ro
     foreign.execute("ROLLBACK")
     foreign.close()
     assert await ledger.commit(rows.bet()) == Committed(1)
+    assert [(end.changes, end.durable) for end in ends] == [(1, False), (1, True)]
     await ledger.close()
 
 
@@ -252,7 +254,7 @@ async def test_a_closed_ledger_is_unavailable(tmp_path: Path, rows: Rows) -> Non
     await ledger.start()
     await ledger.close()
     ledger.note(rows.exchange())
-    assert ledger.dropped_exchanges == 1
+    assert ledger.backlog().dropped == 1
     with pytest.raises(StoreUnavailableError):
         await ledger.register("hub")
     with pytest.raises(StoreUnavailableError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from croupier.ledger.port import Backlog, BatchEnd
 from croupier.runtime.metrics import Metrics
 
 
@@ -42,13 +43,20 @@ def test_a_duration_on_a_bound_is_within_it_and_the_longest_ones_are_beyond_all(
 
 
 def test_every_metric_keeps_its_name_and_kind() -> None:
-    types = {row.removeprefix("# TYPE ") for row in rows(Metrics()) if row.startswith("# TYPE croupier_")}
+    metrics = Metrics()
+    metrics.watch_backlog(lambda: Backlog(changes=0, exchanges=0, dropped=0))
+    types = {row.removeprefix("# TYPE ") for row in rows(metrics) if row.startswith("# TYPE croupier_")}
     assert types == {
         "croupier_alarms_total counter",
         "croupier_api_call_seconds histogram",
         "croupier_api_calls_total counter",
         "croupier_configuration_faults gauge",
         "croupier_deliveries gauge",
+        "croupier_ledger_changes_total counter",
+        "croupier_ledger_changes_waiting gauge",
+        "croupier_ledger_commit_seconds histogram",
+        "croupier_ledger_exchanges_dropped_total counter",
+        "croupier_ledger_exchanges_waiting gauge",
         "croupier_ledger_movements gauge",
         "croupier_provider_call_seconds histogram",
         "croupier_provider_calls_total counter",
@@ -75,6 +83,27 @@ def test_gauges_show_what_is_now() -> None:
     assert [row for row in found if row.startswith("croupier_ledger_movements{")] == [
         'croupier_ledger_movements{state="owed"} 11.0'
     ]
+
+
+def test_what_transactions_come_to_is_counted_and_timed_and_what_waits_is_shown_as_it_is_now() -> None:
+    metrics = Metrics()
+    backlog = Backlog(changes=0, exchanges=0, dropped=0)
+    metrics.watch_backlog(lambda: backlog)
+    metrics.ledger_batch(BatchEnd(changes=7, seconds=0.002, durable=True))
+    metrics.ledger_batch(BatchEnd(changes=3, seconds=0.004, durable=True))
+    metrics.ledger_batch(BatchEnd(changes=2, seconds=15.0, durable=False))
+    backlog = Backlog(changes=5, exchanges=400, dropped=1)
+    found = rows(metrics)
+    assert {
+        'croupier_ledger_changes_total{outcome="committed"} 10.0',
+        'croupier_ledger_changes_total{outcome="failed"} 2.0',
+        'croupier_ledger_commit_seconds_bucket{le="0.0025",outcome="committed"} 1.0',
+        'croupier_ledger_commit_seconds_count{outcome="committed"} 2.0',
+        'croupier_ledger_commit_seconds_sum{outcome="failed"} 15.0',
+        "croupier_ledger_changes_waiting 5.0",
+        "croupier_ledger_exchanges_waiting 400.0",
+        "croupier_ledger_exchanges_dropped_total 1.0",
+    } <= found
 
 
 def test_two_hubs_in_one_process_do_not_share_numbers() -> None:

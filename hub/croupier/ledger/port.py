@@ -8,7 +8,7 @@ commit. Unique constraints and versions are the only judges: a change that meets
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, unique
 from typing import Final, Protocol
 
@@ -230,6 +230,44 @@ class RoundFilter:
 EVERY_ROUND: Final = RoundFilter()
 
 
+@immutable
+class BatchEnd:
+    """What became of a transaction with changes.
+
+    Attributes:
+        changes: How many it had.
+        seconds: How long it took until that was known.
+        durable: Whether it was committed; otherwise its callers were told that nothing of it is known to be stored.
+    """
+
+    changes: int
+    seconds: float
+    durable: bool
+
+
+OnBatch = Callable[[BatchEnd], None]
+"""Is told of every transaction with changes."""
+
+
+def unheard(_end: BatchEnd) -> None:
+    """Nobody asks what became of transactions."""
+
+
+@immutable
+class Backlog:
+    """What a process has not stored.
+
+    Attributes:
+        changes: Changes that wait for a transaction.
+        exchanges: Exchanges that wait to be stored with changes.
+        dropped: How many exchanges were not stored and will not be: too many waited, or no column holds them.
+    """
+
+    changes: int
+    exchanges: int
+    dropped: int
+
+
 class Ledger(Protocol):
     """The durable record. Every engine passes the same contract tests.
 
@@ -247,6 +285,9 @@ class Ledger(Protocol):
 
     async def close(self) -> None:
         """Persist what waits and close. Idempotent."""
+
+    def backlog(self) -> Backlog:
+        """What waits in this process, and what was dropped since it made the ledger."""
 
     async def now_ms(self) -> int:
         """What the database's clock shows, in milliseconds since 1970-01-01 UTC: the same for every process."""

@@ -21,7 +21,7 @@ from croupier.ledger import mapping
 from croupier.ledger.changes import claimed_sink
 from croupier.ledger.mapping import Table
 from croupier.ledger.migrations import Migration
-from croupier.ledger.port import Change, CommitResult, Owner
+from croupier.ledger.port import Backlog, Change, CommitResult, OnBatch, Owner, unheard
 from croupier.ledger.postgres_connection import WritingConnection
 from croupier.ledger.postgres_lookups import ALIAS_OF_PLAYER
 from croupier.ledger.postgres_open import (
@@ -64,6 +64,7 @@ class PostgresLedger(PostgresReads):
         exchange_delay: Seconds after which waiting exchanges are stored even if nothing else is.
         readers: The most connections that read.
         patience: Seconds for which a batch whose COMMIT was lost is asked after, should the server be away.
+        on_batch: Is told of every transaction with changes.
         schema: The steps of the schema that this code is to know, in place of the released ones.
     """
 
@@ -77,6 +78,7 @@ class PostgresLedger(PostgresReads):
         exchange_delay: float = 0.2,
         readers: int = 8,
         patience: float = 15.0,
+        on_batch: OnBatch = unheard,
         schema: Sequence[Migration] | None = None,
     ) -> None:
         super().__init__()
@@ -90,20 +92,15 @@ class PostgresLedger(PostgresReads):
             max_exchanges_waiting=max_exchanges_waiting,
             exchange_delay=exchange_delay,
             patience=patience,
+            on_batch=on_batch,
         )
         self._writing: WritingConnection | None = None
         self._writer: GroupWriter | None = None
         self._dropped_before = 0
 
-    @property
-    def dropped_exchanges(self) -> int:
-        """How many exchanges were dropped because too many waited or they could not be stored."""
-        return self._dropped_before + (self._writer.exchanges.dropped if self._writer else 0)
-
-    @property
-    def batches(self) -> int:
-        """How many transactions with changes were committed since the start."""
-        return self._writer.batches if self._writer else 0
+    def backlog(self) -> Backlog:
+        now = self._writer.backlog() if self._writer else Backlog(changes=0, exchanges=0, dropped=0)
+        return attrs.evolve(now, dropped=self._dropped_before + now.dropped)
 
     async def start(self) -> None:
         """Open, check safety settings and schema version.

@@ -18,7 +18,7 @@ from attrs import define
 
 from croupier.contract.errors import CroupierError, FixConfigurationError, LedgerCorruptError
 from croupier.ledger.mapping import EXCHANGES, Value
-from croupier.ledger.port import Change, CommitResult
+from croupier.ledger.port import Backlog, BatchEnd, Change, CommitResult, OnBatch
 from croupier.ledger.postgres_batch import Asked, ask
 from croupier.ledger.postgres_connection import WritingConnection
 from croupier.ledger.postgres_open import Connection, unavailable
@@ -58,10 +58,10 @@ class GroupWriter:
         max_exchanges_waiting: The most exchanges that wait; those beyond are dropped and counted.
         exchange_delay: The most seconds for which exchanges wait for others, to be stored together.
         patience: Seconds for which a batch whose COMMIT was lost is asked after, should the server be away.
+        on_batch: Is told of every batch with changes.
 
     Attributes:
         exchanges: What waits to be stored with one of the next batches.
-        batches: How many transactions with changes were committed.
     """
 
     def __init__(
@@ -72,17 +72,22 @@ class GroupWriter:
         max_exchanges_waiting: int,
         exchange_delay: float,
         patience: float,
+        on_batch: OnBatch,
     ) -> None:
         self._connection = connection
         self._max_batch = max_batch
         self._patience = patience
+        self._on_batch = on_batch
         self._queue: deque[_Waiting] = deque()
         self._number = 0
         self._task: asyncio.Task[None] | None = None
         self.exchanges = WaitingExchanges(
             _exchange_values, most=max_exchanges_waiting, delay=exchange_delay, begin=self._wake
         )
-        self.batches = 0
+
+    def backlog(self) -> Backlog:
+        """What waits, and what was dropped."""
+        return Backlog(changes=len(self._queue), exchanges=len(self.exchanges), dropped=self.exchanges.dropped)
 
     async def commit(self, change: Change) -> CommitResult:
         """Apply a change with the next batch; returns after it is durable."""
@@ -143,18 +148,22 @@ class GroupWriter:
         self._number += 1
         stored = Batch(self._number, changes, exchanges)
         outcomes: Sequence[Outcome]
-        available = True
+        available = durable = True
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             outcomes = await self._persist(stored)
             self.exchanges.dropped += stored.dropped
-            self.batches += bool(changes)
         except CroupierError as error:
-            available = False
+            available = durable = False
             self.exchanges.put_back(exchanges)
             outcomes = [error] * len(batch)
         except Exception as error:  # noqa: BLE001 # what waits behind a fault is not to blame for it
-            asyncio.get_running_loop().call_exception_handler({"message": "the writer failed", "exception": error})
+            durable = False
+            loop.call_exception_handler({"message": "the writer failed", "exception": error})
             outcomes = [LedgerCorruptError(f"the writer failed: {type(error).__name__}")] * len(batch)
+        if changes:
+            self._on_batch(BatchEnd(changes=len(changes), seconds=loop.time() - began, durable=durable))
         for waiting, outcome in zip(batch, outcomes, strict=True):
             waiting.tell(outcome)
         return available

@@ -12,11 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from attrs import evolve
+
 from croupier.contract.errors import FixConfigurationError, UnsafeStoreError
 from croupier.ledger import migrations, sqlite_commands, sqlite_open
 from croupier.ledger.changes import claimed_sink
 from croupier.ledger.mapping import to_json
-from croupier.ledger.port import Change, CommitResult, Owner
+from croupier.ledger.port import Backlog, Change, CommitResult, OnBatch, Owner, unheard
 from croupier.ledger.records import AliasRow, DeliveryRow, ExchangeRow, MovementRow, PlayerRow, SinkRow
 from croupier.ledger.sqlite_commands import Work
 from croupier.ledger.sqlite_open import unavailable
@@ -46,6 +48,7 @@ class SqliteLedger(SqliteReads):
         max_batch: The most commands in one transaction.
         max_exchanges_waiting: The most exchanges that wait to be stored; those beyond are dropped and counted.
         exchange_delay: Seconds after which waiting exchanges are stored even if nothing else is (threaded only).
+        on_batch: Is told of every transaction with changes or other commands.
         factory: The class of the writing connection.
         schema: The steps of the schema that this code is to know, in place of the released ones.
     """
@@ -59,6 +62,7 @@ class SqliteLedger(SqliteReads):
         max_batch: int = 128,
         max_exchanges_waiting: int = 10_000,
         exchange_delay: float = 0.2,
+        on_batch: OnBatch = unheard,
         factory: type[sqlite3.Connection] = sqlite3.Connection,
         schema: Sequence[migrations.Migration] | None = None,
     ) -> None:
@@ -73,20 +77,15 @@ class SqliteLedger(SqliteReads):
             max_batch=max_batch,
             max_exchanges_waiting=max_exchanges_waiting,
             exchange_delay=exchange_delay,
+            on_batch=on_batch,
         )
         self._writer: GroupWriter | None = None
         self._lock: sqlite_open.FileLock | None = None
         self._dropped_before = 0
 
-    @property
-    def dropped_exchanges(self) -> int:
-        """How many exchanges were dropped because too many waited or they could not be stored."""
-        return self._dropped_before + (self._writer.exchanges.dropped if self._writer else 0)
-
-    @property
-    def batches(self) -> int:
-        """How many transactions were committed since the start."""
-        return self._writer.batches if self._writer else 0
+    def backlog(self) -> Backlog:
+        now = self._writer.backlog() if self._writer else Backlog(changes=0, exchanges=0, dropped=0)
+        return evolve(now, dropped=self._dropped_before + now.dropped)
 
     async def start(self) -> None:
         """Open, check safety settings and schema version, take the lock.

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from croupier.contract.errors import CroupierError, LedgerCorruptError, StoreUnavailableError
 from croupier.ledger.mapping import Value
-from croupier.ledger.port import Change, CommitResult
+from croupier.ledger.port import Backlog, BatchEnd, Change, CommitResult, OnBatch
 from croupier.ledger.sqlite_commands import Work, apply_change
 from croupier.ledger.sqlite_groups import Group
 from croupier.ledger.sqlite_open import unavailable
@@ -64,10 +64,10 @@ class GroupWriter:
         max_batch: The most commands in one transaction, which bounds how long the event loop is held.
         max_exchanges_waiting: The most exchanges that wait; those beyond are dropped and counted.
         exchange_delay: Seconds until waiting exchanges are stored without a command's commit (threaded only).
+        on_batch: Is told of every batch with commands.
 
     Attributes:
         exchanges: What waits to be stored with one of the next batches.
-        batches: How many transactions were committed.
     """
 
     def __init__(
@@ -78,13 +78,16 @@ class GroupWriter:
         max_batch: int,
         max_exchanges_waiting: int,
         exchange_delay: float,
+        on_batch: OnBatch,
     ) -> None:
         self._connect = connect
         self._connection = connect()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="croupier-ledger") if threaded else None
         self._max_batch = max_batch
+        self._on_batch = on_batch
         self._commands: deque[_Command] = deque()
         self._busy = False
+        self._began = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
         self.exchanges = WaitingExchanges(
@@ -93,7 +96,10 @@ class GroupWriter:
             delay=exchange_delay if threaded else None,
             begin=lambda: self._wake(asyncio.get_running_loop()),
         )
-        self.batches = 0
+
+    def backlog(self) -> Backlog:
+        """What waits, and what was dropped."""
+        return Backlog(changes=len(self._commands), exchanges=len(self.exchanges), dropped=self.exchanges.dropped)
 
     def commit(self, change: Change) -> asyncio.Future[CommitResult]:
         """Apply a change with the next batch, in a group if it can be; done after it is durable.
@@ -152,17 +158,19 @@ class GroupWriter:
             loop.call_soon(self._run, loop)
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._began = loop.time()
         commands = [self._commands.popleft() for _ in range(min(len(self._commands), self._max_batch))]
         exchanges = self.exchanges.take()
         try:
             batch, outcomes = self._apply(commands, exchanges)
         except sqlite3.Error as error:
             self._roll_back()
-            self._finish(loop, commands, [unavailable(error)] * len(commands), exchanges)
+            self._finish(loop, commands, [unavailable(error)] * len(commands), exchanges, durable=False)
             return
         except BaseException as error:
             self._roll_back()
-            self._finish(loop, commands, [LedgerCorruptError(f"the writer failed: {error!r}")] * len(commands), [])
+            fault = LedgerCorruptError(f"the writer failed: {error!r}")
+            self._finish(loop, commands, [fault] * len(commands), [], durable=False)
             raise
         if self._executor is None:
             self._conclude(loop, commands, outcomes, exchanges, self._commit(batch))
@@ -179,10 +187,9 @@ class GroupWriter:
         error: StoreUnavailableError | None,
     ) -> None:
         if error is None:
-            self.batches += 1
-            self._finish(loop, commands, outcomes, [])
+            self._finish(loop, commands, outcomes, [], durable=True)
         else:
-            self._finish(loop, commands, [error] * len(commands), exchanges)
+            self._finish(loop, commands, [error] * len(commands), exchanges, durable=False)
 
     def _finish(
         self,
@@ -190,8 +197,12 @@ class GroupWriter:
         commands: Sequence[_Command],
         outcomes: Sequence[Any],
         unstored: list[list[Value]],
+        *,
+        durable: bool,
     ) -> None:
         """Tell every caller, and begin the next batch if something waits."""
+        if commands:
+            self._on_batch(BatchEnd(changes=len(commands), seconds=loop.time() - self._began, durable=durable))
         for command, outcome in zip(commands, outcomes, strict=True):
             if command.told.done():
                 continue  # its caller was cancelled: what is recorded stays recorded

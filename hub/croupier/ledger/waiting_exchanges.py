@@ -49,6 +49,9 @@ class WaitingExchanges:
         self._closing = False
         self.dropped = 0
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
     def put(self, exchange: ExchangeRow) -> None:
         """Let an exchange wait, if there is room for it."""
         if len(self._rows) >= self._most:

@@ -14,7 +14,7 @@ from croupier.catalogue.service import CatalogueService
 from croupier.configuration.secretbox import SecretBox
 from croupier.configuration.service import Configuration
 from croupier.contract import hmac_hex
-from croupier.ledger.port import Ledger, Owner
+from croupier.ledger.port import Ledger, OnBatch, Owner, unheard
 from croupier.ledger.records import Event
 from croupier.ledger.sqlite import SqliteLedger
 from croupier.net.client import HttpClient
@@ -152,8 +152,12 @@ class Hub:
             await self.configuration.catch_up()
 
     async def _gauges(self) -> None:
+        dropped = 0
         while True:
             self.metrics.ledger_states(await self.ledger.count_states())
+            if (now := self.ledger.backlog().dropped) > dropped:
+                self.log.warning("exchanges_dropped", count=now - dropped)
+                dropped = now
             ahead = self.clock.compare(await self.ledger.now_ms())
             if abs(ahead) > FOLLOWED_MS:
                 self.log.warning("database_clock_was_set", wait_ms=ahead)
@@ -181,14 +185,14 @@ class Hub:
         await self.ledger.close()
 
 
-def open_ledger(settings: Settings) -> Ledger:
-    """The ledger that the settings name, not yet started."""
+def open_ledger(settings: Settings, on_batch: OnBatch = unheard) -> Ledger:
+    """The ledger that the settings name, not yet started; `on_batch` is told of its transactions."""
     path, migrate = settings.database.sqlite_path, settings.database.migrate
     if path is not None:
-        return SqliteLedger(path, migrate=migrate)
+        return SqliteLedger(path, migrate=migrate, on_batch=on_batch)
     from croupier.ledger.postgres import PostgresLedger
 
-    return PostgresLedger(settings.database.url, migrate=migrate)
+    return PostgresLedger(settings.database.url, migrate=migrate, on_batch=on_batch)
 
 
 async def open_configuration(
@@ -216,22 +220,23 @@ async def build(settings: Settings, environ: Mapping[str, str]) -> Hub:
         FixConfigurationError: Settings, keys or the database cannot be used as they are.
     """
     log = make_log(settings.telemetry.level, settings.telemetry.format, hold_seconds=LOG_HOLD_SECONDS)
-    ledger = open_ledger(settings)
+    metrics = Metrics()
+    ledger = open_ledger(settings, metrics.ledger_batch)
     await ledger.start()
     try:
-        return await _wire(settings, environ, ledger, log)
+        return await _wire(settings, environ, ledger, log, metrics)
     except BaseException:
         await ledger.close()
         raise
 
 
-async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, log: Log) -> Hub:
+async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, log: Log, metrics: Metrics) -> Hub:
     clock, ids = await LedgerClock.of(ledger), SystemIds()
     configuration, registry, token_key = await open_configuration(settings, environ, ledger, clock, ids)
     owner: Owner = await ledger.register(f"{settings.owner}-{ids.nonce()[:12]}")
     acceleration = accelerate(settings, token_key, clock, ids, log)
-    metrics = Metrics()
     metrics.watch(acceleration)
+    metrics.watch_backlog(ledger.backlog)
     faults = FaultWatch(log, metrics)
     faults.look(configuration.directory)
     configuration.on_resolve = faults.look

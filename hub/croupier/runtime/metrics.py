@@ -5,7 +5,7 @@ Every label has a bounded set of values: names of configuration, routes, verdict
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -14,6 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from croupier.accelerator.client import State
+from croupier.ledger.port import Backlog, BatchEnd
 from croupier.runtime.tallies import Levels, Tally, Timings
 
 if TYPE_CHECKING:
@@ -66,6 +67,28 @@ class _Accelerated(Collector):
         yield heard
 
 
+class _Waiting(Collector):
+    """Reads what a ledger has not stored when somebody asks."""
+
+    def __init__(self, backlog: Callable[[], Backlog]) -> None:
+        self._backlog = backlog
+
+    def describe(self) -> Iterable[Metric]:
+        return self.collect()
+
+    def collect(self) -> Iterator[Metric]:
+        backlog = self._backlog()
+        yield GaugeMetricFamily(
+            "croupier_ledger_changes_waiting", "Changes that wait for a transaction.", value=backlog.changes
+        )
+        yield GaugeMetricFamily(
+            "croupier_ledger_exchanges_waiting", "Exchanges that wait to be stored.", value=backlog.exchanges
+        )
+        yield CounterMetricFamily(
+            "croupier_ledger_exchanges_dropped", "Exchanges that were not stored.", value=backlog.dropped
+        )
+
+
 class Metrics:
     """Every metric of one hub, in a registry of its own."""
 
@@ -101,6 +124,10 @@ class Metrics:
         self._wallet_seconds = Timings(
             "croupier_wallet_call_seconds", "How long operators' wallets took.", ("operator", "operation"), _SECONDS
         )
+        self._changes = Tally("croupier_ledger_changes", "Changes of the ledger.", ("outcome",))
+        self._batch_seconds = Timings(
+            "croupier_ledger_commit_seconds", "How long transactions of changes took.", ("outcome",), _SECONDS
+        )
         self._movements = Levels("croupier_ledger_movements", "Movements that are not settled, by state.", "state")
         self._deliveries = Levels("croupier_deliveries", "Work that is owed to operators, by state.", "state")
         self._alarms = Tally("croupier_alarms", "Events that a person should look at.", ("operator", "kind"))
@@ -124,6 +151,8 @@ class Metrics:
             self._api_seconds,
             self._wallet_calls,
             self._wallet_seconds,
+            self._changes,
+            self._batch_seconds,
             self._movements,
             self._deliveries,
         )
@@ -161,6 +190,12 @@ class Metrics:
         self._wallet_calls.add((operator, operation, outcome))
         self._wallet_seconds.observe((operator, operation), seconds)
 
+    def ledger_batch(self, end: BatchEnd) -> None:
+        """A transaction of the ledger ended."""
+        outcome = ("committed" if end.durable else "failed",)
+        self._changes.add(outcome, end.changes)
+        self._batch_seconds.observe(outcome, end.seconds)
+
     def ledger_states(self, counts: Mapping[str, int]) -> None:
         """What is not settled, as `Ledger.count_states` tells it: `movement.<state>` and `delivery.<state>`."""
         for prefix, gauge in (("movement.", self._movements), ("delivery.", self._deliveries)):
@@ -176,8 +211,7 @@ class Metrics:
 
     def sink_events(self, *, sink: str, outcome: str, count: int) -> None:
         """So many events were tried at an event sink; `outcome` is `taken` or `refused`."""
-        for _ in range(count):
-            self._sink_events.add((sink, outcome))
+        self._sink_events.add((sink, outcome), count)
 
     def sink_stands(self, *, sink: str, behind: int, waiting: int, held: int) -> None:
         """How far a sink that this process feeds is behind, and how many of its events wait."""
@@ -189,6 +223,10 @@ class Metrics:
         """This process feeds a sink no more."""
         for levels in (self._sink_behind, self._sink_waiting, self._sink_held):
             levels.now.pop(sink, None)
+
+    def watch_backlog(self, backlog: Callable[[], Backlog]) -> None:
+        """Show what a ledger has not stored."""
+        self._registry.register(_Waiting(backlog))
 
     def watch(self, acceleration: Acceleration) -> None:
         """Show what is kept at hand and what was refused by a rate, counted where it happens."""

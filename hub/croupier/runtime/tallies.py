@@ -34,12 +34,12 @@ class Tally(Collector):
     _counts: dict[Labels, int] = field(factory=dict, init=False)
     _created: dict[Labels, float] = field(factory=dict, init=False)
 
-    def add(self, labels: Labels) -> None:
-        """Count one."""
+    def add(self, labels: Labels, count: int = 1) -> None:
+        """Count one, or so many."""
         try:
-            self._counts[labels] += 1
+            self._counts[labels] += count
         except KeyError:
-            self._counts[labels] = 1
+            self._counts[labels] = count
             self._created[labels] = time.time()
 
     def collect(self) -> Iterable[Metric]:
