@@ -21,7 +21,7 @@ def cluster() -> Iterator[ValkeyServer]:
 
 async def test_sessions_news_and_rates_work_over_a_cluster(cluster: Any, tools: Any) -> None:
     address = cluster.address.replace("redis://", "redis+cluster://")
-    async with tools.clients(address, "one", "two", timeout=1.0, operator_api_address=10) as (one, two):
+    async with tools.clients(address, "one", "two", operator_api_address=10) as (one, two):
         row = tools.session("token", token_hash="u" * 64)
         one.cache.keep(row, row.launch_hash)
         one.cache.keep(row, "u" * 64)

@@ -128,7 +128,7 @@ async def test_processes_keep_to_the_rate_together(valkey: Any, tools: Any) -> N
 
 
 async def test_without_the_server_each_process_keeps_to_the_rate_by_itself(valkey: Any, tools: Any) -> None:
-    async with tools.clients(valkey.address, "one", "two", connection=10) as (one, two):
+    async with tools.clients(valkey.address, "one", "two", timeout=0.1, connection=10) as (one, two):
         live = provider(tools)
         with valkey.standing_still():
             for client in (one, two):

@@ -154,6 +154,7 @@ async def test_a_call_that_is_given_up_closes_its_connection(client: Client) -> 
 
 async def test_a_late_answer_is_not_the_next_calls(client: Client) -> None:
     async with peer() as wallet, made(client) as send:
+        await bet(send, wallet, b"before")  # it leaves a connection: time goes into the answer alone
 
         async def late(body: bytes, writer: asyncio.StreamWriter) -> None:
             await asyncio.sleep(0.1)
@@ -207,10 +208,19 @@ async def test_a_connection_that_the_other_side_closed_while_idle_is_not_used(cl
 
 async def test_an_idle_connection_is_closed_in_time(client: Client) -> None:
     async with peer() as wallet, made(client, ClientLimits(keepalive_seconds=0.1)) as send:
+        everybody = asyncio.Barrier(5)
+
+        async def together(body: bytes, writer: asyncio.StreamWriter) -> None:
+            await everybody.wait()
+            await wallet.echo(body, writer)
+
+        wallet.answer = together
         await asyncio.gather(*(bet(send, wallet, b"%d" % number) for number in range(5)))
-        assert wallet.open == 5
-        await asyncio.sleep(0.5)
-        assert wallet.open == 0
+        assert wallet.most == 5
+        async with asyncio.timeout(10):
+            while wallet.open:  # noqa: ASYNC110 # the other side sees it
+                await asyncio.sleep(0.02)
+        wallet.answer = wallet.echo
         assert (await bet(send, wallet, b"after")).body == b"after"
     assert wallet.opened == 6
 
@@ -309,6 +319,7 @@ async def test_a_body_may_end_with_the_connection(client: Client, version: bytes
 )
 async def test_an_answer_that_can_be_read_in_two_ways_is_no_answer(client: Client, answer: bytes) -> None:
     async with peer() as wallet, made(client) as send:
+        await bet(send, wallet, b"before")  # it leaves a connection: time goes into the answer alone
 
         async def say(_body: bytes, writer: asyncio.StreamWriter) -> None:
             writer.write(answer)
@@ -391,7 +402,7 @@ async def test_a_place_that_one_wallet_does_not_use_goes_to_another(client: Clie
 @only_for_wallets
 @pytest.mark.parametrize("answers", [True, False], ids=["busy", "silent"])
 async def test_wallets_that_want_every_place_leave_others_their_share(client: Client, answers: bool) -> None:
-    limits = ClientLimits(connections=4, connections_per_host=3, connect_seconds=1.0)
+    limits = ClientLimits(connections=4, connections_per_host=3, connect_seconds=5.0)
 
     async def take_time(body: bytes, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.01 if answers else 60)
@@ -409,7 +420,7 @@ async def test_wallets_that_want_every_place_leave_others_their_share(client: Cl
         try:
             await asyncio.sleep(0.2)
             for number in range(5):
-                assert (await bet(send, third, b"%d" % number, 1.0)).body == b"%d" % number
+                assert (await bet(send, third, b"%d" % number, 5.0)).body == b"%d" % number
         finally:
             for task in greedy:
                 task.cancel()

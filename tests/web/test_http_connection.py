@@ -15,6 +15,7 @@ from croupier.contract import HttpResponse
 from croupier.runtime.logs import make_log
 from croupier.web.apps import Incoming
 from croupier.web.http_connection import HttpConnection, ServerLimits, Service
+from croupier_conformance.virtual_time import simulate
 
 LIMIT = 50
 
@@ -154,3 +155,21 @@ async def test_an_answer_to_a_connection_that_is_dead_already_harms_nobody() -> 
     connection.connection_lost(None)
     assert [body for _, _, body in app.seen] == [b"one"]
     assert (faults, service.work) == ([], set())
+
+
+def test_a_connection_between_two_requests_is_closed_when_it_is_idle_and_not_before() -> None:
+    async def story() -> None:
+        app, wire = EchoApp(), Wire()
+        service = Service(app, make_log("error"), ServerLimits(idle_seconds=10))
+        connection = HttpConnection(service, asyncio.get_running_loop())
+        connection.connection_made(wire)
+        for place in range(3):
+            await asyncio.sleep(9.9)
+            connection.data_received(of_length(place, b""))
+        await asyncio.sleep(9.9)
+        assert (len(app.seen), wire.is_closed) == (3, False)
+        await asyncio.sleep(0.2)
+        assert wire.is_closed
+        connection.connection_lost(None)
+
+    simulate(story())
