@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import statistics
+import time
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Final
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -46,6 +49,19 @@ def written_bytes(pid: int) -> int:
     """What the process itself has given the kernel to write to disks."""
     lines = Path(f"/proc/{pid}/io").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("write_bytes:")).split()[1])
+
+
+def sync_ms(folder: Path) -> float:
+    """The median of what the disk under a folder takes to keep 8 KiB that a file already has room for."""
+    waits: list[float] = []
+    with NamedTemporaryFile(dir=folder, buffering=0) as file:
+        for _ in range(100):
+            file.seek(0)
+            file.write(os.urandom(8192))
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            waits.append(time.perf_counter() - began)
+    return statistics.median(waits) * 1000
 
 
 def children(pid: int) -> list[int]:

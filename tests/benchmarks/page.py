@@ -116,7 +116,9 @@ def _costs(figures: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"- Half load, {engine}, {found['requests_per_second']:.0f} bets a second: p50 {found['p50_ms']:.2f} ms, "
             f"p99 {found['p99_ms']:.2f} ms, of which {added['median']:.2f} ms "
-            f"({added['low']:.2f} to {added['high']:.2f}) are the hub's at p50."
+            f"({added['low']:.2f} to {added['high']:.2f}) are the hub's at p50. A commit took {found['commit_ms']:.2f} "
+            f"ms with {found['changes_per_commit']:.1f} changes in it; the disk alone, right before, kept 8 KiB in "
+            f"{found['sync_ms']:.2f} ms."
         )
     for engine, found in figures.get("open_sessions", {}).items():
         yield (

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 from collections.abc import Sequence
 from typing import Final
 
 from attrs import asdict
+from prometheus_client.parser import text_string_to_metric_families
 from tests.benchmarks.measure import Ask, Sample, median_of, ratio_of, turns
+from tests.benchmarks.meters import sync_ms
+from tests.benchmarks.stand import HOST
 from tests.benchmarks.targets import ENGINES, Run, tell
 
 STALLED_SHARE: Final = 0.191
@@ -32,7 +36,10 @@ async def half_load(run: Run) -> None:
         rate = await full_rate(run, engine) / 2
         asks = {name: Ask(target=name, rate=rate) for name in (engine, "direct")}
         label = f"{engine}_half_load"
+        sync = await asyncio.to_thread(sync_ms, run.stand.folder)
+        before = await _commits(run, engine)
         await run.bench.interleaved(label, asks, run.options.pairs, run.options.seconds)
+        commits, changes, seconds = (now - then for now, then in zip(await _commits(run, engine), before, strict=True))
         hub, direct = (run.bench.samples[label][name] for name in asks)
         added = median_of([one.p50_ms - other.p50_ms for one, other in zip(hub, direct, strict=True)])
         run.ratios[f"{label}_p99_vs_p50"] = median_of([sample.p99_ms / sample.p50_ms for sample in hub])
@@ -42,7 +49,23 @@ async def half_load(run: Run) -> None:
             "p50_ms": statistics.median(sample.p50_ms for sample in hub),
             "p99_ms": statistics.median(sample.p99_ms for sample in hub),
             "direct_p50_ms": statistics.median(sample.p50_ms for sample in direct),
+            "sync_ms": sync,
+            "commit_ms": seconds / commits * 1000,
+            "changes_per_commit": changes / commits,
         }
+
+
+async def _commits(run: Run, engine: str) -> tuple[float, float, float]:
+    """How many transactions a hub has committed, how many changes in them, and the seconds they took."""
+    async with run.stand.http.get(f"http://{HOST}:{run.hubs[engine].admin}/metrics") as answer:
+        families = text_string_to_metric_families(await answer.text())
+    found = {
+        sample.name.removeprefix("croupier_ledger_"): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.labels == {"outcome": "committed"}
+    }
+    return found["commit_seconds_count"], found["changes_total"], found["commit_seconds_sum"]
 
 
 async def stalled_operator(run: Run) -> None:

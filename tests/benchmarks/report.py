@@ -179,7 +179,8 @@ def _others(figures: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"half load, {engine}, {found['requests_per_second']:.0f}/s: p50 {found['p50_ms']:.2f} ms, p99 "
             f"{found['p99_ms']:.2f} ms; {added['median']:.2f} ms more than direct "
-            f"({added['low']:.2f} to {added['high']:.2f})"
+            f"({added['low']:.2f} to {added['high']:.2f}); a commit {found['commit_ms']:.2f} ms with "
+            f"{found['changes_per_commit']:.1f} changes, a sync of the disk {found['sync_ms']:.2f} ms"
         )
     for engine, found in figures.get("stalled_operator", {}).items():
         alone, beside = found["alone"], found["beside"]

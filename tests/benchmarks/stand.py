@@ -168,6 +168,7 @@ class HubProcess:
         name: Its name among the targets.
         database: The URL of its ledger.
         port: Where it takes providers' requests.
+        admin: Where its metrics are.
         tenants: Its operators.
         settings: Of the adapter.
     """
@@ -175,6 +176,7 @@ class HubProcess:
     name: str
     database: str
     port: int
+    admin: int
     tenants: Sequence[Tenant]
     settings: dict[str, Any]
 
@@ -220,7 +222,7 @@ async def start_hub(
         )
         players = await _seat(Api(stand.http, f"http://{HOST}:{operators}", operator_key), provider)
         tenants.append(Tenant(name=tenant, operator=operator, connection=connection, players=players))
-    hub = HubProcess(name=name, database=database, port=providers, tenants=tenants, settings=settings)
+    hub = HubProcess(name=name, database=database, port=providers, admin=admin, tenants=tenants, settings=settings)
     await set_up(stand, name, providers, hub)
     for tenant_of in tenants[1:]:
         await set_up(stand, f"{name}/{tenant_of.name}", providers, hub, tenant=tenant_of)

@@ -98,6 +98,10 @@ def _waits_are_counted_from_when_requests_were_due(found: dict[str, Any]) -> Non
     for engine in ("sqlite", "postgres"):
         told = figures["half_load"][engine]
         hub = figures["cases"][f"{engine}_half_load"][engine]
+        assert told["sync_ms"] > 0
+        # What the hub itself tells of its ledger meanwhile.
+        assert told["changes_per_commit"] >= 1
+        assert told["commit_ms"] > 0
         assert told["p99_ms"] >= told["p50_ms"] >= told["direct_p50_ms"] > 0
         # Every request that was due was sent: the rate is the one that was asked for.
         assert hub["requests"] == pytest.approx(told["requests_per_second"] * 0.25 * 2, abs=4)
