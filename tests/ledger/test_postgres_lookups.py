@@ -232,6 +232,20 @@ async def test_a_row_whose_text_is_damaged_fails_alone_and_the_next_question_is_
         assert await ledger.movement("casino", "m1") == rows.movement("m1")
 
 
+async def test_a_row_that_no_column_of_ours_looks_like_fails_alone_and_the_next_question_is_answered(
+    ledger: PostgresLedger, other: psycopg.AsyncConnection[Any], rows: Rows
+) -> None:
+    await ledger.commit(rows.change(grants=(rows.grant("f1"), rows.grant("f2"))))
+    await other.execute("UPDATE grants SET games = '5' WHERE \"grant\" = 'f2'")
+    async with asyncio.timeout(5):
+        stored, broken = await asyncio.gather(
+            ledger.grant("casino", "c1", "f1"), ledger.grant("casino", "c1", "f2"), return_exceptions=True
+        )
+        assert stored == rows.grant("f1")
+        assert isinstance(broken, TypeError)
+        assert await ledger.grant("casino", "c1", "f1") == rows.grant("f1")
+
+
 async def test_who_waits_when_lookups_are_closed_is_told_so_and_no_connection_is_left(postgres_url: str) -> None:
     lookups = Lookups(postgres_url)
     await lookups.open()

@@ -16,7 +16,7 @@ from psycopg.pq import Format
 from psycopg.pq.abc import PGresult
 
 from croupier.contract.errors import LedgerCorruptError, StoreUnavailableError
-from croupier.ledger import postgres_connection, postgres_lookups
+from croupier.ledger import postgres_connection, postgres_lookups, postgres_transaction
 from croupier.ledger.port import (
     Backlog,
     BatchEnd,
@@ -482,6 +482,29 @@ async def test_a_transaction_that_could_not_be_brought_back_to_its_savepoint_is_
     assert await ledger.movement(rows.operator, "m1") is None
     assert await ledger.commit(rows.bet("m1")) == Committed(1)
     assert await ledger.movement(rows.operator, "m1") == rows.movement("m1")
+
+
+async def test_what_comes_after_a_fault_in_the_middle_of_a_transaction_is_not_taken_for_stored_with_it(
+    ledger: PostgresLedger, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, faults = postgres_transaction._store_one, [RuntimeError("a fault")]
+
+    async def store_but_one(*given: Any, **more: Any) -> Outcome:
+        outcome = await store(*given, **more)
+        if faults:
+            raise faults.pop()
+        return outcome
+
+    monkeypatch.setattr(postgres_transaction, "_store_one", store_but_one)
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    chance = random.Random(1)
+    endless = rows.key("".join(chr(chance.randrange(0x4E00, 0x9FFF)) for _ in range(5000)))
+    broken = rows.change(movements=(rows.movement("m0"),), keys=((endless, "m0"),))  # so that each is stored apart
+    failed = await asyncio.gather(ledger.commit(rows.bet("m1")), ledger.commit(broken), return_exceptions=True)
+    assert [type(one) for one in failed] == [LedgerCorruptError] * 2
+    assert await ledger.commit(rows.bet("m2")) == Committed(1)
+    assert await ledger.movement(rows.operator, "m2") == rows.movement("m2")
+    assert await ledger.movement(rows.operator, "m1") is None
 
 
 async def test_a_claim_and_a_late_settlement_at_once_leave_one_of_them(postgres_url: str, rows: Rows) -> None:

@@ -300,12 +300,12 @@ class Lookups:
         transformer.set_pgresult(result, format=Format.BINARY)
         try:
             loaded = transformer.load_rows(0, result.ntuples, tuple)
-        except ValueError:
+        except Exception:  # noqa: BLE001 # whatever one row is, who asked for the others must not wait for ever
             return self._rows_apart(lookup, result, transformer)
         for values in loaded:
             try:
                 row = lookup.table.row(restored_row(values))
-            except (KeyError, ValueError) as error:  # another release wrote it
+            except Exception as error:  # noqa: BLE001 # another release wrote it
                 row = _Unreadable(error)
             found.setdefault(values[-1], []).append(row)
         return found
@@ -317,7 +317,7 @@ class Lookups:
         for number in range(result.ntuples):
             try:
                 row = lookup.table.row(restored_row(transformer.load_row(number, tuple) or ()))
-            except (KeyError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001
                 row = _Unreadable(error)
             place = int.from_bytes(result.get_value(number, result.nfields - 1) or b"")
             found.setdefault(place, []).append(row)

@@ -161,6 +161,8 @@ class GroupWriter:
         except Exception as error:  # noqa: BLE001 # what waits behind a fault is not to blame for it
             durable = False
             loop.call_exception_handler({"message": "the writer failed", "exception": error})
+            await self._connection.drop()  # what it has begun would take in what comes next, and never end
+            self.exchanges.dropped += len(exchanges)
             outcomes = [LedgerCorruptError(f"the writer failed: {type(error).__name__}")] * len(batch)
         if changes:
             self._on_batch(BatchEnd(changes=len(changes), seconds=loop.time() - began, durable=durable))
