@@ -26,7 +26,7 @@ from croupier.ledger.postgres_statements import PARTS, wave
 from croupier.ledger.postgres_values import json_rows, json_texts, restored, storable
 from croupier.ledger.records import MovementState
 from croupier.ledger.sqlite_statements import sql
-from croupier_conformance.servers import postgres_server
+from croupier_conformance.servers import PostgresServer, postgres_server
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Rows
@@ -109,6 +109,27 @@ async def test_a_server_that_is_told_meanwhile_not_to_wait_loses_no_commit_of_a_
             await asyncio.to_thread(server.kill)
         await asyncio.to_thread(server.start)
         assert rows_of(server.address, "SELECT movement FROM movements ORDER BY movement") == [("m1",), ("m2",)]
+
+
+@pytest.mark.parametrize("name", ["fsync", "full_page_writes"])
+async def test_a_server_that_is_told_meanwhile_to_keep_less_is_written_to_no_more_until_it_is_told_otherwise(
+    name: str, rows: Rows
+) -> None:
+    async def told(server: PostgresServer, value: str) -> None:
+        rows_of(server.address, f"ALTER SYSTEM SET {name} = {value}")
+        rows_of(server.address, "SELECT pg_reload_conf()")
+        while rows_of(server.address, f"SHOW {name}") != [(value,)]:  # noqa: ASYNC110 - a server's state
+            await asyncio.sleep(0.02)
+
+    with postgres_server() as server:
+        async with started(server.address) as ledger:
+            assert await ledger.commit(rows.bet("m1")) == Committed(1)
+            await told(server, "off")
+            with pytest.raises(StoreUnavailableError):
+                await ledger.commit(rows.bet("m2"))
+            assert await ledger.movement(rows.operator, "m2") is None
+            await told(server, "on")
+            assert await ledger.commit(rows.bet("m2")) == Committed(2)
 
 
 async def test_an_address_without_a_server_is_said_to_be_unavailable() -> None:

@@ -304,9 +304,11 @@ LOCK_OPERATORS = sql(
 ).encode()  # fmt: skip
 LOCK_WRITER = (
     b"SELECT 1 / count(*) FROM ("
-    b"SELECT FROM writers WHERE writer = $1::text AND fence = $2::int8 FOR NO KEY UPDATE) AS own"
+    b"SELECT FROM writers WHERE writer = $1::text AND fence = $2::int8"
+    b" AND current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on' FOR NO KEY UPDATE) AS own"
 )
-"""Fails, and with it everything that follows, if the connection was given up."""
+"""Fails, and with it everything that follows, if the connection was given up, or if the server, which may have read its
+settings anew, does not keep what it acknowledges any more: the connection that is made then is refused for that."""
 
 _NUMBER = sql(
     ", (SELECT number FROM movements WHERE operator = one->>0 AND movement =",
