@@ -37,8 +37,9 @@ class Process:
     def sentinel(self) -> int:
         return self._life[0].fileno()
 
-    def worker(self) -> Any:
-        Link(self._link[1]).tell("listening", "admin", "127.0.0.1", 1)
+    def worker(self, *, listens: bool = True) -> Any:
+        if listens:
+            Link(self._link[1]).tell("listening", "admin", "127.0.0.1", 1)
         return crew_module._Worker(self, Link(self._link[0]), asyncio.get_running_loop().time())  # type: ignore[arg-type] # as far as the parent needs one
 
     def kill(self) -> None:
@@ -56,6 +57,7 @@ class Machine:
     """Where workers are started, as long as there is room for them."""
 
     full: bool = False
+    too_small: bool = False
     attempts: int = 0
     started: list[Process] = field(factory=list)
     news: asyncio.Event = field(factory=asyncio.Event)
@@ -66,7 +68,10 @@ class Machine:
         if self.full:
             raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
         self.started.append(Process())
-        return self.started[-1].worker()
+        worker = self.started[-1].worker(listens=not self.too_small)
+        if self.too_small:
+            self.started[-1].kill()
+        return worker
 
     async def tries(self, attempts: int) -> None:
         async with asyncio.timeout(10):
@@ -80,6 +85,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine()
     monkeypatch.setattr(crew_module._Crew, "_start", lambda _crew, number: machine.start(number))
     monkeypatch.setattr(crew_module, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(crew_module, "LONGEST_PAUSE_SECONDS", 0.02)
     return machine
 
 
@@ -113,3 +119,31 @@ async def test_a_crew_for_which_there_is_no_room_at_the_start_says_so(machine: M
     with pytest.raises(RetryLaterError, match="a worker cannot be started now: Resource temporarily unavailable"):
         async with asyncio.timeout(10):
             await crew.run(2, lambda *_place: None, None)
+
+
+async def test_a_crew_whose_workers_are_ended_again_and_again_before_they_listen_says_so(
+    machine: Machine, crew: Any
+) -> None:
+    machine.too_small = True
+    with pytest.raises(RetryLaterError, match="ended by signal 9 before all listened, 6 times in a row"):
+        async with asyncio.timeout(10):
+            await crew.run(1, lambda *_place: None, None)
+    assert machine.attempts == crew_module.FIRST_TRIES
+
+
+async def test_a_worker_that_was_ended_a_few_times_before_it_listened_is_started_all_the_same(
+    machine: Machine, crew: Any
+) -> None:
+    machine.too_small = True
+    running = asyncio.create_task(crew.run(1, lambda *_place: None, None))
+    await machine.tries(3)
+    machine.too_small = False
+    await machine.tries(4)
+    await asyncio.sleep(0.05)
+    for attempt in range(5, 13):
+        machine.started[-1].kill()
+        await machine.tries(attempt)
+    assert not running.done()
+    crew.stop.set()
+    async with asyncio.timeout(10):
+        await running

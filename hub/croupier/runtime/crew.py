@@ -33,6 +33,10 @@ FIRST_PAUSE_SECONDS: Final = 1.0
 """How long the parent waits before it starts a worker anew; twice as long each time, up to `LONGEST_PAUSE_SECONDS`."""
 
 LONGEST_PAUSE_SECONDS: Final = 30.0
+FIRST_TRIES: Final = 6
+"""How often a worker is started that always is ended before it listens, half a minute in all: no memory is left for it,
+say."""
+
 _HEALTHY_SECONDS: Final = 60.0
 """A worker that lived for so long is started anew after the first pause."""
 
@@ -206,18 +210,18 @@ class _Crew:
         """Start a worker, and start it anew when it dies.
 
         One that fails by itself before all have listened ends the crew: it would fail again. One that somebody else
-        has ended, by a signal, says nothing about the next.
+        has ended, by a signal, says nothing about the next, until that happens again and again.
         """
-        pause = FIRST_PAUSE_SECONDS
+        pause, tries = FIRST_PAUSE_SECONDS, 0
         while not self.stop.is_set():
             end = await self._begin(number, count, first)
             if self.stop.is_set():
                 return
-            if not self._complete and (end.trouble or end.status > 0):
+            tries += 1
+            trouble = None if self._complete else _hopeless(end, tries)
+            if trouble is not None:
                 if not first.done():
-                    first.set_exception(
-                        end.trouble or FixConfigurationError(f"a worker ended with {end.status} before it listened")
-                    )
+                    first.set_exception(trouble)
                 return
             pause = FIRST_PAUSE_SECONDS if end.seconds >= _HEALTHY_SECONDS else pause
             code = end.trouble.code if end.trouble else None
@@ -295,6 +299,19 @@ class _Crew:
                 worker.trouble = _trouble(str(kind), str(text))
             case _:
                 self.log.error("worker_unclear", slot=number)
+
+
+def _hopeless(end: _End, tries: int) -> CroupierError | None:
+    """Why no worker is started any more, if all have not listened yet."""
+    if end.trouble or end.status > 0:
+        return end.trouble or FixConfigurationError(f"a worker ended with {end.status} before it listened")
+    if tries < FIRST_TRIES:
+        return None
+    how = f"signal {-end.status}" if end.status else "an order to stop"
+    return RetryLaterError(
+        f"a worker was ended by {how} before all listened, {tries} times in a row",
+        hint="signal 9 comes when the machine has no memory left for it",
+    )
 
 
 def _triples(flat: Sequence[object]) -> Iterator[tuple[object, object, object]]:
