@@ -460,6 +460,26 @@ def test_clients_that_come_together_are_let_in_together() -> None:
         assert runner.run(story()) < 100
 
 
+@pytest.mark.parametrize("turns", range(8))
+@pytest.mark.parametrize("loop_factory", [uvloop.new_event_loop, asyncio.new_event_loop])
+def test_a_client_that_comes_while_the_server_stops_does_not_hold_it_up(
+    turns: int, loop_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("croupier.web.server._LAST_ANSWERS_SECONDS", 60.0)
+
+    async def story() -> None:
+        server = HttpServer(KeepingApp(), make_log("error"))
+        _, port = await server.listen()
+        with socket.create_connection(("127.0.0.1", port)):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(30):
+                assert await server.stop(1) == 0
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(story())
+
+
 async def test_a_process_that_may_have_no_more_sockets_lets_clients_in_later(hub: Any) -> None:
     server = HttpServer(KeepingApp(), hub.log)
     _, port = await server.listen()

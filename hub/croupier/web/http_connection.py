@@ -150,6 +150,8 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone; the request that is under way goes on."""
+        if self._transport is None:  # it was told before, or never came
+            return
         self._transport = None
         self._deaf = True
         self._queue.clear()

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from croupier.web.ports import Log
@@ -84,7 +85,7 @@ class Listener:
             client.setblocking(False)
             joining = self._loop.create_task(self._join(client))
             self._joining.add(joining)
-            joining.add_done_callback(self._joining.discard)
+            joining.add_done_callback(partial(self._joined, client))
 
     def _resume(self, listening: socket.socket) -> None:
         if listening in self._sockets:
@@ -92,8 +93,19 @@ class Listener:
 
     async def _join(self, client: socket.socket) -> None:
         """Hand a client to the event loop; one who fails the handshake is gone."""
-        with suppress(OSError):  # ssl.SSLError is one
-            await self._loop.connect_accepted_socket(self._connect, client, ssl=self._tls)
+        connection = self._connect()
+        try:
+            with suppress(OSError):  # ssl.SSLError is one
+                await self._loop.connect_accepted_socket(lambda: connection, client, ssl=self._tls)
+        except asyncio.CancelledError:
+            # uvloop closes it and does not say so to a protocol that it has told of it already.
+            connection.connection_lost(None)
+            raise
+
+    def _joined(self, client: socket.socket, joining: asyncio.Task[None]) -> None:
+        self._joining.discard(joining)
+        if joining.cancelled():
+            client.close()  # nobody else does, if it was not begun
 
 
 def _bound(family: int, address: object, *, reuse_port: bool) -> socket.socket:
