@@ -19,6 +19,8 @@ sources := $(wildcard hub conformance adapters plugins tests examples)
 stamp := $(VENV)/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The tests start the hub some hundred times: without bytecode each start compiles all of it.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup requirements lint format test certify certify-wallets trial demo chaos mutants bench bench-long clean
 
