@@ -13,12 +13,16 @@ TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
-    """The CPU time of a process and of the children that it has or had."""
+    """The CPU time of a process and of the children that it has or had.
+
+    To the nanosecond, but for children that have ended: of those the kernel tells hundredths of a second.
+    """
     try:
+        own = time.clock_gettime(~pid << 3 | 2)  # clock_getcpuclockid(3), which Python lacks: all threads' CPU time
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
-    return sum(map(int, fields[11:15])) / TICKS + sum(cpu_seconds(child) for child in children(pid))
+    return own + sum(map(int, fields[13:15])) / TICKS + sum(cpu_seconds(child) for child in children(pid))
 
 
 def main_thread_seconds(pid: int) -> float:

@@ -102,16 +102,21 @@ def _waits_are_counted_from_when_requests_were_due(found: dict[str, Any]) -> Non
         # What the hub itself tells of its ledger meanwhile.
         assert told["changes_per_commit"] >= 1
         assert told["commit_ms"] > 0
-        assert told["p99_ms"] >= told["p50_ms"] >= told["direct_p50_ms"] > 0
+        assert told["p99_ms"] >= told["p50_ms"] > 0
+        assert told["direct_p50_ms"] > 0
+        added = told["added_p50_ms"]
+        assert added["pairs"] == 2
+        assert added["low"] <= added["median"] <= added["high"]
         # Every request that was due was sent: the rate is the one that was asked for.
         assert hub["requests"] == pytest.approx(told["requests_per_second"] * 0.25 * 2, abs=4)
         assert found["ratios"][f"{engine}_half_load_p99_vs_p50"] >= 1
     assert found["ratios"]["stalled_operator_p99"] > 0
     stalled = figures["stalled_operator"]["postgres"]
     assert min(stalled[hub][name] for hub in ("alone", "beside") for name in ("p50_ms", "p99_ms", "cpu_us")) > 0
-    # The run is over before the first of the stalled operator's bets is given up.
-    assert stalled["until_the_breaker_opened"]["slices"] == 6
-    assert stalled["stalled_refused"] == 0
+    # On a quick machine the run is over before the first of the stalled operator's bets is given up.
+    waited = stalled["until_the_breaker_opened"]["slices"]
+    assert 1 <= waited <= 6
+    assert (stalled["stalled_refused"] == 0) == (waited == 6)
     rows = figures["ledger_rows"]
     assert rows["postgres-beside"]["stored"] == rows["postgres-beside"]["acknowledged"] > 0
 
