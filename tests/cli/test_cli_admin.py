@@ -458,6 +458,8 @@ async def test_packages_and_faults_of_the_running_hub_are_listed(site: Site) -> 
         ["deliveries", "resolve", "acme", "d", "--applied"],
         ["rounds", "void", "acme", "r"],
         ["rounds", "complete", "acme", "r"],
+        ["cases", "explain", "acme", "c"],
+        ["cases", "adjust", "acme", "c"],
     ],
 )
 async def test_a_change_without_a_reason_is_not_sent(site: Site, command: Sequence[str]) -> None:

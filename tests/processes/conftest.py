@@ -374,6 +374,7 @@ class Tools:
     """The functions of this file: files of tests cannot import each other."""
 
     opening = OPENING
+    environ = ENVIRON
     until = staticmethod(until)
     play = staticmethod(play)
     command = staticmethod(command)

@@ -21,6 +21,7 @@ import pytest
 
 import croupier
 from croupier.runtime.logs import FIELDS, capture_libraries, make_log
+from croupier.wallet import alarms
 
 CANARY = "canary-7f3a"
 
@@ -112,6 +113,11 @@ def test_a_field_that_is_withheld_does_not_hide_the_others() -> None:
         log.info("x", player=CANARY, operator="op", token=CANARY)
     for line in lines(stream):
         assert (line["operator"], line["withheld"]) == ("op", ["player", "token"])
+
+
+def test_every_alarm_says_what_it_is_about() -> None:
+    for kind in (alarms.LATE, alarms.CONTRADICTED, alarms.OVERDUE, alarms.CASE):
+        assert kind.partition(".")[0] in FIELDS, kind
 
 
 def test_half_a_character_costs_no_line() -> None:

@@ -62,6 +62,7 @@ def test_every_metric_keeps_its_name_and_kind() -> None:
         "croupier_provider_calls_total counter",
         "croupier_provider_calls_under_way gauge",
         "croupier_provider_calls_waiting gauge",
+        "croupier_reconciliation_cases gauge",
         "croupier_sink_behind gauge",
         "croupier_sink_events_total counter",
         "croupier_sink_held gauge",

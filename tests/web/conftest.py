@@ -71,9 +71,11 @@ from croupier.contract import (
 from croupier.ledger.port import Change, Committed, Ledger
 from croupier.ledger.records import DeliveryRow, ExchangeRow, MovementRow, MovementState, RoundRow, RoundState
 from croupier.ledger.sqlite import SqliteLedger
+from croupier.reconciliation.desk import CaseDesk
 from croupier.registry import Registry
 from croupier.runtime.ids import SeededIds
 from croupier.sessions.service import SessionService, SessionSettings
+from croupier.wallet.alarms import unheard
 from croupier.wallet.open_rounds import OpenRounds
 from croupier.wallet.parties import Connection, Operator
 from croupier.wallet.ports import Timer
@@ -537,6 +539,7 @@ class Desk:
             registry=self.registry,
             held=self.deliveries,
             rounds=OpenRounds(self.ledger, self.configuration, self.clock, lambda _movement: None, lambda: None),
+            cases=CaseDesk(self.ledger, self.clock, unheard),
             ledger=self.ledger,
             clock=self.clock,
             ids=self.ids,

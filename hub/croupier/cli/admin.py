@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "import-games": ("croupier.cli.admin_things:import_games", "Take over a provider's list of games."),
     "deliveries": ("croupier.cli.admin_running:deliveries", "Work that is owed to operators, and held work."),
     "rounds": ("croupier.cli.admin_rounds:rounds", "Rounds that never go on, which two administrators end."),
+    "cases": ("croupier.cli.admin_cases:cases", "What reconciliation found, which two administrators settle."),
     "adapters": ("croupier.cli.admin_running:adapters", "Adapters and plugins of a running hub."),
     "faults": ("croupier.cli.admin_running:faults", "What is stored and cannot be used."),
 }

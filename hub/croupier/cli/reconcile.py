@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from croupier.reconciliation.compare import Case, Entry
+    from collections.abc import Sequence
+
+    from croupier.reconciliation.compare import Entry
+    from croupier.reconciliation.findings import Finding
     from croupier.runtime.reconciling import Pair
 
 _LOG = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -65,7 +68,8 @@ def reconcile(
 ) -> None:
     """Compare the record of OPERATOR in the database that SETTINGS names with logs, transaction by transaction.
 
-    The database is only read, a hub may run on it, and nothing is ever corrected. Leaves with 1 if anything differs.
+    The database is only read, a hub may run on it, and nothing is ever corrected. Leaves with 1 if anything differs
+    that two people have not settled. What it prints with --json is kept by: croupier admin cases record OPERATOR -
     """
     from croupier.reconciliation.compare import Window
     from croupier.runtime.reconciling import Logs
@@ -78,10 +82,10 @@ def reconcile(
         raise click.UsageError("--since must be before --until.")
     found: Counter[str] = Counter()
 
-    def tell(pair: Pair, case: Case) -> None:
-        found[pair.name] += 1
-        found.update(f"{pair.name}: {kind.value}" for kind in case.kinds)
-        click.echo(json.dumps(_as_json(pair, case), sort_keys=True) if as_json else _as_text(pair, case))
+    def tell(pair: Pair, finding: Finding, closes: Sequence[str]) -> None:
+        found[pair.name] += bool(finding.kinds)
+        told = _as_json(pair, finding, closes)
+        click.echo(json.dumps(told, sort_keys=True) if as_json else _as_text(pair, finding, closes))
 
     pairs = compare_all(
         load_settings(settings),
@@ -92,17 +96,22 @@ def reconcile(
     )
     for pair in pairs:
         said = f"{pair.name}: {pair.count.transactions} transactions compared, {found[pair.name]} cases"
-        click.echo(f"{said}, {pair.count.open} not decided yet", err=as_json)
+        settled = f", {pair.settled} settled before" if pair.settled else ""
+        click.echo(f"{said}{settled}, {pair.count.open} not decided yet", err=as_json)
     if any(found[pair.name] for pair in pairs):
         sys.exit(1)
 
 
-def _as_json(pair: Pair, case: Case) -> dict[str, object]:
+def _as_json(pair: Pair, finding: Finding, closes: Sequence[str]) -> dict[str, object]:
     return {
+        "operator": finding.operator,
         "with": pair.name,
-        "id": case.id,
-        "case": [kind.value for kind in case.kinds],
-        "entries": {side.value: [_entry(one) for one in found] for side, found in case.entries.items()},
+        "book": finding.book,
+        "id": finding.reference,
+        "case": [kind.value for kind in finding.kinds],
+        "case_id": finding.case if finding.kinds else None,
+        "closes": list(closes),
+        "entries": {side.value: [_entry(one) for one in found] for side, found in finding.entries.items()},
     }
 
 
@@ -113,13 +122,16 @@ def _entry(entry: Entry) -> dict[str, object]:
         "currency": entry.currency,
         "state": entry.state.value,
         "at": (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=entry.at)).isoformat(),
+        "player_mark": entry.player,
+        "movement": entry.movement,
     }
 
 
-def _as_text(pair: Pair, case: Case) -> str:
+def _as_text(pair: Pair, finding: Finding, closes: Sequence[str]) -> str:
     told = ", ".join(
         f"{side.value} {one.kind} {one.amount} {one.currency} {one.state.value}"
-        for side, found in case.entries.items()
+        for side, found in finding.entries.items()
         for one in found
     )
-    return f"{pair.name}  {'+'.join(kind.value for kind in case.kinds)}  {case.id}: {told}"
+    what = "+".join(kind.value for kind in finding.kinds) or f"agrees by now (case {', '.join(closes)})"
+    return f"{pair.name}  {what}  {finding.reference}: {told}"

@@ -7,7 +7,7 @@ where a book does not have it: a refused bet need not be written down.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, unique
 from itertools import groupby
 
@@ -32,6 +32,8 @@ class Standing(Enum):
     DECLINED = "declined"
     OPEN = "open"
     """Not decided yet: it is compared once it is."""
+    HELD = "held"
+    """Not decided, and it will not be unless somebody does: it is compared with an operator's book that has it."""
 
 
 @unique
@@ -42,6 +44,8 @@ class CaseKind(Enum):
     MISSING_AT_HUB = "missing_at_hub"
     MISSING_AT_OPERATOR = "missing_at_operator"
     DUPLICATE = "duplicate"
+    UNDECIDED = "undecided"
+    """The hub holds it, not knowing its end, and it stands in the operator's book."""
     STATE = "state"
     KIND = "kind"
     PLAYER = "player"
@@ -68,6 +72,7 @@ class Entry:
         player: The player; empty if the book does not say, then it is not compared.
         state: Whether it stands.
         at: When it was written down, in milliseconds since 1970.
+        movement: In the hub's book, the movement's id.
     """
 
     id: str
@@ -77,6 +82,7 @@ class Entry:
     player: str = ""
     state: Standing = Standing.APPLIED
     at: int = 0
+    movement: str = ""
 
 
 @frozen(kw_only=True)
@@ -99,11 +105,11 @@ class Window:
 
 @frozen(kw_only=True)
 class Case:
-    """One transaction that is not the same in all books.
+    """One transaction that is not the same in all books, or is watched.
 
     Attributes:
         id: The transaction.
-        kinds: Everything that differs, at least one thing.
+        kinds: Everything that differs; nothing of a transaction that is watched and has come to agree.
         entries: What each book has, by side; more than one where it stands twice.
     """
 
@@ -126,7 +132,10 @@ class Count:
 
 
 def compare(
-    books: Mapping[Side, Iterable[Entry]], window: Window | None = None, count: Count | None = None
+    books: Mapping[Side, Iterable[Entry]],
+    window: Window | None = None,
+    count: Count | None = None,
+    watched: Container[str] = (),
 ) -> Iterator[Case]:
     """Compare books; each is read once, and no more of it is held than the entries of one transaction.
 
@@ -134,6 +143,7 @@ def compare(
         books: Two or three books, each in order of `id`.
         window: What is judged; everything if it is left out.
         count: Is added up.
+        watched: Transactions that are told even if nothing differs, provided that every book has them and has decided.
 
     Raises:
         ValueError: A book is not in order.
@@ -149,8 +159,10 @@ def compare(
         ):
             continue
         counted.transactions += 1
-        counted.open += any(entry.state is Standing.OPEN for found in entries.values() for entry in found)
-        if kinds := _differing(books, entries):
+        undecided = any(entry.state in _UNDECIDED for found in entries.values() for entry in found)
+        counted.open += undecided
+        kinds = differing(books, entries)
+        if kinds or (id_ in watched and len(entries) == len(books) and not undecided):
             yield Case(id=id_, kinds=kinds, entries={side: tuple(found) for side, found in entries.items()})
 
 
@@ -167,13 +179,24 @@ def _told(side: Side, book: Iterable[Entry]) -> Iterator[tuple[Side, Entry]]:
         yield side, entry
 
 
-def _differing(sides: Iterable[Side], entries: Mapping[Side, list[Entry]]) -> tuple[CaseKind, ...]:
+def differing(sides: Iterable[Side], entries: Mapping[Side, Sequence[Entry]]) -> tuple[CaseKind, ...]:
+    """What differs in one transaction.
+
+    Args:
+        sides: Whose books were compared.
+        entries: What each of them has; a book that lacks it is left out.
+    """
     kinds = [CaseKind.DUPLICATE] if any(len(found) > 1 for found in entries.values()) else []
     first = {side: found[0] for side, found in entries.items()}
     if any(entry.state is Standing.OPEN for entry in first.values()):
         return tuple(kinds)
-    standing = [entry for entry in first.values() if entry.state is Standing.APPLIED]
-    if standing:
+    standing = [entry for entry in first.values() if entry.state in _STANDING]
+    if any(entry.state is Standing.HELD for entry in standing):
+        at_operator = first.get(Side.OPERATOR)
+        if at_operator is None or at_operator.state is not Standing.APPLIED:
+            return tuple(kinds)
+        kinds.append(CaseKind.UNDECIDED)
+    elif standing:
         kinds += [_MISSING[side] for side in sides if side not in first]
         if len(standing) < len(first):
             kinds.append(CaseKind.STATE)
@@ -184,6 +207,8 @@ def _differing(sides: Iterable[Side], entries: Mapping[Side, list[Entry]]) -> tu
     return tuple(kinds)
 
 
+_STANDING = frozenset({Standing.APPLIED, Standing.HELD})
+_UNDECIDED = frozenset({Standing.OPEN, Standing.HELD})
 _SAID: tuple[tuple[CaseKind, Callable[[Entry], str]], ...] = (
     (CaseKind.KIND, lambda entry: entry.kind),
     (CaseKind.PLAYER, lambda entry: entry.player),

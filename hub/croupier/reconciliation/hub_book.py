@@ -1,13 +1,27 @@
-"""The hub's own book, read from the ledger page by page, as an operator or a provider would have written it."""
+"""The hub's own book, read from the ledger page by page, as an operator or a provider would have written it.
+
+Where two people have decided how a transaction is to be read against a book, it is read so: the movements themselves
+stay as they are, and a movement that has changed since is read by itself again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from attrs import evolve
 
 from croupier.contract import Direction, NotFoundError
 from croupier.ledger.port import MovementFilter, Page
-from croupier.ledger.records import ConfigurationRow, MovementRow, MovementState, PlayerRow
+from croupier.ledger.records import (
+    AdjustmentRow,
+    CaseRow,
+    CaseState,
+    ConfigurationRow,
+    MovementRow,
+    MovementState,
+    PlayerRow,
+)
 from croupier.reconciliation.compare import Entry, Standing
 
 _PAGE: Final = 1_000
@@ -18,8 +32,12 @@ _STANDING: Final = {
     MovementState.DECLINED: Standing.DECLINED,
     MovementState.REVERSED: Standing.ROLLED_BACK,
     MovementState.TOMBSTONED: Standing.ROLLED_BACK,
+    MovementState.HELD: Standing.HELD,
 }
-"""Every other state is open: what is owed, held or on its way is shown by the hub itself."""
+"""Every other state is open: what is owed or on its way is shown by the hub itself."""
+
+OPERATOR_BOOK: Final = "operator"
+"""What the operator's book is called; a provider's is called by its connection's id."""
 
 
 class Reads(Protocol):
@@ -30,6 +48,14 @@ class Reads(Protocol):
     async def player(self, operator: str, player: str) -> PlayerRow | None: ...
 
     async def alias_of(self, operator: str, connection: str, player: str) -> str | None: ...
+
+    async def case(self, operator: str, case: str) -> CaseRow | None: ...
+
+    async def cases(self, operator: str, state: CaseState | None, page: Page) -> Sequence[CaseRow]: ...
+
+    async def adjustments(
+        self, operator: str, book: str, since: int, until: int, page: Page
+    ) -> Sequence[AdjustmentRow]: ...
 
     async def configuration(
         self, operator: str | None = None, kind: str | None = None
@@ -61,23 +87,44 @@ async def as_operator(ledger: Reads, operator: ConfigurationRow, since: int, unt
         return row.operator_player if row else ""
 
     names = _Names(name)
+    adjusted = await _adjusted(ledger, operator.name, OPERATOR_BOOK, since, until)
     async for row in _rows(ledger, operator.name, MovementFilter(since=since, until=until)):
         if row.amount or zero:
-            yield _entry(row, row.movement, await names.of(row.player))
+            yield adjusted.read(entry_of(row, OPERATOR_BOOK, await names.of(row.player)))
+    for entry in adjusted.left():
+        yield entry
 
 
 async def as_provider(
     ledger: Reads, operator: ConfigurationRow, connection: ConfigurationRow, since: int, until: int
 ) -> AsyncIterator[Entry]:
-    """What the provider's book should have: its own ids of transactions and players."""
+    """What the provider's book should have: its own ids of transactions and players.
+
+    A provider's one id may be a bet's and a win's, both in one message: the kind tells them apart.
+    """
 
     async def name(player: str) -> str:
         return await ledger.alias_of(operator.name, connection.name, player) or ""
 
     names = _Names(name)
     which = MovementFilter(connection=connection.name, since=since, until=until)
+    adjusted = await _adjusted(ledger, operator.name, connection.name, since, until)
     async for row in _rows(ledger, operator.name, which):
-        yield _entry(row, row.reference, await names.of(row.player))
+        yield adjusted.read(entry_of(row, connection.name, await names.of(row.player)))
+    for entry in adjusted.left():
+        yield entry
+
+
+async def open_cases(ledger: Reads, operator: str, book: str) -> Mapping[str, Sequence[str]]:
+    """The cases of a book that wait for somebody, by what it calls the transaction."""
+    found: dict[str, list[str]] = {}
+    after: tuple[int, str] | None = None
+    while rows := await ledger.cases(operator, CaseState.OPEN, Page(after=after, limit=_PAGE)):
+        for row in rows:
+            if row.book == book:
+                found.setdefault(row.reference, []).append(row.case)
+        after = (rows[-1].opened_at, rows[-1].case)
+    return found
 
 
 class _Names:
@@ -104,13 +151,76 @@ async def _rows(ledger: Reads, operator: str, which: MovementFilter) -> AsyncIte
         after = (rows[-1].created_at, rows[-1].movement)
 
 
-def _entry(row: MovementRow, id: str, player: str) -> Entry:
+def by_kind(reference: str, kind: str) -> str:
+    """A provider's id, told apart by its kind."""
+    return f"{reference}/{kind}"
+
+
+def entry_of(row: MovementRow, book: str, player: str = "") -> Entry:
+    """A movement as it stands by itself in the hub's book.
+
+    Args:
+        row: The movement.
+        book: Against whose book it is read: that tells what the transaction is called.
+        player: What that book calls the player.
+    """
+    kind = "bet" if row.direction == Direction.DEBIT.value else "win"
     return Entry(
-        id=id,
-        kind="bet" if row.direction == Direction.DEBIT.value else "win",
+        id=row.movement if book == OPERATOR_BOOK else by_kind(row.reference, kind),
+        kind=kind,
         amount=row.amount,
         currency=row.currency,
         player=player,
         state=_STANDING.get(row.state, Standing.OPEN),
         at=row.created_at,
+        movement=row.movement,
     )
+
+
+def reading(entry: Entry) -> Mapping[str, Any]:
+    """What an entry says of the money, as JSON-ready values: what adjustments are bound to."""
+    return {"kind": entry.kind, "amount": entry.amount, "currency": entry.currency, "state": entry.state.value}
+
+
+class Adjusted:
+    """How transactions are to be read against one book, as people have decided.
+
+    Args:
+        rows: The adjustments, the newest of a transaction last.
+    """
+
+    def __init__(self, rows: Sequence[AdjustmentRow]) -> None:
+        self._of: dict[str, list[AdjustmentRow]] = {}
+        for row in rows:
+            self._of.setdefault(row.reference, []).append(row)
+        self._met: set[str] = set()
+
+    def read(self, entry: Entry) -> Entry:
+        """An entry of the hub's book as it is to be read; as it is if nobody has adjusted it as it stands."""
+        rows = self._of.get(entry.id)
+        if rows is None:
+            return entry
+        self._met.add(entry.id)
+        before = reading(entry)
+        row = next((row for row in reversed(rows) if row.before == before), None)
+        return entry if row is None else evolve(entry, **_as_adjusted(row))
+
+    def left(self) -> Iterator[Entry]:
+        """What the hub's book lacks and is to have, of all that was not read: it names no player."""
+        for reference, rows in self._of.items():
+            row = next((row for row in reversed(rows) if row.before is None), None)
+            if row is not None and reference not in self._met:
+                yield Entry(id=reference, at=row.at, **_as_adjusted(row))
+
+
+def _as_adjusted(row: AdjustmentRow) -> dict[str, Any]:
+    return {"kind": row.kind, "amount": row.amount, "currency": row.currency, "state": Standing(row.state)}
+
+
+async def _adjusted(ledger: Reads, operator: str, book: str, since: int, until: int) -> Adjusted:
+    rows: list[AdjustmentRow] = []
+    after: tuple[int, str] | None = None
+    while found := await ledger.adjustments(operator, book, since, until, Page(after=after, limit=_PAGE)):
+        rows += found
+        after = (found[-1].at, found[-1].case)
+    return Adjusted(sorted(rows, key=lambda row: (row.made_at, row.case)))

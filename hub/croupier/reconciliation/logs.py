@@ -89,19 +89,19 @@ class Shelf:
         self._file.execute("PRAGMA journal_mode = OFF").fetchone()
         self._file.execute(
             "CREATE TABLE entries (side TEXT, id TEXT, kind TEXT, amount INTEGER, currency TEXT, player TEXT,"
-            " state TEXT, at INTEGER) STRICT"
+            " state TEXT, at INTEGER, movement TEXT) STRICT"
         )
 
     def put(self, side: Side, entries: Iterable[Entry]) -> int:
         """Put entries into a side's book; returns how many."""
         rows = (
-            (side.value, one.id, one.kind, one.amount, one.currency, one.player, one.state.value, one.at)
+            (side.value, one.id, one.kind, one.amount, one.currency, one.player, one.state.value, one.at, one.movement)
             for one in entries
         )
         put = 0
         while chunk := list(islice(rows, _AT_ONCE)):
             self._file.execute("BEGIN")
-            self._file.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", chunk)
+            self._file.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", chunk)
             self._file.execute("COMMIT")
             put += len(chunk)
         return put
@@ -109,12 +109,20 @@ class Shelf:
     def book(self, side: Side) -> Iterator[Entry]:
         """A side's book in order of `id`, then of time."""
         found = self._file.execute(
-            "SELECT id, kind, amount, currency, player, state, at FROM entries WHERE side = ? ORDER BY id, at",
+            "SELECT id, kind, amount, currency, player, state, at, movement FROM entries"
+            " WHERE side = ? ORDER BY id, at",
             (side.value,),
         )
-        for id_, kind, amount, currency, player, state, at in found:
+        for id_, kind, amount, currency, player, state, at, movement in found:
             yield Entry(
-                id=id_, kind=kind, amount=amount, currency=currency, player=player, state=Standing(state), at=at
+                id=id_,
+                kind=kind,
+                amount=amount,
+                currency=currency,
+                player=player,
+                state=Standing(state),
+                at=at,
+                movement=movement,
             )
 
     def close(self) -> None:

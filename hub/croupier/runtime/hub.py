@@ -22,6 +22,7 @@ from croupier.net.driver import FlowLimits
 from croupier.net.hosts import refuses_host
 from croupier.net.outbound import OutboundDriver
 from croupier.net.wallet_client import WalletClient
+from croupier.reconciliation.desk import CaseDesk
 from croupier.registry import Registry
 from croupier.runtime.acceleration import Acceleration, accelerate
 from croupier.runtime.faults import FaultWatch
@@ -71,6 +72,7 @@ class Hub:
         deliveries: What is owed.
         sinks: Feeds event sinks.
         overdue: Tells of rounds that have been open for too long.
+        cases: What comparisons with other books have found.
         gateway: The providers' entrance.
         metrics: Counts.
         outbound: Calls to providers.
@@ -95,6 +97,7 @@ class Hub:
     deliveries: Deliveries
     sinks: Pump
     overdue: OverdueRounds
+    cases: CaseDesk
     gateway: Gateway
     metrics: Metrics
     outbound: OutboundDriver
@@ -332,6 +335,7 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         deliveries=deliveries,
         sinks=sinks,
         overdue=overdue,
+        cases=CaseDesk(ledger, clock, alarm),
         gateway=gateway,
         metrics=metrics,
         outbound=OutboundDriver(client, ledger, clock, ids, FlowLimits(total_seconds=settings.limits.request_seconds)),

@@ -26,7 +26,7 @@ from croupier.runtime.log_output import HeldOutput
 
 FIELDS: Final = frozenset(
     "event level timestamp"
-    " trace span delivery movement round exchange position epoch"  # the hub's own random ids and counters
+    " trace span delivery movement round case exchange position epoch"  # the hub's own random ids and counters
     " configured configured_name"  # the id and name of an operator, a connection, a sink
     " operator connection adapter dialect operation kind api route method verdict outcome reason status code problem"
     " caller"  # the id of a key, never the key

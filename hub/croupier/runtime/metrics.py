@@ -130,6 +130,7 @@ class Metrics:
         )
         self._movements = Levels("croupier_ledger_movements", "Movements that are not settled, by state.", "state")
         self._deliveries = Levels("croupier_deliveries", "Work that is owed to operators, by state.", "state")
+        self._cases = Levels("croupier_reconciliation_cases", "Cases of reconciliation that are not settled.", "state")
         self._alarms = Tally("croupier_alarms", "Events that a person should look at.", ("operator", "kind"))
         self._faults = Levels("croupier_configuration_faults", "What is stored and cannot be used, by kind.", "kind")
         self._sink_events = Tally("croupier_sink_events", "Events that event sinks were sent.", ("sink", "outcome"))
@@ -155,6 +156,7 @@ class Metrics:
             self._batch_seconds,
             self._movements,
             self._deliveries,
+            self._cases,
         )
         for collector in collectors:
             registry.register(collector)
@@ -197,8 +199,9 @@ class Metrics:
         self._batch_seconds.observe(outcome, end.seconds)
 
     def ledger_states(self, counts: Mapping[str, int]) -> None:
-        """What is not settled, as `Ledger.count_states` tells it: `movement.<state>` and `delivery.<state>`."""
-        for prefix, gauge in (("movement.", self._movements), ("delivery.", self._deliveries)):
+        """What is not settled, as `Ledger.count_states` tells it: `movement.<state>` and so on."""
+        gauges = (("movement.", self._movements), ("delivery.", self._deliveries), ("case.", self._cases))
+        for prefix, gauge in gauges:
             gauge.now = {name.removeprefix(prefix): count for name, count in counts.items() if name.startswith(prefix)}
 
     def alarm(self, *, operator: str, kind: str) -> None:

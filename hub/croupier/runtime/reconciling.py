@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from croupier.ledger.reading import postgres_to_read, sqlite_to_read
+from croupier.ledger.records import CaseState
 from croupier.reconciliation import hub_book
 from croupier.reconciliation.compare import Case, Count, Entry, Side, Window, compare
+from croupier.reconciliation.decisions import BY_PEOPLE
+from croupier.reconciliation.findings import Finding, finding_of, other_side
 from croupier.reconciliation.logs import Shelf, read_log
 from croupier.runtime.settings import Settings
 
@@ -31,22 +34,28 @@ class Logs:
     providers: Sequence[tuple[str, Path]] = ()
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Pair:
     """Two books of one time.
 
     Attributes:
-        name: `operator`, or the connection's name.
+        name: `operator`, or what the connection was called.
+        book: `operator`, or the connection's id.
         count: What was met.
+        settled: How many differences two people have settled before: they are not told.
     """
 
     name: str
+    book: str
     count: Count = field(factory=Count)
+    settled: int = 0
 
 
-def reconcile(
-    settings: Settings, operator: str, logs: Logs, window: Window, tell: Callable[[Pair, Case], None]
-) -> Sequence[Pair]:
+Tell = Callable[[Pair, Finding, Sequence[str]], None]
+"""Is told what was found of a transaction; where the books agree, the cases that were open of it."""
+
+
+def reconcile(settings: Settings, operator: str, logs: Logs, window: Window, tell: Tell) -> Sequence[Pair]:
     """Compare the hub's record with logs; returns what was compared.
 
     Args:
@@ -54,7 +63,7 @@ def reconcile(
         operator: The operator's name or id.
         logs: The other books.
         window: The time that is judged; the record is read as far beyond it as its grace.
-        tell: Is told every case as it is found.
+        tell: Is told every difference as it is found, and every transaction with an open case that agrees by now.
 
     Raises:
         NotFoundError: There is no such operator or connection.
@@ -65,33 +74,54 @@ def reconcile(
     return asyncio.run(_reconcile(settings, operator, logs, window, tell))
 
 
-async def _reconcile(
-    settings: Settings, operator: str, logs: Logs, window: Window, tell: Callable[[Pair, Case], None]
-) -> Sequence[Pair]:
+async def _reconcile(settings: Settings, operator: str, logs: Logs, window: Window, tell: Tell) -> Sequence[Pair]:
     since, until = window.since - window.grace, window.until + window.grace
     pairs = []
     async with _reading(settings) as ledger:
         owner = await hub_book.find(ledger, None, "operator", operator)
         if logs.operator is not None:
             ours = hub_book.as_operator(ledger, owner, since, until)
-            pair = Pair(name="operator")
-            for case in await _cases(pair, ours, Side.OPERATOR, read_log(logs.operator), window):
-                tell(pair, case)
+            pair = Pair(name="operator", book=hub_book.OPERATOR_BOOK)
+            await _tell_cases(ledger, owner.name, pair, ours, read_log(logs.operator), window=window, tell=tell)
             pairs.append(pair)
         for name, path in logs.providers:
             connection = await hub_book.find(ledger, owner.name, "connection", name)
             ours = hub_book.as_provider(ledger, owner, connection, since, until)
-            pair = Pair(name=name)
+            pair = Pair(name=name, book=connection.name)
             theirs = map(_by_kind, read_log(path))
-            for case in await _cases(pair, _each_by_kind(ours), Side.PROVIDER, theirs, window):
-                tell(pair, case)
+            await _tell_cases(ledger, owner.name, pair, ours, theirs, window=window, tell=tell)
             pairs.append(pair)
     return pairs
 
 
+async def _tell_cases(
+    ledger: hub_book.Reads,
+    operator: str,
+    pair: Pair,
+    ours: AsyncIterator[Entry],
+    theirs: Iterable[Entry],
+    *,
+    window: Window,
+    tell: Tell,
+) -> None:
+    """Tell what differs, but for what is settled as it was found, and what has come to agree."""
+    watched = await hub_book.open_cases(ledger, operator, pair.book)
+    for case in await _cases(pair, ours, theirs, window, watched):
+        finding = finding_of(operator, pair.book, case)
+        if not case.kinds:
+            tell(pair, finding, watched[case.id])
+            continue
+        known = await ledger.case(operator, finding.case)
+        if known is not None and known.state is CaseState.SETTLED and known.decision in BY_PEOPLE:
+            pair.settled += 1
+        else:
+            tell(pair, finding, ())
+
+
 async def _cases(
-    pair: Pair, ours: AsyncIterator[Entry], side: Side, theirs: Iterable[Entry], window: Window
+    pair: Pair, ours: AsyncIterator[Entry], theirs: Iterable[Entry], window: Window, watched: Container[str]
 ) -> Iterator[Case]:
+    side = other_side(pair.book)
     shelf = Shelf()
     try:
         shelf.put(side, theirs)
@@ -100,12 +130,12 @@ async def _cases(
     except BaseException:
         shelf.close()
         raise
-    return _compared(pair, shelf, side, window)
+    return _compared(pair, shelf, side, window, watched)
 
 
-def _compared(pair: Pair, shelf: Shelf, side: Side, window: Window) -> Iterator[Case]:
+def _compared(pair: Pair, shelf: Shelf, side: Side, window: Window, watched: Container[str]) -> Iterator[Case]:
     try:
-        yield from compare({each: shelf.book(each) for each in (Side.HUB, side)}, window, pair.count)
+        yield from compare({each: shelf.book(each) for each in (Side.HUB, side)}, window, pair.count, watched)
     finally:
         shelf.close()
 
@@ -121,13 +151,7 @@ async def _chunks(entries: AsyncIterator[Entry]) -> AsyncIterator[list[Entry]]:
 
 
 def _by_kind(entry: Entry) -> Entry:
-    """A provider's one id may be a bet's and a win's: both in one message."""
-    return evolve(entry, id=f"{entry.id}/{entry.kind}")
-
-
-async def _each_by_kind(entries: AsyncIterator[Entry]) -> AsyncIterator[Entry]:
-    async for entry in entries:
-        yield _by_kind(entry)
+    return evolve(entry, id=hub_book.by_kind(entry.id, entry.kind))
 
 
 def _reading(settings: Settings) -> AbstractAsyncContextManager[hub_book.Reads]:

@@ -56,6 +56,7 @@ def admin_app(hub: Hub) -> App:
         registry=hub.registry,
         held=hub.deliveries.held,
         rounds=hub.deliveries.rounds,
+        cases=hub.cases,
         outbound=hub.outbound,
         clock=hub.clock,
         ids=hub.ids,

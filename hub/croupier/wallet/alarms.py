@@ -23,6 +23,10 @@ OVERDUE: Final = "round.overdue"
 """A round has been open for longer than its operator wants."""
 
 
+CASE: Final = "case.opened"
+"""A comparison with another book has found a difference that nobody has settled."""
+
+
 def unheard(_operator: str, _event: Event) -> None:
     """Tell nobody: the event stands in the ledger."""
 

@@ -10,7 +10,9 @@ from attrs import frozen
 from croupier.catalogue.service import CatalogueService
 from croupier.configuration.service import Configuration
 from croupier.ledger.port import Ledger
-from croupier.ledger.records import DeliveryRow
+from croupier.ledger.records import CaseRow, DeliveryRow
+from croupier.reconciliation.desk import Recorded
+from croupier.reconciliation.findings import Finding
 from croupier.registry.reports import AdapterReport, PluginReport
 from croupier.sinks.desk import SinkDesk
 from croupier.wallet.open_rounds import Standing
@@ -43,6 +45,22 @@ class OpenRounds(Protocol):
 
     async def complete(self, operator: str, round_id: str, *, who: str, why: str, short: int = 0) -> Standing:
         """Likewise, that it ends as it stands."""
+
+
+class CaseDesk(Protocol):
+    """What people can do about cases of reconciliation."""
+
+    async def case(self, operator: str, case: str) -> CaseRow:
+        """One case."""
+
+    async def record(self, finding: Finding, *, who: str, closes: Sequence[str] = ()) -> Recorded:
+        """Keep what a comparison has found."""
+
+    async def explain(self, operator: str, case: str, *, who: str, why: str) -> CaseRow:
+        """Propose that no record of the hub's is wrong, or confirm what another has proposed: then it is settled."""
+
+    async def adjust(self, operator: str, case: str, *, who: str, why: str) -> CaseRow:
+        """Likewise, that the hub's book is to be read as the other one from now on."""
 
 
 class Registry(Protocol):
@@ -82,6 +100,7 @@ class AdminParts:
         registry: What is installed.
         held: Held work.
         rounds: Decisions on rounds that stay open.
+        cases: Cases of reconciliation.
         sinks: Event sinks and what waits for them.
         ledger: The record.
         catalogue: Games.
@@ -93,6 +112,7 @@ class AdminParts:
     registry: Registry
     held: HeldWork
     rounds: OpenRounds
+    cases: CaseDesk
     sinks: SinkDesk
     ledger: Ledger
     catalogue: CatalogueService

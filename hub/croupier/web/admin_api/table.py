@@ -12,6 +12,8 @@ from croupier.contract import AuthenticationError, ForbiddenError, HttpRequest, 
 from croupier.ledger.port import Ledger
 from croupier.sinks.desk import SinkDesk
 from croupier.wallet.ports import Clock, Ids
+from croupier.web.admin_api.case_messages import CaseAnswer, CaseList, CasesQuery, RecordAnswer, RecordBody, SettleBody
+from croupier.web.admin_api.cases import Cases
 from croupier.web.admin_api.configuring import PolicyHandlers, Things
 from croupier.web.admin_api.importing import Importing
 from croupier.web.admin_api.messages import (
@@ -46,7 +48,7 @@ from croupier.web.admin_api.messages import (
     StoredThing,
     StoredThings,
 )
-from croupier.web.admin_api.parts import Administrator, AdminParts, HeldWork, OpenRounds, Registry
+from croupier.web.admin_api.parts import Administrator, AdminParts, CaseDesk, HeldWork, OpenRounds, Registry
 from croupier.web.admin_api.rounds import Rounds
 from croupier.web.admin_api.running import Running
 from croupier.web.admin_api.sinking import Sinking
@@ -58,7 +60,7 @@ from croupier.web.ports import ApiMetrics, Log, Outbound
 DESCRIPTION: Final = ApiDescription(
     name="admin",
     title="Croupier admin API",
-    summary="Configuration with its history, packages, held work, open rounds, event sinks, events and exchanges.",
+    summary="Configuration with its history, packages, held work, open rounds, cases, event sinks, events, exchanges.",
     prefix="/admin",
 )
 
@@ -74,7 +76,15 @@ def admin_table(parts: AdminParts) -> RouteTable:
     for kind in (Kind.CONNECTION, Kind.GAME, Kind.ROUTE, Kind.KEY, Kind.SINK):
         lines += _things(parts, kind)
     return RouteTable(
-        [*lines, *_policies(parts), *_importing(parts), *_sinking(parts), *_running(parts), *_rounds(parts)]
+        [
+            *lines,
+            *_policies(parts),
+            *_importing(parts),
+            *_sinking(parts),
+            *_running(parts),
+            *_rounds(parts),
+            *_cases(parts),
+        ]
     )
 
 
@@ -170,6 +180,25 @@ def _rounds(parts: AdminParts) -> list[AnyEndpoint]:
     ]  # fmt: skip
 
 
+def _cases(parts: AdminParts) -> list[AnyEndpoint]:
+    cases, many = Cases(parts), f"{_OPERATOR}/cases"
+    path = f"{many}/{{case}}"
+    return [
+        endpoint("GET", many, "cases.list", "List cases of reconciliation, the oldest first.", handler=cases.list,
+                 query=CasesQuery, body=Nothing, answer=CaseList, tag="cases"),
+        endpoint("POST", many, "cases.record", "Keep what a comparison with another book has found.",
+                 handler=cases.record, query=Nothing, body=RecordBody, answer=RecordAnswer, tag="cases"),
+        endpoint("GET", path, "cases.get", "Read a case, and what is proposed for it.", handler=cases.get,
+                 query=Nothing, body=Nothing, answer=CaseAnswer, tag="cases"),
+        endpoint("POST", f"{path}/explain", "cases.explain",
+                 "Propose that no record of the hub's is wrong, or confirm it.", handler=cases.explain,
+                 query=Nothing, body=SettleBody, answer=CaseAnswer, tag="cases"),
+        endpoint("POST", f"{path}/adjust", "cases.adjust",
+                 "Propose that the hub's book is to be read as the other one, or confirm it.", handler=cases.adjust,
+                 query=Nothing, body=SettleBody, answer=CaseAnswer, tag="cases"),
+    ]  # fmt: skip
+
+
 def _running(parts: AdminParts) -> list[AnyEndpoint]:
     running, held = Running(parts), f"{_OPERATOR}/deliveries/{{delivery}}"
     return [
@@ -220,6 +249,7 @@ def make_admin_app(
     registry: Registry,
     held: HeldWork,
     rounds: OpenRounds,
+    cases: CaseDesk,
     ledger: Ledger,
     clock: Clock,
     ids: Ids,
@@ -237,6 +267,7 @@ def make_admin_app(
         registry: What is installed.
         held: Held work.
         rounds: Decisions on rounds that stay open.
+        cases: Cases of reconciliation.
         ledger: The record.
         clock: Time.
         ids: Fresh identities.
@@ -253,6 +284,7 @@ def make_admin_app(
         registry=registry,
         held=held,
         rounds=rounds,
+        cases=cases,
         sinks=SinkDesk(ledger, clock),
         ledger=ledger,
         catalogue=CatalogueService(configuration),
