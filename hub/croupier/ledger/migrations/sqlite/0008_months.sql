@@ -1,0 +1,2 @@
+-- oldest code: 2
+-- Nothing to do: there are no partitions and no users here.
