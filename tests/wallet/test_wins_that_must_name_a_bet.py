@@ -7,8 +7,9 @@ from typing import Any
 
 from attrs import evolve
 
-from croupier.contract import Applied, WalletCall, WalletMove, WalletOperation, WinWithoutBet
+from croupier.contract import Applied, OnSilence, Unknown, WalletCall, WalletMove, WalletOperation, WinWithoutBet
 from croupier_conformance.money_path import MoneyPath, bet, rollback, win
+from croupier_conformance.network import Fault, Scripted
 from croupier_conformance.virtual_time import simulate
 
 
@@ -81,5 +82,25 @@ def test_other_wallets_are_told_what_the_provider_said(tmp_path: Path) -> None:
             await path.play(bet("b1", "1.00"))
             await path.play(win("w1", "5.00"))
             assert named(heard) == [None]
+
+    simulate(story())
+
+
+def test_every_attempt_at_a_win_names_the_same_bet_though_an_older_one_comes_to_stand_between_them(
+    tmp_path: Path,
+) -> None:
+    """To a wallet that compares what it has with what comes again, another name is another win."""
+
+    async def story() -> None:
+        lost = Scripted.of(Fault.LOST_REQUEST, None, Fault.LOST_REPLY)
+        async with MoneyPath.open(tmp_path / "l.db", faults=lost) as path:
+            path.reconfigure(on_silence=OnSilence.RESENDS)
+            heard = listen(path)
+            assert isinstance((await path.play(bet("b1"))).outcome, Unknown)
+            assert isinstance((await path.play(bet("b2"))).outcome, Applied)
+            assert isinstance((await path.play(win("w1", "5.00"))).outcome, Unknown)
+            await path.drain()
+            assert named(heard) == [(await path.row("b2")).movement] * 2
+            assert path.balance() == 10_300
 
     simulate(story())

@@ -132,13 +132,17 @@ class Channel:
         return reply
 
     async def _with_bet(self, operator: Operator, call: WalletCall) -> WalletCall:
-        """The call, in which a win names a bet: the oldest of its round that stands, so that every attempt names it."""
+        """The call, in which a win names a bet: of its round's that stand the first that was settled.
+
+        So every attempt names the same one: an older bet that comes to stand between two of them is settled later.
+        """
         if not isinstance(call, WalletMove) or not _names_no_bet(call.movement):
             return call
         look = Look(operator=operator.id, round=call.context.round, round_movements=True)
         rows = (await self._ledger.look(look)).round_movements
         known = operator.policy.zero_amounts
-        found = next((row for row in rows if _stands(row) and (row.amount or known)), None)
+        standing = (row for row in rows if _stands(row) and (row.amount or known))
+        found = min(standing, key=_settled_at, default=None)
         return call if found is None else evolve(call, movement=evolve(call.movement, target=found.movement))
 
     async def _in_line(
@@ -252,6 +256,10 @@ def _names_no_bet(movement: WalletMovement) -> bool:
 
 def _stands(row: MovementRow) -> bool:
     return row.state is MovementState.APPLIED and row.direction == _DEBIT and is_bet(row)
+
+
+def _settled_at(row: MovementRow) -> int:
+    return row.created_at if row.settled_at is None else row.settled_at
 
 
 def _code(error: Exception) -> str:
