@@ -236,21 +236,27 @@ async def test_writing_calls_are_repeated_on_a_new_connection(
     assert [row.delivery for row in await ledger.claim_deliveries(second, 100, 50, 10)] == ["d1"]
 
 
-async def test_work_that_cannot_be_read_is_said_to_be_and_what_was_asked_for_after_it_is_done(
-    empty_postgres: str, rows: Rows
+@pytest.mark.parametrize("damage", [r"detail = '\xff'::bytea::text", "task = 'unheard of'"], ids=["text", "task"])
+async def test_work_that_cannot_be_read_is_told_of_and_does_not_stand_in_the_way_of_other_work(
+    empty_postgres: str, rows: Rows, damage: str
 ) -> None:
-    async with started(empty_postgres) as ledger:
+    reported: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context["message"]))
+    async with started(empty_postgres) as ledger, asyncio.timeout(10):
         owner = await ledger.register("hub")
-        await ledger.commit(rows.change(movements=(rows.movement(),), deliveries=(rows.delivery(),)))
+        work = tuple(rows.delivery(f"d{place}") for place in range(3))
+        await ledger.commit(rows.change(movements=(rows.movement(),), deliveries=work))
         with psycopg.connect(empty_postgres, autocommit=True) as other:
             other.execute("CREATE CAST (bytea AS text) WITHOUT FUNCTION")  # no text of the server's own is damaged
-            other.execute(r"UPDATE deliveries SET detail = '\xff'::bytea::text")
-        async with asyncio.timeout(10):
-            claimed, stored = await asyncio.gather(
-                ledger.claim_deliveries(owner, 100, 50, 10), ledger.commit(rows.bet("m2")), return_exceptions=True
-            )
-        assert isinstance(claimed, LedgerCorruptError)
+            other.execute(sql("UPDATE deliveries SET", damage, "WHERE delivery <> 'd1'").encode())
+        claimed, stored = await asyncio.gather(
+            ledger.claim_deliveries(owner, 100, 50, 10), ledger.commit(rows.bet("m2"))
+        )
+        assert [row.delivery for row in claimed] == ["d1"]
         assert stored == Committed(1)
+        assert await ledger.claim_deliveries(owner, 149, 50, 10) == []
+        assert len(reported) == 2
+        assert all("cannot be read" in message for message in reported)
 
 
 async def test_a_server_that_knows_less_than_the_one_before_it_is_written_to(empty_postgres: str, rows: Rows) -> None:

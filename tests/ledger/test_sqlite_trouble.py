@@ -10,16 +10,17 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from croupier.contract.errors import StoreUnavailableError
-from croupier.ledger.port import BatchEnd, Change, Committed, Look, Update
+from croupier.contract.errors import LedgerCorruptError, StoreUnavailableError
+from croupier.ledger.port import BatchEnd, Change, Committed, Look, Owner, Update
 from croupier.ledger.records import MovementState
 from croupier.ledger.sqlite import SqliteLedger
+from croupier.ledger.sqlite_statements import sql
 from croupier_conformance.ledger_dump import dump_ledger
 
 if TYPE_CHECKING:
@@ -336,3 +337,48 @@ async def test_what_a_killed_hub_acknowledged_survives(tmp_path: Path, acknowled
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     connection.close()
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+async def test_work_of_another_release_is_told_of_and_does_not_stand_in_the_way_of_other_work(
+    tmp_path: Path, rows: Rows, threaded: bool
+) -> None:
+    reported: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context["message"]))
+    ledger = await with_work(tmp_path / "ledger.sqlite", rows, "task = 'unheard of'", threaded=threaded)
+    claimed, stored = await asyncio.gather(
+        ledger.claim_deliveries(Owner("hub", 1), 100, 50, 10), ledger.commit(rows.bet("m2"))
+    )
+    assert [row.delivery for row in claimed] == ["d1"]
+    assert stored == Committed(1)
+    assert await ledger.claim_deliveries(Owner("hub", 1), 149, 50, 10) == []
+    assert reported == ["a row of deliveries cannot be read: what is owed by it waits"] * 2
+    await ledger.close()
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+async def test_work_whose_text_is_damaged_is_done_as_far_as_it_can_be_read(
+    tmp_path: Path, rows: Rows, threaded: bool
+) -> None:
+    damage = "detail = CAST(x'61ff' AS TEXT)"
+    ledger = await with_work(tmp_path / "ledger.sqlite", rows, damage, threaded=threaded)
+    with pytest.raises(LedgerCorruptError, match="a stored text is damaged"):
+        await ledger.delivery(rows.operator, "d0")
+    claimed, stored = await asyncio.gather(
+        ledger.claim_deliveries(Owner("hub", 1), 100, 50, 10), ledger.commit(rows.bet("m2"))
+    )
+    assert [(row.delivery, row.detail) for row in claimed] == [("d0", "a\ufffd"), ("d1", None), ("d2", "a\ufffd")]
+    assert stored == Committed(1)
+    assert await ledger.claim_deliveries(Owner("hub", 1), 149, 50, 10) == []
+    await ledger.close()
+
+
+async def with_work(path: Path, rows: Rows, damage: str, *, threaded: bool) -> SqliteLedger:
+    """A ledger with three pieces of work, of which the first and the last are damaged."""
+    ledger = SqliteLedger(path, threaded=threaded)
+    await ledger.start()
+    work = tuple(rows.delivery(f"d{place}") for place in range(3))
+    await ledger.commit(rows.change(movements=(rows.movement(),), deliveries=work))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute(sql("UPDATE deliveries SET", damage, "WHERE delivery <> 'd1'"))
+    return ledger

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import attrs
 
 from croupier.contract.errors import LedgerCorruptError
+from croupier.ledger.mapping import Table
 from croupier.ledger.port import Change, Owner
 from croupier.ledger.records import SinkRow
+
+Row = TypeVar("Row", bound=attrs.AttrsInstance)
 
 
 def check_change(change: Change) -> None:
@@ -31,6 +37,26 @@ def claimed_sink(owner: Owner, operator: str, sink: str, lease_until: int, start
     return SinkRow(
         operator=operator, sink=sink, position=start, owner=owner.name, epoch=owner.epoch, lease_until=lease_until
     )
+
+
+def readable(table: Table[Row], claimed: Iterable[Iterable[Any]]) -> list[Row]:
+    """The rows that were claimed, but for those that this code does not understand: others must not wait for them.
+
+    They stay claimed until their lease has ended, and are told of each time.
+    """
+    rows = []
+    for values in claimed:
+        try:
+            rows.append(table.row(values))
+        except Exception as error:  # noqa: BLE001 # whatever such a row holds
+            tell_unreadable(table.name, error)
+    return rows
+
+
+def tell_unreadable(table: str, error: Exception) -> None:
+    """Tell that a row of owed work is left out."""
+    told = {"message": f"a row of {table} cannot be read: what is owed by it waits", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(told)
 
 
 def _rows(change: Change) -> Iterator[Sequence[Any]]:

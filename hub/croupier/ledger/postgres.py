@@ -7,7 +7,7 @@ a connection is made. The URL must lead to the server itself or to a pooler that
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from psycopg_pool import PoolTimeout
 
 from croupier.contract.errors import ConflictError, FixConfigurationError
 from croupier.ledger import mapping
-from croupier.ledger.changes import claimed_sink
+from croupier.ledger.changes import claimed_sink, readable, tell_unreadable
 from croupier.ledger.mapping import Table
 from croupier.ledger.migrations import Migration
 from croupier.ledger.port import Backlog, Change, CommitResult, OnBatch, Owner, unheard
@@ -173,14 +173,14 @@ class PostgresLedger(PostgresReads):
             return []  # idle workers ask often: that must not wait for the writer
         parameters = (now, limit, owner.name, owner.epoch, now + lease_ms, apart)
         claimed = await self._write(lambda connection: _claim(connection, CLAIM_DELIVERIES, parameters))
-        return mapping.DELIVERIES.rows(claimed)
+        return readable(mapping.DELIVERIES, claimed)
 
     async def claim_orphans(self, owner: Owner, now: int, lease_ms: int, limit: int) -> Sequence[MovementRow]:
         if not await self._read(ANY_ORPHANED.decode(), (now,)):
             return []
         parameters = (now, limit, owner.name, owner.epoch, now + lease_ms)
         claimed = await self._write(lambda connection: _claim(connection, CLAIM_MOVEMENTS, parameters))
-        return mapping.MOVEMENTS.rows(claimed)
+        return readable(mapping.MOVEMENTS, claimed)
 
     async def claim_sink(
         self, owner: Owner, operator: str, sink: str, *, now: int, lease_ms: int, start: int
@@ -236,9 +236,26 @@ async def _register(connection: Connection, name: str) -> Owner:
 
 
 async def _claim(connection: Connection, statement: bytes, parameters: Sequence[Any]) -> list[list[Any]]:
-    """The rows that were claimed, in the order in which they were due."""
-    found = await _rows(connection, statement, parameters)
+    """The rows that were claimed, in the order in which they were due; without those whose text is damaged."""
+    cursor = await _carried_out(connection, statement, parameters)
+    try:
+        found = [restored_row(row) for row in await cursor.fetchall()]
+    except ValueError:
+        found = [row async for row in _undamaged(cursor)]
     return [row for _, *row in sorted(found, key=itemgetter(0))]
+
+
+async def _undamaged(cursor: psycopg.AsyncCursor[tuple[Any, ...]]) -> AsyncIterator[tuple[Any, ...]]:
+    """The rows that can be read: a damaged page passes for a row."""
+    for place in range(cursor.rowcount):
+        await cursor.scroll(place, mode="absolute")
+        try:
+            row = await cursor.fetchone()
+        except ValueError as error:
+            tell_unreadable("owed work", error)
+        else:
+            if row is not None:
+                yield restored_row(row)
 
 
 async def _ensure(connection: Connection, table: Table[Row], row: Row, stored: str, which: Sequence[str]) -> Row | None:
@@ -253,6 +270,13 @@ async def _ensure(connection: Connection, table: Table[Row], row: Row, stored: s
 
 
 async def _rows(connection: Connection, statement: bytes, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    cursor = await _carried_out(connection, statement, parameters)
+    return [restored_row(row) for row in await cursor.fetchall()] if cursor.description else []
+
+
+async def _carried_out(
+    connection: Connection, statement: bytes, parameters: Sequence[Any]
+) -> psycopg.AsyncCursor[tuple[Any, ...]]:
     cursor = connection.cursor(binary=True)
     await cursor.execute(statement, [parameter(value) for value in parameters])
-    return [restored_row(row) for row in await cursor.fetchall()] if cursor.description else []
+    return cursor

@@ -25,10 +25,10 @@ from croupier.ledger.sqlite_open import unavailable
 from croupier.ledger.sqlite_reader import SqliteReads
 from croupier.ledger.sqlite_statements import (
     ALIASES,
+    ANY_DUE,
+    ANY_ORPHANED,
     PLAYERS,
     SELECT_ALIAS,
-    SELECT_DUE,
-    SELECT_ORPHANS,
     SELECT_PLAYER,
     claim_parameters,
 )
@@ -156,12 +156,12 @@ class SqliteLedger(SqliteReads):
         self, owner: Owner, now: int, lease_ms: int, limit: int, *, apart_from: Sequence[str] = ()
     ) -> Sequence[DeliveryRow]:
         due = claim_parameters(now, limit) | {"apart_from": to_json(apart_from)}
-        if not self._read(SELECT_DUE, due | {"limit": min(limit, 1)}):
+        if not self._read(ANY_DUE, due | {"limit": min(limit, 1)}):
             return []  # idle workers ask often: that must not cost a commit
         return await self._write(lambda work: sqlite_commands.claim_deliveries(work, owner, due, now + lease_ms))
 
     async def claim_orphans(self, owner: Owner, now: int, lease_ms: int, limit: int) -> Sequence[MovementRow]:
-        if not self._read(SELECT_ORPHANS, claim_parameters(now, min(limit, 1))):
+        if not self._read(ANY_ORPHANED, claim_parameters(now, min(limit, 1))):
             return []
         return await self._write(lambda work: sqlite_commands.claim_orphans(work, owner, now, lease_ms, limit))
 

@@ -13,10 +13,20 @@ from typing import Any, TypeVar
 import attrs
 
 from croupier.contract.errors import ConflictError
-from croupier.ledger.changes import check_change
-from croupier.ledger.mapping import EVENT_COLUMNS, event_values
+from croupier.ledger.changes import check_change, readable
+from croupier.ledger.mapping import EVENT_COLUMNS, Table, event_values
 from croupier.ledger.port import Change, CommitResult, Committed, Owner, Refused, RefusedBecause
-from croupier.ledger.records import AliasRow, ConfigurationRow, DeliveryRow, Key, MovementRow, PlayerRow, SinkRow
+from croupier.ledger.records import (
+    AliasRow,
+    ConfigurationRow,
+    DeliveryRow,
+    Key,
+    MovementRow,
+    PlayerRow,
+    SinkRow,
+    changed,
+)
+from croupier.ledger.sqlite_open import is_undecodable
 from croupier.ledger.sqlite_statements import (
     ADJUSTMENTS,
     ALIASES,
@@ -38,6 +48,7 @@ from croupier.ledger.sqlite_statements import (
     Statements,
     claim_parameters,
     insert_into,
+    sql,
 )
 
 Row = TypeVar("Row", bound=attrs.AttrsInstance)
@@ -53,12 +64,11 @@ _STORE_PLACES = (
     "INSERT INTO operator_positions (operator, position, sequence) VALUES (?, ?, ?)"
     " ON CONFLICT (operator) DO UPDATE SET position = excluded.position, sequence = excluded.sequence"
 )
-_CLAIM_DELIVERY = (
-    "UPDATE deliveries SET owner = ?, epoch = ?, lease_until = ?, version = ? WHERE operator = ? AND delivery = ?"
-)
-_CLAIM_MOVEMENT = (
-    "UPDATE movements SET owner = ?, epoch = ?, lease_until = ?, version = ? WHERE operator = ? AND movement = ?"
-)
+_LEASE = "SET owner = ?, epoch = ?, lease_until = ?, version = ? WHERE operator = ? AND"
+_CLAIM = {
+    name: sql("UPDATE", name, _LEASE, key, "= ?")
+    for name, key in (("deliveries", "delivery"), ("movements", "movement"))
+}
 
 
 class Work:
@@ -70,6 +80,7 @@ class Work:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         cursor = connection.cursor()
+        self._connection = connection
         self.execute = cursor.execute
         self.executemany = cursor.executemany
         self._places: dict[str, tuple[int, int]] = {}
@@ -79,6 +90,19 @@ class Work:
     def one(self, statement: str, parameters: Sequence[Any]) -> Any:
         """The one row that a statement finds, or `None`."""
         return self.execute(statement, parameters).fetchone()
+
+    def whatever_it_holds(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
+        """The rows that a statement finds; of damaged text what can be read of it."""
+        try:
+            return self.execute(statement, parameters).fetchall()
+        except sqlite3.OperationalError as error:
+            if not is_undecodable(error):
+                raise
+        self._connection.text_factory = _as_far_as_it_can_be_read
+        try:
+            return self._connection.execute(statement, parameters).fetchall()
+        finally:
+            self._connection.text_factory = str
 
     def carry_out(self, plan: Plan) -> None:
         """Execute a plan."""
@@ -116,6 +140,10 @@ class Work:
     def store_places(self) -> None:
         """Write the places that have moved."""
         self.executemany(_STORE_PLACES, [(operator, *places) for operator, places in self._moved.items()])
+
+
+def _as_far_as_it_can_be_read(text: bytes) -> str:
+    return text.decode(errors="replace")
 
 
 def apply_change(work: Work, change: Change) -> CommitResult:
@@ -268,30 +296,29 @@ def register(work: Work, name: str) -> Owner:
 
 def claim_deliveries(work: Work, owner: Owner, due: Mapping[str, int | str], lease_until: int) -> Sequence[DeliveryRow]:
     """Lease due work; `due` has the parameters of `SELECT_DUE`."""
-    found = work.execute(SELECT_DUE, due).fetchall()
-    claimed = [
-        attrs.evolve(row, owner=owner.name, epoch=owner.epoch, lease_until=lease_until, version=row.version + 1)
-        for row in DELIVERIES.table.rows(found)
-    ]
-    work.executemany(
-        _CLAIM_DELIVERY,
-        [(row.owner, row.epoch, row.lease_until, row.version, row.operator, row.delivery) for row in claimed],
-    )
-    return claimed
+    return _claim(work, DELIVERIES.table, work.whatever_it_holds(SELECT_DUE, due), owner, lease_until)
 
 
 def claim_orphans(work: Work, owner: Owner, now: int, lease_ms: int, limit: int) -> Sequence[MovementRow]:
     """Take over movements whose owner is gone."""
-    found = work.execute(SELECT_ORPHANS, claim_parameters(now, limit)).fetchall()
-    claimed = [
-        attrs.evolve(row, owner=owner.name, epoch=owner.epoch, lease_until=now + lease_ms, version=row.version + 1)
-        for row in MOVEMENTS.table.rows(found)
+    found = work.whatever_it_holds(SELECT_ORPHANS, claim_parameters(now, limit))
+    return _claim(work, MOVEMENTS.table, found, owner, now + lease_ms)
+
+
+def _claim(work: Work, table: Table[Row], found: Iterable[Any], owner: Owner, lease_until: int) -> list[Row]:
+    """Lease rows, those too that cannot be read: others must not wait behind them."""
+    version, *key = (table.columns.index(name) for name in ("version", *table.key))
+    leased = []
+    for values in found:
+        newer = values[version] + 1
+        lease = (owner.name, owner.epoch, lease_until, newer)
+        if work.execute(_CLAIM[table.name], (*lease, *(values[place] for place in key))).rowcount:
+            leased.append((values, newer))
+    return [
+        changed(row, owner=owner.name, epoch=owner.epoch, lease_until=lease_until, version=newer)
+        for values, newer in leased
+        for row in readable(table, [values])
     ]
-    work.executemany(
-        _CLAIM_MOVEMENT,
-        [(row.owner, row.epoch, row.lease_until, row.version, row.operator, row.movement) for row in claimed],
-    )
-    return claimed
 
 
 def claim_sink(work: Work, claimed: SinkRow, now: int) -> SinkRow | None:

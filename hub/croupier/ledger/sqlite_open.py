@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from croupier.contract.errors import CroupierError, FixConfigurationError, StoreUnavailableError, UnsafeStoreError
+from croupier.contract.errors import (
+    CroupierError,
+    FixConfigurationError,
+    LedgerCorruptError,
+    StoreUnavailableError,
+    UnsafeStoreError,
+)
 
 _WRITER_WAITS_MS = 100
 """How long a foreign writer is waited for: the event loop stands still meanwhile."""
+
+DAMAGED = "a stored text is damaged"
 
 _FULL = 2
 _NO_LEDGER = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
@@ -28,8 +36,18 @@ _CHECKPOINT_PAGES = 4000
 at once, and the longer the commit that does it."""
 
 
+def is_undecodable(error: Exception) -> bool:
+    """Whether it is the fault of a stored text, which is damaged."""
+    return isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode")
+
+
+def trouble(error: Exception) -> CroupierError:
+    """Why something could not be read, as the hub's error."""
+    return LedgerCorruptError(DAMAGED) if is_undecodable(error) else unavailable(error)
+
+
 def unavailable(error: Exception) -> StoreUnavailableError:
-    """The store's trouble as the hub's error; SQLite's messages hold no values."""
+    """The store's trouble as the hub's error; SQLite's messages hold no values, but for that of a damaged text."""
     return StoreUnavailableError(f"the ledger cannot be used now: {error}")
 
 

@@ -32,7 +32,7 @@ from croupier.ledger.records import (
     SinkRow,
     StoredEvent,
 )
-from croupier.ledger.sqlite_open import unavailable
+from croupier.ledger.sqlite_open import trouble, unavailable
 from croupier.ledger.sqlite_statements import (
     ADJUSTMENTS,
     CASES,
@@ -124,7 +124,7 @@ class SqliteReads:
         try:
             return self._reading().execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
-            raise unavailable(error) from error
+            raise trouble(error) from error
 
     def _reading(self) -> sqlite3.Connection:
         if self._reader is None:
@@ -164,7 +164,7 @@ class SqliteReads:
             finally:
                 reading.execute("ROLLBACK")
         except sqlite3.Error as error:
-            raise unavailable(error) from error
+            raise trouble(error) from error
 
     def _look(self, look: Look) -> Snapshot:
         operator = look.operator

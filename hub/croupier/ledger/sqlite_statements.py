@@ -130,6 +130,10 @@ SELECT_ORPHANS = sql(
 )
 """Movements whose owner's lease has ended before they were settled."""
 
+ANY_DUE = sql("SELECT 1 FROM (", SELECT_DUE, ")")
+ANY_ORPHANED = sql("SELECT 1 FROM (", SELECT_ORPHANS, ")")
+"""Whether there are any, without a look at what they hold."""
+
 SELECT_PLAYER = sql(PLAYERS.select, "WHERE operator = ? AND operator_player = ?")
 SELECT_ALIAS = sql(ALIASES.select, "WHERE operator = ? AND connection = ? AND player = ?")
 

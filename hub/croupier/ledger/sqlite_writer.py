@@ -19,7 +19,7 @@ from croupier.ledger.mapping import Value
 from croupier.ledger.port import Backlog, BatchEnd, Change, CommitResult, OnBatch
 from croupier.ledger.sqlite_commands import Work, apply_change
 from croupier.ledger.sqlite_groups import Group
-from croupier.ledger.sqlite_open import unavailable
+from croupier.ledger.sqlite_open import DAMAGED, is_undecodable, unavailable
 from croupier.ledger.sqlite_statements import EXCHANGES, columns, sql
 from croupier.ledger.waiting_exchanges import WaitingExchanges
 
@@ -34,6 +34,11 @@ _INSERT_EXCHANGE = sql(
     f"WHERE operator = ?{_EXCHANGE.index('operator') + 1} AND movement = ?{_EXCHANGE.index('movement') + 1}))",
 )  # fmt: skip
 _FAULTS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+
+
+def _is_fault(error: Exception) -> bool:
+    """Whether one of the commands is to blame, so that the others must be carried out without it."""
+    return isinstance(error, _FAULTS) or is_undecodable(error)
 
 
 class _Command(NamedTuple):
@@ -266,7 +271,7 @@ class GroupWriter:
                     alone([*group.write(outcomes), place])
             alone(group.write(outcomes))
         except sqlite3.Error as error:
-            if isinstance(error, _FAULTS):
+            if _is_fault(error):
                 raise _FaultyCommandError from error
             raise
         except Exception as error:
@@ -285,10 +290,11 @@ class GroupWriter:
         except CroupierError as refusal:
             outcome = refusal
         except Exception as error:
-            if isinstance(error, sqlite3.Error) and not isinstance(error, _FAULTS):
+            if isinstance(error, sqlite3.Error) and not _is_fault(error):
                 raise
             work.execute("ROLLBACK TO command")
-            outcome = LedgerCorruptError(f"the ledger refuses a write that it should hold: {error}")
+            what = DAMAGED if is_undecodable(error) else error
+            outcome = LedgerCorruptError(f"the ledger refuses a write that it should hold: {what}")
             outcome.__cause__ = error
         work.execute("RELEASE command")
         return outcome
