@@ -48,7 +48,7 @@ def url_of() -> Iterator[Callable[[str], str]]:
     """The URL of a database that was set up as the page says, for a user."""
     roles, rights, _ = statements()
     try:
-        with postgres_server() as server:
+        with postgres_server({}) as server:
             carry_out(server.url("postgres"), roles)
             carry_out(server.url("croupier"), rights)
             yield lambda user: re.sub(r"://[^@/]*@?/", f"://{user}@/", server.url("croupier"))
