@@ -23,7 +23,7 @@ Rows = Any
 
 def statements() -> list[list[str]]:
     """The page's blocks: as a superuser, in the new database, and as the owner."""
-    before, after = re.findall(r"^```sql\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    before, after, _ = re.findall(r"^```sql\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return [re.findall(r"[^;]+;", block) for block in (*before.split("\\connect croupier\n"), after)]
 
 
