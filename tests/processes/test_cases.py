@@ -16,8 +16,10 @@ from croupier.cli import croupier
 from croupier.configuration.documents import HUB_SCOPE, Kind, Role
 from croupier.contract import ConflictError, ForbiddenError, MalformedRequestError, NotFoundError
 from croupier.ledger.port import Change, Committed, Update
-from croupier.ledger.records import AliasRow, Event, MovementRow, PlayerRow
+from croupier.ledger.records import AliasRow, DeliveryRow, DeliveryState, DeliveryTask, Event, MovementRow, PlayerRow
 from croupier.ledger.records import MovementState as State
+from croupier.reconciliation.compare import Entry, Side, Standing
+from croupier.reconciliation.findings import Finding
 from croupier.runtime.hub import Hub, build
 from croupier.runtime.serving import admin_app
 from croupier.runtime.settings import load_settings
@@ -370,3 +372,133 @@ async def test_cases_are_told_to_people_and_counted(site: Site) -> None:
     _, told = site.hub.metrics.render()
     assert f'croupier_alarms_total{{kind="case.opened",operator="{site.acme}"}} 1.0' in told.decode()
     assert 'croupier_reconciliation_cases{state="open"} 1.0' in told.decode()
+
+
+async def believe_logs(site: Site) -> None:
+    """Let the operator's log settle held work."""
+    body = {**site.hub.configuration.get(site.acme, Kind.OPERATOR, site.acme).body, "heal_held_work": True}
+    await site.hub.configuration.put(site.acme, Kind.OPERATOR, body, id=site.acme, who="test", why="a test")
+
+
+async def held_win(site: Site, *, heals: bool = True, task: DeliveryTask = DeliveryTask.SEND, **changed: Any) -> None:
+    """A win of 250 that the wallet refused although it is owed, of an operator whose log is believed."""
+    if heals:
+        await believe_logs(site)
+    win: dict[str, Any] = {"kind": "win", "direction": "credit", "state": State.HELD, "amount": 250}
+    work = DeliveryRow(
+        operator=site.acme, delivery="d", movement="w", task=task, state=DeliveryState.HELD, due_at=2, created_at=1,
+    )  # fmt: skip
+    await site.store(movements=(site.movement("w", **win, **changed),), deliveries=(work,))
+
+
+WIN = line("w", kind="win", amount=250)
+NOTHING_OF_THE_PROVIDERS = [line("r-w", player="a-1", kind="win", amount=250)]
+
+
+async def stand(site: Site) -> tuple[State, DeliveryState]:
+    movement = await site.hub.ledger.movement(site.acme, "w")
+    work = await site.hub.ledger.delivery(site.acme, "d")
+    assert movement is not None
+    assert work is not None
+    return movement.state, work.state
+
+
+async def test_held_work_that_stands_in_the_operators_log_is_settled_as_applied_with_its_case_in_one_commit(
+    site: Site,
+) -> None:
+    await held_win(site)
+    status, findings = await site.compare([WIN], NOTHING_OF_THE_PROVIDERS)
+    assert (status, json.loads(findings)["case"]) == (1, ["undecided"])
+    position = await site.hub.ledger.newest_position(site.acme)
+    assert await site.record(findings) == {"healed": ["w"]}
+    assert await stand(site) == (State.APPLIED, DeliveryState.DONE)
+    (case,) = (await site.admin("list", "acme"))["cases"]
+    assert (case["state"], case["decision"], case["proposed_by"]) == ("settled", "healed", None)
+    assert case["settled_by"].startswith("reconciliation (ann (")
+    told = [one.event for one in await site.hub.ledger.events_after(site.acme, position, 100)]
+    assert [event.kind for event in told] == ["movement.applied", "delivery.decided", "case.settled"]
+    assert told[1].body["who"] == case["settled_by"]
+    assert case["id"] in str(told[1].body["why"])
+    assert await site.compare([WIN], NOTHING_OF_THE_PROVIDERS) == (0, "")
+    # The same file once more changes nothing: the work is decided.
+    assert await site.record(findings) == {"outdated": ["w"]}
+    assert await site.hub.ledger.newest_position(site.acme) == position + 3
+
+
+async def test_a_case_that_people_left_open_is_closed_by_the_healing(site: Site) -> None:
+    await held_win(site, heals=False)
+    _, findings = await site.compare([WIN], NOTHING_OF_THE_PROVIDERS)
+    assert await site.record(findings) == {"opened": ["w"]}
+    assert await stand(site) == (State.HELD, DeliveryState.HELD)
+    await believe_logs(site)
+    assert await site.record(findings) == {"healed": ["w"]}
+    assert await stand(site) == (State.APPLIED, DeliveryState.DONE)
+    assert (await site.hub.ledger.count_states())["case.open"] == 0
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        {**WIN, "amount": 251},
+        {**WIN, "kind": "bet"},
+        {**WIN, "currency": "SEK"},
+        {**WIN, "currency": ""},
+        {**WIN, "player": "p-2"},
+        {**WIN, "player": ""},
+    ],
+)
+async def test_held_work_that_the_log_tells_in_another_way_is_left_to_people(site: Site, log: dict[str, Any]) -> None:
+    await held_win(site)
+    findings = (await site.compare([log], NOTHING_OF_THE_PROVIDERS))[1]
+    assert await site.record(findings) == {"opened": ["w"]}
+    assert await site.record(findings) == {"known": ["w"]}
+    assert await stand(site) == (State.HELD, DeliveryState.HELD)
+
+
+@pytest.mark.parametrize(
+    "doubt", ["rollback", "undone_by", "generation", "proposed", "explained", "owed", "not wanted"]
+)
+async def test_held_work_is_left_to_people_where_anything_of_it_is_in_doubt(site: Site, doubt: str) -> None:
+    changes: dict[str, dict[str, Any]] = {"undone_by": {"undone_by": "x"}, "generation": {"generation": 1}}
+    task = DeliveryTask.REVERSE if doubt == "rollback" else DeliveryTask.SEND
+    await held_win(site, heals=doubt not in {"not wanted", "explained"}, task=task, **changes.get(doubt, {}))
+    findings = (await site.compare([WIN], NOTHING_OF_THE_PROVIDERS))[1]
+    outcome = "opened"
+    if doubt == "proposed":
+        await site.hub.deliveries.held.agree(site.acme, "d", who="ben", why="seen", applied=True)
+    elif doubt == "owed":
+        more = DeliveryRow(
+            operator=site.acme, delivery="e", movement="w", task=DeliveryTask.ASK, due_at=2, created_at=1
+        )
+        await site.store(deliveries=(more,))
+    elif doubt == "explained":
+        assert await site.record(findings) == {"opened": ["w"]}
+        (case,) = (await site.admin("list", "acme"))["cases"]
+        await site.admin("explain", "acme", case["id"], "--why", "seen")
+        await believe_logs(site)
+        outcome = "known"
+    before = site.untouched()
+    assert await site.record(findings) == {outcome: ["w"]}
+    assert site.untouched() == before
+
+
+async def test_of_many_who_heal_at_once_one_does_and_held_work_is_settled_once(site: Site) -> None:
+    await held_win(site)
+    told = json.loads((await site.compare([WIN], NOTHING_OF_THE_PROVIDERS))[1])
+    entries = {
+        Side(side): tuple(
+            Entry(
+                id="w", kind=one["kind"], amount=one["amount"], currency=one["currency"], state=Standing(one["state"]),
+                player=one["player_mark"], movement=one["movement"],
+            )
+            for one in found
+        )
+        for side, found in told["entries"].items()
+    }  # fmt: skip
+    finding = Finding(operator=site.acme, book="operator", reference="w", entries=entries)
+    assert finding.case == told["case_id"]
+    done = await asyncio.gather(*(site.hub.cases.record(finding, who=f"key {number}") for number in range(5)))
+    assert sorted(one.outcome.value for one in done) == ["healed", *["outdated"] * 4]
+    assert await stand(site) == (State.APPLIED, DeliveryState.DONE)
+    assert len(await site.events("delivery.decided")) == len(await site.events("case.settled")) == 1
+    assert (await site.hub.ledger.count_states())["case.open"] == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 import pytest
 
 from croupier.configuration.documents import Kind, Role
@@ -14,6 +15,8 @@ from croupier.contract import (
     TransportError,
     TransportProblem,
 )
+from croupier.ledger.port import Change
+from croupier.ledger.records import AdjustmentRow
 
 LAUNCH = {"game": "toy--book-of-toys", "currency": "EUR", "player": "ann-1"}
 FREE = {
@@ -295,6 +298,36 @@ async def test_a_round_shows_its_movements_with_exact_amounts(desk: Any) -> None
     assert answer["transactions"][0]["balance"] == {"amount": 9000, "currency": "EUR", "scale": 2}
     one = (await desk.ask("GET", f"/v1/transactions/{movements[1]}")).json
     assert (one["amount"]["amount"], one["player"], one["round"]) == (1051, "ann-1", played)
+
+
+async def test_a_transaction_shows_how_people_have_decided_that_it_is_to_be_read(desk: Any) -> None:
+    played, (first, second) = await desk.play(await launched(desk), count=2)
+    acme, adjusted = desk.operators["acme"], []
+    for case, movement, amount in (("c-1", first, 1050), ("c-2", second, 7)):  # the second has changed since
+        adjusted.append(
+            AdjustmentRow(
+                operator=acme, case=case, book="operator", reference=movement, movement=movement,
+                before={"kind": "bet", "amount": amount, "currency": "EUR", "state": "applied"},
+                kind="bet", amount=10_500, currency="EUR", state="rolled_back", at=1, made_at=2,
+                proposed_by="ann", who="ben", why="a test",
+            )
+        )  # fmt: skip
+    elsewhere = attrs.evolve(adjusted[0], case="c-3", book=desk.connections["acme"], amount=1)
+    other = attrs.evolve(adjusted[0], operator=desk.operators["other"], amount=2)
+    await desk.ledger.commit(Change(operator=acme, adjustments=(*adjusted, elsewhere)))
+    await desk.ledger.commit(Change(operator=desk.operators["other"], adjustments=(other,)))
+    told = {
+        "kind": "bet",
+        "state": "rolled_back",
+        "amount": {"amount": 10_500, "currency": "EUR", "scale": 2},
+        "case": "c-1",
+        "made_at": "1970-01-01T00:00:00.002000Z",
+    }
+    one = (await desk.ask("GET", f"/v1/transactions/{first}")).json
+    assert (one["adjusted"], one["state"], one["amount"]["amount"]) == (told, "applied", 1050)
+    for path in ("/v1/transactions", f"/v1/rounds/{played}", "/v1/players/ann-1/transactions"):
+        rows = (await desk.ask("GET", path)).json["transactions"]
+        assert {row["id"]: row["adjusted"] for row in rows} == {first: told, second: None}
 
 
 async def test_pages_of_transactions_together_are_the_list_without_gap_or_repeat(desk: Any) -> None:

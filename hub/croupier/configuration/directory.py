@@ -325,6 +325,12 @@ class Directory:
         every = self.operators.values()
         return {live.id: live.document.limits.round_overdue_hours for live in every if live.document is not None}
 
+    @property
+    def healed_by_logs(self) -> frozenset[str]:
+        """The operators whose logs may settle held work; deleted ones' held work is money, too."""
+        every = self.operators.values()
+        return frozenset(live.id for live in every if live.document is not None and live.document.heal_held_work)
+
     def operator_by_key_hash(self, key_hash: str, now_ms: int) -> KeyHolder | None:
         """Who a bearer key speaks for.
 

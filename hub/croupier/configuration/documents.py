@@ -170,6 +170,8 @@ class OperatorDocument:
         wallet_policy: Knobs of `WalletPolicy` that differ from its defaults.
         limits: What binds every connection.
         currencies: The operator's own currencies, code to scale (0 to 9 digits). A scale never changes.
+        heal_held_work: Whether held work that stands in the operator's log, as `croupier reconcile` was given it, is
+            settled as applied without two people.
     """
 
     name: str = field(validator=_URL_NAME)
@@ -181,6 +183,7 @@ class OperatorDocument:
     wallet_policy: Mapping[str, Any] = field(factory=dict)
     limits: LimitsDocument = LimitsDocument()
     currencies: Mapping[str, int] = field(factory=dict, validator=_scales)
+    heal_held_work: bool = False
 
     @property
     def credentials(self) -> Credentials:

@@ -6,7 +6,7 @@ moved by it: the player's balance is the operator's, and no wallet is called.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -17,8 +17,10 @@ from croupier.ledger.port import Change, Committed, Ledger
 from croupier.ledger.records import AdjustmentRow, CaseRow, CaseState, Event, MovementRow
 from croupier.reconciliation.compare import CaseKind, Entry, Standing
 from croupier.reconciliation.decisions import BY_PEOPLE, Decision
-from croupier.reconciliation.findings import Finding, as_found, finding_in
+from croupier.reconciliation.findings import Finding, finding_in
+from croupier.reconciliation.healing import Healer
 from croupier.reconciliation.hub_book import OPERATOR_BOOK, Adjusted, entry_of, reading
+from croupier.reconciliation.rows import case_event, opened, reopened, settled, settled_event
 from croupier.wallet.alarms import CASE, Alarm
 from croupier.wallet.ports import Clock
 
@@ -32,6 +34,8 @@ class Outcome(Choice):
     """It is a new case, or was found again after it had gone."""
     KNOWN = "known"
     """It is a case that is open already."""
+    HEALED = "healed"
+    """It was held work that stands in the operator's log: it was settled as applied, and the case with it."""
     SETTLED = "settled"
     """Two people have settled it as it was found."""
     GONE = "gone"
@@ -56,17 +60,19 @@ class Recorded:
 class CaseDesk:
     """Keeps cases and lets people settle them; every step is recorded with who took it and why."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, alarm: Alarm) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, alarm: Alarm, healer: Healer | None = None) -> None:
         """Everything it needs is handed in.
 
         Args:
             ledger: The durable record.
             clock: Time.
             alarm: Told of every case that is opened, after it is durable.
+            healer: Settles held work whose end is proven; without it people do.
         """
         self._ledger = ledger
         self._clock = clock
         self._alarm = alarm
+        self._healer = healer
 
     async def case(self, operator: str, case: str) -> CaseRow:
         """A case.
@@ -123,10 +129,13 @@ class CaseDesk:
     async def _keep(self, finding: Finding, who: str) -> Recorded | None:
         """Open a case; `None` if somebody was faster."""
         stored = await self._ledger.case(finding.operator, finding.case)
-        if stored is not None and stored.state is CaseState.OPEN:
-            return Recorded(outcome=Outcome.KNOWN, cases=(stored.case,))
-        if stored is not None and stored.decision in BY_PEOPLE:
+        is_open = stored is not None and stored.state is CaseState.OPEN
+        if stored is not None and not is_open and stored.decision in BY_PEOPLE:
             return Recorded(outcome=Outcome.SETTLED, cases=(stored.case,))
+        if self._healer is not None and await self._healer.heal(finding, stored, who):
+            return Recorded(outcome=Outcome.HEALED, cases=(finding.case,))
+        if is_open:
+            return Recorded(outcome=Outcome.KNOWN, cases=(finding.case,))
         if not await self._reads_so(finding):
             return Recorded(outcome=Outcome.OUTDATED)
         now = self._clock.now_ms()
@@ -249,66 +258,6 @@ class CaseDesk:
         if row.state is not CaseState.OPEN:
             raise ConflictError(f"the case is settled: {row.decision}", where=case)
         return row
-
-
-def opened(finding: Finding, now: int) -> CaseRow:
-    """The row of a new case."""
-    return CaseRow(
-        operator=finding.operator,
-        case=finding.case,
-        book=finding.book,
-        reference=finding.reference,
-        kinds=tuple(kind.value for kind in finding.kinds),
-        found=as_found(finding),
-        opened_at=now,
-        movement=next((entry.movement for entry in finding.ours if entry.movement), None),
-    )
-
-
-def reopened(row: CaseRow) -> CaseRow:
-    """The row of a case that had gone and was found again."""
-    return evolve(
-        row,
-        state=CaseState.OPEN,
-        decision=None,
-        proposed_by=None,
-        why=None,
-        settled_by=None,
-        settled_at=None,
-        version=row.version + 1,
-    )
-
-
-def settled(row: CaseRow, decision: Decision, now: int, who: str, why: str | None) -> CaseRow:
-    """The row of a case that is settled now. What was proposed for it stays only if it was decided so."""
-    kept = row.proposed_by if decision.value in BY_PEOPLE else None
-    return evolve(
-        row,
-        state=CaseState.SETTLED,
-        decision=decision.value,
-        proposed_by=kept,
-        why=why,
-        settled_by=who,
-        settled_at=now,
-        version=row.version + 1,
-    )
-
-
-def settled_event(row: CaseRow, adjustment: AdjustmentRow | None = None) -> Event:
-    """Tells that a case was settled, how and by whom."""
-    body: dict[str, Any] = {"decision": row.decision, "who": row.settled_by, "why": row.why}
-    if row.proposed_by is not None:
-        body["proposed_by"] = row.proposed_by
-    if adjustment is not None:
-        after = {name: getattr(adjustment, name) for name in ("kind", "amount", "currency", "state")}
-        body |= {"before": adjustment.before, "after": after}
-    return case_event("case.settled", row, row.settled_at or 0, body)
-
-
-def case_event(kind: str, row: CaseRow, at: int, body: Mapping[str, Any]) -> Event:
-    """For the hub's own people: it is sent to no sink that does not ask for it."""
-    about = {"book": row.book, "reference": row.reference, "kinds": list(row.kinds), "movement": row.movement}
-    return Event(kind=kind, subject=row.case, at=at, body={**about, **body})
 
 
 def _moves_money(row: MovementRow) -> bool:

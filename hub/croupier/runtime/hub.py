@@ -23,6 +23,7 @@ from croupier.net.hosts import refuses_host
 from croupier.net.outbound import OutboundDriver
 from croupier.net.wallet_client import WalletClient
 from croupier.reconciliation.desk import CaseDesk
+from croupier.reconciliation.healing import Healer
 from croupier.registry import Registry
 from croupier.runtime.acceleration import Acceleration, accelerate
 from croupier.runtime.faults import FaultWatch
@@ -310,6 +311,7 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         hours=lambda: configuration.directory.overdue_hours,
         alarm=alarm,
     )
+    healer = Healer(ledger, deliveries.held, clock, lambda: configuration.directory.healed_by_logs)
     gateway = Gateway(
         directory=lambda: configuration.directory,
         engine=engine,
@@ -335,7 +337,7 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
         deliveries=deliveries,
         sinks=sinks,
         overdue=overdue,
-        cases=CaseDesk(ledger, clock, alarm),
+        cases=CaseDesk(ledger, clock, alarm, healer),
         gateway=gateway,
         metrics=metrics,
         outbound=OutboundDriver(client, ledger, clock, ids, FlowLimits(total_seconds=settings.limits.request_seconds)),

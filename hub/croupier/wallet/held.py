@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from attrs import evolve
 
 from croupier.contract.errors import ConflictError, ForbiddenError, NotFoundError
 from croupier.ledger.port import Change, DeliveryUpdate, Ledger, Refused
-from croupier.ledger.records import DeliveryRow, DeliveryState, DeliveryTask
+from croupier.ledger.records import CaseRow, DeliveryRow, DeliveryState, DeliveryTask
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.wallet.machine import Event
 from croupier.wallet.ports import Clock
@@ -74,8 +74,18 @@ class HeldWork:
             )
         return await self._resolve(row, said, {"why": why, "proposed_by": before.who})
 
-    async def resolve(self, operator: str, delivery: str, *, who: str, why: str, applied: bool) -> DeliveryRow:
-        """Mark held work as done by hand, for a caller who has made sure that it may be: see `agree`.
+    async def resolve(
+        self,
+        operator: str,
+        delivery: str,
+        *,
+        who: str,
+        why: str,
+        applied: bool,
+        cases: Sequence[CaseRow] = (),
+        also: Sequence[LedgerEvent] = (),
+    ) -> DeliveryRow:
+        """Mark held work as done without `agree`, for a caller who has made sure that it may be.
 
         Args:
             operator: The operator.
@@ -83,13 +93,15 @@ class HeldWork:
             who: Who decides.
             why: Why.
             applied: Whether the movement stands at the operator.
+            cases: Cases of reconciliation that are settled by it, in the same commit.
+            also: Further events.
 
         Raises:
             NotFoundError: There is no such delivery.
-            ConflictError: It is not held.
+            ConflictError: It is not held, or a case was changed meanwhile.
         """
         row = await self._held(operator, delivery)
-        return await self._resolve(row, Proposal(applied=applied, who=who), {"why": why})
+        return await self._resolve(row, Proposal(applied=applied, who=who), {"why": why}, cases=cases, also=also)
 
     async def _propose(self, row: DeliveryRow, said: Proposal, why: str) -> DeliveryRow:
         after = with_proposal(row, said)
@@ -100,10 +112,18 @@ class HeldWork:
             raise ConflictError("the delivery was changed by somebody else", where=row.delivery, hint="look again")
         return after
 
-    async def _resolve(self, row: DeliveryRow, said: Proposal, more: Mapping[str, str]) -> DeliveryRow:
+    async def _resolve(
+        self,
+        row: DeliveryRow,
+        said: Proposal,
+        more: Mapping[str, str],
+        *,
+        cases: Sequence[CaseRow] = (),
+        also: Sequence[LedgerEvent] = (),
+    ) -> DeliveryRow:
         event = Event.SETTLED_DONE if said.applied else Event.SETTLED_UNDONE
         body = {"who": said.who, "decision": said.decision, **more}
-        return await self._decide(row, event, DeliveryState.DONE, body)
+        return await self._decide(row, event, DeliveryState.DONE, body, cases=cases, also=also)
 
     async def _held(self, operator: str, delivery: str) -> DeliveryRow:
         row = await self._ledger.delivery(operator, delivery)
@@ -114,7 +134,14 @@ class HeldWork:
         return row
 
     async def _decide(
-        self, row: DeliveryRow, event: Event, state: DeliveryState, body: Mapping[str, str]
+        self,
+        row: DeliveryRow,
+        event: Event,
+        state: DeliveryState,
+        body: Mapping[str, str],
+        *,
+        cases: Sequence[CaseRow] = (),
+        also: Sequence[LedgerEvent] = (),
     ) -> DeliveryRow:
         now = self._clock.now_ms()
         after = evolve(
@@ -133,7 +160,8 @@ class HeldWork:
             [happening],
             derives_end=await self._derives_end(row),
             delivery=DeliveryUpdate(after),
-            also=(decided,),
+            also=(decided, *also),
+            cases=cases,
         )
         self._wake()
         return after

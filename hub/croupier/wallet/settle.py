@@ -14,7 +14,7 @@ from attrs import evolve, field
 from croupier.contract import AppliedEffect, ConflictError, StoreUnavailableError
 from croupier.contract.values import immutable
 from croupier.ledger.port import Committed, DeliveryUpdate, Ledger, Look, Snapshot
-from croupier.ledger.records import DeliveryState, MovementRow, MovementState
+from croupier.ledger.records import CaseRow, DeliveryState, MovementRow, MovementState
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.wallet.alarms import Alarm, unheard
 from croupier.wallet.draft import Draft, is_empty
@@ -81,6 +81,7 @@ class Settler:
         delivery: DeliveryUpdate | None = None,
         also: Sequence[LedgerEvent] = (),
         alarms: Sequence[LedgerEvent] = (),
+        cases: Sequence[CaseRow] = (),
     ) -> Mapping[str, MovementRow]:
         """Write happenings in one commit.
 
@@ -94,13 +95,14 @@ class Settler:
             delivery: The owed work's new row, written with it.
             also: Further events to append.
             alarms: Events to append before what happened, and to tell of.
+            cases: Cases of reconciliation that are settled by it.
 
         Returns:
             Every movement of the happenings, and the rollbacks that they settle, as they stand now, by id.
 
         Raises:
             StoreUnavailableError: It could not be made durable.
-            ConflictError: The delivery is somebody else's by now; nothing was written.
+            ConflictError: The delivery or a case is somebody else's by now; nothing was written.
         """
         snapshot = known
         for _try in range(MAX_TRIES):
@@ -118,6 +120,8 @@ class Settler:
                 if delivery is not None:
                     draft.delivery_updates.append(_held_with_movement(delivery, after))
                 change = draft.change(snapshot.round, stored=snapshot.round is not None, closes=closes)
+                if cases:
+                    change = evolve(change, cases=tuple(cases))
                 if is_empty(change) or isinstance(await self._ledger.commit(change), Committed):
                     for _before, row in draft.updates:
                         self._notify(row.movement)
@@ -126,11 +130,15 @@ class Settler:
                     for event in alarms:
                         self._alarm(operator, event)
                     return {**{row.movement: row for _before, row in draft.updates}, **after}
-                await self._check(delivery)
+                await self._check(delivery, cases)
             snapshot = None
         raise StoreUnavailableError("other writers came first too often")
 
-    async def _check(self, delivery: DeliveryUpdate | None) -> None:
+    async def _check(self, delivery: DeliveryUpdate | None, cases: Sequence[CaseRow]) -> None:
+        for row in cases:
+            before = await self._ledger.case(row.operator, row.case)
+            if (0 if before is None else before.version) != row.version - 1:
+                raise ConflictError("the case was taken over", where=row.case)
         if delivery is None:
             return
         stored = await self._ledger.delivery(delivery.row.operator, delivery.row.delivery)

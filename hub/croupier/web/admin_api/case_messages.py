@@ -78,8 +78,8 @@ class RecordedFinding:
     Attributes:
         book: As it was given.
         id: As it was given.
-        outcome: `opened`, `known`, `settled` by two people before, `gone`, or `outdated`: the hub's book does not read
-            so (any more), and nothing was recorded.
+        outcome: `opened`, `known`, `healed`, `settled` by two people before, `gone`, or `outdated`: the hub's book does
+            not read so (any more), and nothing was recorded.
         cases: The cases that it is, or that it closed.
     """
 

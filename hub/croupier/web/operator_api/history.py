@@ -24,7 +24,7 @@ from croupier.web.operator_api.messages import (
     TransactionsQuery,
 )
 from croupier.web.operator_api.parts import Caller, OperatorAsk, Parts, Plain
-from croupier.web.operator_api.views import names_of, round_view, session_view, transaction_view
+from croupier.web.operator_api.views import adjustments_of, names_of, round_view, session_view, transaction_view
 from croupier.web.paging import milliseconds_or_none, next_cursor, page_of
 
 
@@ -64,9 +64,10 @@ class History:
             raise NotFoundError("there is no such round")
         surrogates = [seen.round.player, *(row.player for row in seen.round_movements)]
         names = await names_of(self.parts.ledger, operator, surrogates)
+        adjusted = await adjustments_of(self.parts.ledger, operator, seen.round_movements)
         return RoundAnswer(
             round=round_view(seen.round, names),
-            transactions=tuple(transaction_view(row, names) for row in seen.round_movements),
+            transactions=tuple(transaction_view(row, names, adjusted) for row in seen.round_movements),
         )
 
     async def get_transaction(self, ask: Plain) -> Transaction:
@@ -74,7 +75,8 @@ class History:
         row = await self.parts.ledger.movement(ask.caller.operator.id, ask.path["transaction"])
         if row is None:
             raise NotFoundError("there is no such transaction")
-        return transaction_view(row, await names_of(self.parts.ledger, ask.caller.operator, [row.player]))
+        names = await names_of(self.parts.ledger, ask.caller.operator, [row.player])
+        return transaction_view(row, names, await adjustments_of(self.parts.ledger, ask.caller.operator, [row]))
 
     async def list_transactions(self, ask: OperatorAsk[TransactionsQuery, Nothing]) -> Transactions:
         """One page of transactions."""
@@ -136,9 +138,11 @@ class History:
             rows = await self.parts.ledger.movements(caller.operator.id, which, page)
         shown = rows[:limit]
         names = await names_of(self.parts.ledger, caller.operator, [row.player for row in shown])
+        adjusted = await adjustments_of(self.parts.ledger, caller.operator, shown)
         places = [(row.created_at, row.movement) for row in rows]
         return Transactions(
-            transactions=tuple(transaction_view(row, names) for row in shown), next_cursor=next_cursor(places, limit)
+            transactions=tuple(transaction_view(row, names, adjusted) for row in shown),
+            next_cursor=next_cursor(places, limit),
         )
 
     async def _surrogate(self, caller: Caller, player: str | None) -> str | None:

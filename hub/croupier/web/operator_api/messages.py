@@ -300,6 +300,25 @@ class EndedSession:
 
 
 @frozen(kw_only=True)
+class Adjustment:
+    """How a transaction is to be read, since a difference between your book and the hub's was settled.
+
+    Attributes:
+        kind: `bet` or `win`.
+        state: `applied`, `rolled_back` or `declined`.
+        amount: What moved.
+        case: The case of reconciliation that it settled.
+        made_at: When.
+    """
+
+    kind: str
+    state: str
+    amount: Amount | None
+    case: str
+    made_at: datetime
+
+
+@frozen(kw_only=True)
 class Transaction:
     """One movement of a player's balance.
 
@@ -324,6 +343,8 @@ class Transaction:
         balance: The cash balance after it, as your wallet told it.
         created_at: When it was recorded.
         settled_at: When it came to its present state.
+        adjusted: How it is to be read instead, as people have decided after reconciliation; everything else stays as it
+            was recorded.
     """
 
     id: str
@@ -346,6 +367,7 @@ class Transaction:
     balance: Amount | None
     created_at: datetime
     settled_at: datetime | None
+    adjusted: Adjustment | None
 
 
 @frozen(kw_only=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
 from croupier.configuration.directory import LiveOperator
 from croupier.contract import Currencies, UnknownCurrencyError
 from croupier.ledger.port import Ledger
-from croupier.ledger.records import GrantRow, MovementRow, RoundRow, SessionRow
+from croupier.ledger.records import AdjustmentRow, GrantRow, MovementRow, RoundRow, SessionRow
+from croupier.reconciliation.hub_book import OPERATOR_BOOK, entry_of, reading
 from croupier.web.operator_api.messages import (
+    Adjustment,
     Amount,
     FreeRounds,
     FreeRoundsState,
@@ -79,7 +81,16 @@ def session_view(row: SessionRow, names: Names) -> Session:
     )
 
 
-def transaction_view(row: MovementRow, names: Names) -> Transaction:
+async def adjustments_of(
+    ledger: Ledger, operator: LiveOperator, rows: Sequence[MovementRow]
+) -> Mapping[str, AdjustmentRow]:
+    """How some of these movements are to be read against the operator's book, by id: as they stand now."""
+    now = {row.movement: reading(entry_of(row, OPERATOR_BOOK)) for row in rows}
+    found = await ledger.adjustments_of(operator.id, OPERATOR_BOOK, list(now)) if now else ()
+    return {row.reference: row for row in found if row.before == now[row.reference]}
+
+
+def transaction_view(row: MovementRow, names: Names, adjusted: Mapping[str, AdjustmentRow]) -> Transaction:
     """A movement as the operator sees it."""
     return Transaction(
         id=row.movement,
@@ -102,6 +113,17 @@ def transaction_view(row: MovementRow, names: Names) -> Transaction:
         balance=names.amount(row.balance, row.currency),
         created_at=moment(row.created_at),
         settled_at=moment_or_none(row.settled_at),
+        adjusted=_adjustment_view(adjusted[row.movement], names) if row.movement in adjusted else None,
+    )
+
+
+def _adjustment_view(row: AdjustmentRow, names: Names) -> Adjustment:
+    return Adjustment(
+        kind=row.kind,
+        state=row.state,
+        amount=names.amount(row.amount, row.currency),
+        case=row.case,
+        made_at=moment(row.made_at),
     )
 
 
