@@ -10,7 +10,7 @@ from typing import Any
 from croupier.ledger.sqlite_statements import columns as quoted
 from croupier.ledger.sqlite_statements import sql
 
-_BOOKKEEPING = {"batches", "schema_versions", "writers"}
+_BOOKKEEPING = {"batches", "clock_marks", "schema_versions", "writers"}
 _ORDER_OF_STORING = "number"
 _NO_PLACES = {"position": 0, "sequence": 0}
 _TABLES = (

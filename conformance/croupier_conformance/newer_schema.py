@@ -5,8 +5,9 @@ from __future__ import annotations
 from croupier.ledger.migrations import Migration, migrations
 
 _TABLES = (
-    "adjustments", "aliases", "cases", "configuration", "deliveries", "events", "exchanges", "grants", "movement_keys",
-    "movements", "operator_positions", "owners", "players", "rounds", "schema_versions", "sessions", "sinks",
+    "adjustments", "aliases", "cases", "clock_marks", "configuration", "deliveries", "events", "exchanges", "grants",
+    "movement_keys", "movements", "operator_positions", "owners", "players", "rounds", "schema_versions", "sessions",
+    "sinks",
 )  # fmt: skip
 
 

@@ -240,7 +240,7 @@ def kept_postgres(postgres: PostgresServer) -> Iterator[str]:
 EMPTIED = (
     "writers", "owners", "operator_positions", "movement_keys", "deliveries", "movements", "rounds", "events",
     "exchanges", "sessions", "grants", "configuration", "players", "aliases", "sinks", "cases",
-    "adjustments",
+    "adjustments", "clock_marks",
 )  # fmt: skip
 """Every table of a ledger; what refers to others comes before them."""
 

@@ -31,7 +31,7 @@ from croupier_conformance.servers import PostgresServer, postgres_server
 if TYPE_CHECKING:
     from tests.ledger.conftest import Rows
 
-OF_NO_OPERATOR = {"owners", "schema_versions", "writers"}
+OF_NO_OPERATOR = {"clock_marks", "owners", "schema_versions", "writers"}
 
 
 def rows_of(url: str, statement: str) -> list[Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from croupier.ledger.clock_marks import ClockMark
 from croupier.ledger.port import Committed, Owner
 from croupier.ledger.postgres import PostgresLedger
 from croupier_conformance.servers import ServerMissingError, postgres_server
@@ -78,6 +79,11 @@ async def test_a_hub_does_all_its_work_and_begins_new_months_without_any_right_t
         ledger.note(rows.exchange(started_at=FAR))
         assert await ledger.claim_deliveries(Owner("hub", owner.epoch), 10_000, 50, 10)
         await ledger.commit(rows.bet("m2"))
+        mark = ClockMark(boot="b1", steady_ms=1, ledger_ms=FAR, database_ms=FAR)
+        await ledger.mark_clock(mark)
+        assert (await ledger.clock()).marks == (mark,)
+        await ledger.forget_clock()
+        assert (await ledger.clock()).marks == ()
     async with started(limited, migrate=False) as ledger:
         assert await ledger.exchanges(rows.operator, trace="t1") == [rows.exchange(started_at=FAR)]
         assert ledger.backlog().dropped == 0

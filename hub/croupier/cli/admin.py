@@ -21,6 +21,7 @@ T = TypeVar("T")
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "create-key": ("croupier.cli.admin:create_key", "Make an administrator's key, in the database of a stopped hub."),
     "rewrap": ("croupier.cli.admin:rewrap", "Seal every secret under the current key, in a stopped hub's database."),
+    "follow-clock": ("croupier.cli.admin:follow_clock", "Let a stopped hub's time be the database's clock again."),
     "operators": ("croupier.cli.admin_things:operators", "Operators and their wallets."),
     "connections": ("croupier.cli.admin_things:connections", "Connections of an operator to providers."),
     "keys": ("croupier.cli.admin_things:keys", "Bearer keys of an operator, or of administrators (hub)."),
@@ -42,8 +43,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 def admin() -> None:
     """Configure a running hub and decide about held work.
 
-    All commands but create-key and rewrap call the hub's admin API, with the key of an administrator. An OPERATOR or
-    CONNECTION is given by its name or its id.
+    All commands but create-key, rewrap and follow-clock call the hub's admin API, with the key of an administrator.
+    An OPERATOR or CONNECTION is given by its name or its id.
     """
 
 
@@ -83,6 +84,34 @@ def rewrap(settings: Path, who: str, why: str) -> None:
         return await configuration.rewrap(who=who, why=why)
 
     click.echo(f"{asyncio.run(_configured(loaded, seal))} sealed anew")
+
+
+@click.command("follow-clock")
+@click.argument("settings", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def follow_clock(settings: Path) -> None:
+    """Let the ledger's time be what the database's clock shows, from the next start on.
+
+    A hub follows a clock that was set only slowly, one second in a hundred. If it was far from right for a while,
+    and the hub with it, set the clock right, let the hub deliver what is owed, stop every process, and run this.
+    """
+    from croupier.runtime.settings import load_settings
+
+    apart = asyncio.run(_followed(load_settings(settings)))
+    way = "ahead of" if apart >= 0 else "behind"
+    click.echo(f"the database's clock is {abs(apart) / 1000:.1f} s {way} the ledger's time, and is followed")
+
+
+async def _followed(settings: Settings) -> int:
+    from croupier.runtime.clocks import boot_of_machine
+    from croupier.runtime.hub import open_ledger
+    from croupier.runtime.timekeeper import follow_database
+
+    ledger = open_ledger(settings)
+    await ledger.start()
+    try:
+        return await follow_database(ledger, boot_of_machine() or "")
+    finally:
+        await ledger.close()
 
 
 async def _configured(settings: Settings, work: Callable[[Configuration], Awaitable[T]]) -> T:

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from attrs import field
 
 from croupier.contract.values import immutable
+from croupier.ledger.clock_marks import ClockMark, ClockReading
 from croupier.ledger.records import (
     AdjustmentRow,
     AliasRow,
@@ -289,8 +290,14 @@ class Ledger(Protocol):
     def backlog(self) -> Backlog:
         """What waits in this process, and what was dropped since it made the ledger."""
 
-    async def now_ms(self) -> int:
-        """What the database's clock shows, in milliseconds since 1970-01-01 UTC: the same for every process."""
+    async def clock(self) -> ClockReading:
+        """What the database's clock shows, and the marks of the ledger's time."""
+
+    async def mark_clock(self, mark: ClockMark) -> None:
+        """Keep a mark of the ledger's time, in place of an earlier one of the same boot; a later one stays."""
+
+    async def forget_clock(self) -> None:
+        """Forget every mark, and end the leases of sinks. Only while no process works on the ledger."""
 
     async def register(self, name: str) -> Owner:
         """Register a process; its epoch is above every earlier one's."""

@@ -19,6 +19,7 @@ from psycopg_pool import PoolTimeout
 from croupier.contract.errors import ConflictError, FixConfigurationError
 from croupier.ledger import mapping
 from croupier.ledger.changes import claimed_sink, readable, tell_unreadable
+from croupier.ledger.clock_marks import KEPT_MS, ClockMark
 from croupier.ledger.mapping import Table
 from croupier.ledger.migrations import Migration
 from croupier.ledger.port import Backlog, Change, CommitResult, OnBatch, Owner, unheard
@@ -40,6 +41,8 @@ from croupier.ledger.postgres_statements import (
     CLAIM_DELIVERIES,
     CLAIM_MOVEMENTS,
     CLAIM_SINK,
+    FORGET_CLOCK,
+    STORE_MARK,
     STORE_SINK,
 )
 from croupier.ledger.postgres_values import json_texts, restored_row
@@ -161,6 +164,14 @@ class PostgresLedger(PostgresReads):
 
     async def register(self, name: str) -> Owner:
         return await self._write(lambda connection: _register(connection, name))
+
+    async def mark_clock(self, mark: ClockMark) -> None:
+        given = (mark.boot, mark.steady_ms, mark.ledger_ms, mark.database_ms, KEPT_MS)
+        await self._write(lambda connection: _rows(connection, STORE_MARK, given))
+
+    async def forget_clock(self) -> None:
+        for statement in FORGET_CLOCK:
+            await self._write(partial(_rows, statement=statement, parameters=()))
 
     async def commit(self, change: Change) -> CommitResult:
         return await self._open_writer().commit(change)

@@ -15,6 +15,7 @@ from psycopg.types.numeric import Int8
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from croupier.ledger import mapping
+from croupier.ledger.clock_marks import ClockReading, clock_reading
 from croupier.ledger.mapping import EVENT_COLUMNS, ORPHANED, UNFINISHED, Table, state_counts, stored_event
 from croupier.ledger.port import EVERY_ROUND, Look, MovementFilter, Page, RoundFilter, Snapshot
 from croupier.ledger.postgres_lookups import (
@@ -78,7 +79,10 @@ SELECT_PLAYER = _select(mapping.PLAYERS, "WHERE operator = $1 AND operator_playe
 SELECT_ALIAS = _select(mapping.ALIASES, "WHERE operator = $1 AND connection = $2 AND player = $3")
 _ORPHANED = ", ".join(f"'{state}'" for state in ORPHANED)
 _UNFINISHED = ", ".join(f"'{state}'" for state in UNFINISHED if state not in ORPHANED)
-_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_CLOCK = (
+    "SELECT now.ms, boot, steady_ms, ledger_ms, database_ms"
+    " FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS ms) AS now LEFT JOIN clock_marks ON true"
+)
 _COUNT_MOVEMENTS = sql(
     "SELECT state, count(*) FROM movements WHERE state IN (", _ORPHANED, ") GROUP BY state UNION ALL",
     "SELECT state, count(*) FROM movements WHERE state IN (", _UNFINISHED, ") GROUP BY state",
@@ -235,9 +239,9 @@ class PostgresReads:
             round_movements=tuple(next(answers, ())),
         )
 
-    async def now_ms(self) -> int:
-        ((now,),) = await self._read(_NOW)
-        return int(now)
+    async def clock(self) -> ClockReading:
+        found = await self._read(_CLOCK)
+        return clock_reading(found[0][0], (mark for _, *mark in found))
 
     async def movement(self, operator: str, movement: str) -> MovementRow | None:
         return await self._looking().first(MOVEMENT, operator, movement)

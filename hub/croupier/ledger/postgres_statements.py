@@ -373,3 +373,16 @@ STORE_SINK = sql(
     "AND ($9::int8 IS NULL OR stored.epoch = $9::int8) RETURNING stored.version",
 ).encode()  # fmt: skip
 """Its parameters are the columns of the row and the epoch, if one is demanded."""
+
+STORE_MARK = (
+    b"WITH forgotten AS (DELETE FROM clock_marks WHERE ledger_ms < $3::int8 - $5::int8 AND boot <> $1::text)"
+    b" INSERT INTO clock_marks AS stored (boot, steady_ms, ledger_ms, database_ms)"
+    b" VALUES ($1::text, $2::int8, $3::int8, $4::int8) ON CONFLICT (boot) DO UPDATE SET"
+    b" steady_ms = excluded.steady_ms, ledger_ms = excluded.ledger_ms, database_ms = excluded.database_ms"
+    b" WHERE stored.ledger_ms < excluded.ledger_ms"
+)
+"""Its parameters are the columns of a mark, and for how long those of other machines are kept. One statement, so that
+a process that stands still in the middle holds no row that others of its machine wait for; what it deletes and what
+it stores must not be one row."""
+
+FORGET_CLOCK = (b"DELETE FROM clock_marks", b"UPDATE sinks SET lease_until = 0 WHERE lease_until > 0")

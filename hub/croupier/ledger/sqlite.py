@@ -17,6 +17,7 @@ from attrs import evolve
 from croupier.contract.errors import FixConfigurationError, UnsafeStoreError
 from croupier.ledger import migrations, sqlite_commands, sqlite_open
 from croupier.ledger.changes import claimed_sink
+from croupier.ledger.clock_marks import ClockMark
 from croupier.ledger.mapping import to_json
 from croupier.ledger.port import Backlog, Change, CommitResult, OnBatch, Owner, unheard
 from croupier.ledger.records import AliasRow, DeliveryRow, ExchangeRow, MovementRow, PlayerRow, SinkRow
@@ -146,6 +147,12 @@ class SqliteLedger(SqliteReads):
 
     async def register(self, name: str) -> Owner:
         return await self._write(lambda work: sqlite_commands.register(work, name))
+
+    async def mark_clock(self, mark: ClockMark) -> None:
+        await self._write(lambda work: sqlite_commands.mark_clock(work, mark))
+
+    async def forget_clock(self) -> None:
+        await self._write(sqlite_commands.forget_clock)
 
     async def commit(self, change: Change) -> CommitResult:
         if self._writer is None:

@@ -14,6 +14,7 @@ import attrs
 
 from croupier.contract.errors import ConflictError
 from croupier.ledger.changes import check_change, readable
+from croupier.ledger.clock_marks import KEPT_MS, ClockMark
 from croupier.ledger.mapping import EVENT_COLUMNS, Table, event_values
 from croupier.ledger.port import Change, CommitResult, Committed, Owner, Refused, RefusedBecause
 from croupier.ledger.records import (
@@ -63,6 +64,11 @@ _PLACES = "SELECT position, sequence FROM operator_positions WHERE operator = ?"
 _STORE_PLACES = (
     "INSERT INTO operator_positions (operator, position, sequence) VALUES (?, ?, ?)"
     " ON CONFLICT (operator) DO UPDATE SET position = excluded.position, sequence = excluded.sequence"
+)
+_STORE_MARK = (
+    "INSERT INTO clock_marks (boot, steady_ms, ledger_ms, database_ms) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+    " steady_ms = excluded.steady_ms, ledger_ms = excluded.ledger_ms, database_ms = excluded.database_ms"
+    " WHERE clock_marks.ledger_ms < excluded.ledger_ms"
 )
 _LEASE = "SET owner = ?, epoch = ?, lease_until = ?, version = ? WHERE operator = ? AND"
 _CLAIM = {
@@ -285,6 +291,17 @@ def end_leases(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE movements SET lease_until = 0 WHERE state IN ('fenced', 'intent') AND lease_until > 0")
     connection.execute("UPDATE deliveries SET lease_until = 0 WHERE state = 'owed' AND lease_until > 0")
     connection.execute("UPDATE sinks SET lease_until = 0 WHERE lease_until > 0")
+
+
+def mark_clock(work: Work, mark: ClockMark) -> None:
+    """Keep a mark of the ledger's time, and forget those of machines that have long written none."""
+    work.execute(_STORE_MARK, (mark.boot, mark.steady_ms, mark.ledger_ms, mark.database_ms))
+    work.execute("DELETE FROM clock_marks WHERE ledger_ms < ?", (mark.ledger_ms - KEPT_MS,))
+
+
+def forget_clock(work: Work) -> None:
+    """Forget every mark; whoever opens the ledger ends all leases."""
+    work.execute("DELETE FROM clock_marks", ())
 
 
 def register(work: Work, name: str) -> Owner:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from croupier.ledger.clock_marks import ClockReading, clock_reading
 from croupier.ledger.mapping import EVENT_COLUMNS, state_counts, stored_event, to_json
 from croupier.ledger.port import EVERY_ROUND, Look, MovementFilter, Page, RoundFilter, Snapshot
 from croupier.ledger.records import (
@@ -76,7 +77,10 @@ COUNT_MOVEMENTS = (
     "SELECT state, count(*) FROM movements WHERE state IN ('fenced', 'intent') GROUP BY state"
     " UNION ALL SELECT state, count(*) FROM movements WHERE state IN ('held', 'owed', 'reversing') GROUP BY state"
 )
-_NOW = "SELECT strftime('%s', 'now'), substr(strftime('%f', 'now'), 4)"
+_CLOCK = (
+    "SELECT strftime('%s', 'now'), substr(strftime('%f', 'now'), 4), boot, steady_ms, ledger_ms, database_ms"
+    " FROM (SELECT 1) LEFT JOIN clock_marks"
+)
 _NEWEST_POSITION = "SELECT position FROM operator_positions WHERE operator = ?"
 _COUNT_VERSIONS = "SELECT count(*) FROM configuration"
 _COUNT_DELIVERIES = (
@@ -190,9 +194,10 @@ class SqliteReads:
             round_movements=tuple(MOVEMENTS.table.rows(played)),
         )
 
-    async def now_ms(self) -> int:
-        ((seconds, milliseconds),) = self._read(_NOW)
-        return int(seconds) * 1000 + int(milliseconds)
+    async def clock(self) -> ClockReading:
+        found = self._read(_CLOCK)
+        seconds, milliseconds, *_ = found[0]
+        return clock_reading(int(seconds) * 1000 + int(milliseconds), (mark for _, _, *mark in found))
 
     async def movement(self, operator: str, movement: str) -> MovementRow | None:
         return self._first(MOVEMENTS, MOVEMENTS.by_key, (operator, movement))

@@ -26,13 +26,15 @@ from croupier.reconciliation.desk import CaseDesk
 from croupier.reconciliation.healing import Healer
 from croupier.registry import Registry
 from croupier.runtime.acceleration import Acceleration, accelerate
+from croupier.runtime.clocks import boot_of_machine
 from croupier.runtime.faults import FaultWatch
 from croupier.runtime.ids import SystemIds
-from croupier.runtime.ledger_clock import FOLLOWED_MS, LedgerClock
+from croupier.runtime.ledger_clock import LedgerClock
 from croupier.runtime.logs import Log, make_log
 from croupier.runtime.loops import end
 from croupier.runtime.metrics import Metrics
 from croupier.runtime.settings import Settings
+from croupier.runtime.timekeeper import Timekeeper, start_clock
 from croupier.sessions.service import SessionService, SessionSettings
 from croupier.sinks.means import Means
 from croupier.sinks.pump import Pump
@@ -62,6 +64,7 @@ class Hub:
     Attributes:
         settings: What it was started with.
         clock: Time.
+        timekeeper: Keeps it with that of other processes.
         ids: Ids and chance.
         log: The process's log.
         ledger: The durable record.
@@ -87,6 +90,7 @@ class Hub:
 
     settings: Settings
     clock: LedgerClock
+    timekeeper: Timekeeper
     ids: Ids
     log: Log
     ledger: Ledger
@@ -119,16 +123,20 @@ class Hub:
             return ("draining",)
         return () if self.configuration.directory.works() else ("configuration",)
 
+    def remarks(self) -> Sequence[str]:
+        """What else somebody may want to know who finds it ready."""
+        return (*self.acceleration.remarks(), *self.timekeeper.remarks())
+
     def begin(self) -> None:
-        """Start the workers: deliveries, sinks, overdue rounds, configuration of others, gauges, the accelerator."""
+        """Start the workers: deliveries, sinks, overdue rounds, configuration of others, gauges, time, accelerator."""
         self.acceleration.begin()
         self._finishing = [
             self._work("deliveries", self.deliveries.run),
             self._work("sinks", self.sinks.run),
             self._work("overdue_rounds", self.overdue.run),
         ]
-        others = self._work("configuration", self._catch_up), self._work("gauges", self._gauges)
-        self._tasks += [*self._finishing, *others]
+        others = {"configuration": self._catch_up, "gauges": self._gauges, "clock": self.timekeeper.run}
+        self._tasks += [*self._finishing, *(self._work(name, work) for name, work in others.items())]
 
     def _work(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         return asyncio.create_task(self._for_ever(name, work))
@@ -162,9 +170,6 @@ class Hub:
             if (now := self.ledger.backlog().dropped) > dropped:
                 self.log.warning("exchanges_dropped", count=now - dropped)
                 dropped = now
-            ahead = self.clock.compare(await self.ledger.now_ms())
-            if abs(ahead) > FOLLOWED_MS:
-                self.log.warning("database_clock_was_set", wait_ms=ahead)
             await self.clock.sleep(CATCH_UP_SECONDS)
 
     def drain(self) -> None:
@@ -235,7 +240,10 @@ async def build(settings: Settings, environ: Mapping[str, str]) -> Hub:
 
 
 async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, log: Log, metrics: Metrics) -> Hub:
-    clock, ids = await LedgerClock.of(ledger), SystemIds()
+    ids = SystemIds()
+    clock = await start_clock(
+        ledger, boot_of_machine() or ids.nonce(), None if settings.database.sqlite_path else asyncio.sleep
+    )
     configuration, registry, token_key = await open_configuration(settings, environ, ledger, clock, ids)
     owner: Owner = await ledger.register(f"{settings.owner}-{ids.nonce()[:12]}")
     acceleration = accelerate(settings, token_key, clock, ids, log)
@@ -326,6 +334,7 @@ async def _wire(settings: Settings, environ: Mapping[str, str], ledger: Ledger, 
     hub = Hub(
         settings=settings,
         clock=clock,
+        timekeeper=Timekeeper(ledger=ledger, clock=clock, log=log),
         ids=ids,
         log=log,
         ledger=ledger,

@@ -71,7 +71,7 @@ def _admin_probes(hub: Hub) -> Probes:
 
 
 def _probes(hub: Hub) -> Probes:
-    return Probes(obstacles=hub.obstacles, remarks=hub.acceleration.remarks)
+    return Probes(obstacles=hub.obstacles, remarks=hub.remarks)
 
 
 def _joined(parts: Mapping[str, App], probes: App) -> App:

@@ -1,7 +1,7 @@
 -- Optional: distribute the ledger over the nodes of a Citus cluster, by operator.
 -- Run once, after the schema was made (`croupier migrate`) and before anything is stored. Every unique key holds the
 -- operator, so nothing else changes: one operator's rows, and so every batch of one operator, are on one node.
--- `owners`, `writers` and `schema_versions` stay on the coordinator: they belong to no operator.
+-- `owners`, `writers`, `clock_marks` and `schema_versions` stay on the coordinator: they belong to no operator.
 
 SELECT create_distributed_table('operator_positions', 'operator');
 SELECT create_distributed_table('movements', 'operator', colocate_with => 'operator_positions');
