@@ -16,6 +16,7 @@ from croupier.ledger import postgres_lookups, postgres_wire
 from croupier.ledger.port import Committed, Look
 from croupier.ledger.postgres import PostgresLedger
 from croupier.ledger.postgres_lookups import LOOKUPS, Lookups
+from croupier.ledger.postgres_open import Connection, connect
 from croupier.ledger.records import AliasRow, PlayerRow, SessionState
 from croupier.ledger.sqlite_statements import sql
 
@@ -244,6 +245,25 @@ async def test_a_row_that_no_column_of_ours_looks_like_fails_alone_and_the_next_
         assert stored == rows.grant("f1")
         assert isinstance(broken, TypeError)
         assert await ledger.grant("casino", "c1", "f1") == rows.grant("f1")
+
+
+async def test_who_waits_for_a_connection_that_cannot_be_opened_is_told_so_whatever_the_fault(
+    ledger: PostgresLedger, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = [RuntimeError("can't start new thread")]
+
+    async def connect_but_once(url: str, name: str) -> Connection:
+        if faults:
+            raise faults.pop()
+        return await connect(url, name)
+
+    monkeypatch.setattr(postgres_lookups, "connect", connect_but_once)
+    await ledger.commit(rows.bet("m1"))
+    lookups_of(ledger).renew()
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreUnavailableError):
+            await ledger.movement("casino", "m1")
+        assert await ledger.movement("casino", "m1") == rows.movement("m1")
 
 
 async def test_who_waits_when_lookups_are_closed_is_told_so_and_no_connection_is_left(postgres_url: str) -> None:

@@ -342,7 +342,7 @@ class Lookups:
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
                 await self.open()
-        except (psycopg.Error, OSError) as error:  # OSError: TimeoutError is one
+        except Exception as error:  # noqa: BLE001 # whatever it was, nobody must wait for ever
             await self._drop()
             self._give_up(self._waiting, error)
             self._waiting.clear()
