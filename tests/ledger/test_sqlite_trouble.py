@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -382,3 +383,20 @@ async def with_work(path: Path, rows: Rows, damage: str, *, threaded: bool) -> S
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute(sql("UPDATE deliveries SET", damage, "WHERE delivery <> 'd1'"))
     return ledger
+
+
+async def test_a_machine_that_can_start_no_thread_is_told_of_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite")
+    async with asyncio.timeout(5):
+        with monkeypatch.context() as full:
+            full.setattr(threading.Thread, "start", start)
+            with pytest.raises(StoreUnavailableError, match="can't start new thread"):
+                await ledger.start()
+        await ledger.start()
+        assert await ledger.register("hub") == Owner("hub", 1)
+        await ledger.close()

@@ -60,6 +60,20 @@ class _FaultyCommandError(Exception):
     """A group was not as expected, or a command broke a constraint: the batch is to be applied again, one by one."""
 
 
+def _committing_thread() -> ThreadPoolExecutor:
+    """A thread that runs already: one that could not be started for the first commit would leave it without an end.
+
+    Raises:
+        StoreUnavailableError: The machine can start none now.
+    """
+    executor = ThreadPoolExecutor(1, thread_name_prefix="croupier-ledger")
+    try:
+        executor.submit(int)
+    except RuntimeError as error:
+        raise unavailable(error) from error
+    return executor
+
+
 class GroupWriter:
     """The one connection that writes, and the queue before it.
 
@@ -86,8 +100,8 @@ class GroupWriter:
         on_batch: OnBatch,
     ) -> None:
         self._connect = connect
+        self._executor = _committing_thread() if threaded else None
         self._connection = connect()
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="croupier-ledger") if threaded else None
         self._max_batch = max_batch
         self._on_batch = on_batch
         self._commands: deque[_Command] = deque()
