@@ -169,6 +169,13 @@ class Asked:
             newest[place] = row.version
         return True
 
+    def cases(self) -> bool:
+        """New and changed cases, and the adjustments that settle them; false if one comes twice."""
+        change = self.change
+        return self.versioned(NEW_CASES, CASE_UPDATES, mapping.CASES, change.cases) and all(
+            self.insert(NEW_ADJUSTMENTS, mapping.ADJUSTMENTS, row) for row in change.adjustments
+        )
+
     def events(self) -> None:
         """Events, each at its distance from the last of them."""
         operator, events = self.change.operator, self.change.events
@@ -196,8 +203,7 @@ def ask(change: Change) -> Asked:
             and asked.versioned(NEW_GRANTS, GRANT_UPDATES, mapping.GRANTS, change.grants)
             and asked.configuration()
             and (not change.sinks or all(asked.update(SINK_UPDATES, mapping.SINKS, row) for row in change.sinks))
-            and asked.versioned(NEW_CASES, CASE_UPDATES, mapping.CASES, change.cases)
-            and all(asked.insert(NEW_ADJUSTMENTS, mapping.ADJUSTMENTS, row) for row in change.adjustments)
+            and (not (change.cases or change.adjustments) or asked.cases())
         ):
             asked.events()
     except (TypeError, ValueError) as error:
