@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from attrs import define, field
+from tests.ledger.postgres_ledgers import started
 
 from croupier.contract.errors import FixConfigurationError, StoreUnavailableError, UnsafeStoreError
 from croupier.ledger.port import Committed, Look
@@ -35,16 +35,6 @@ def either(*servers: PostgresServer) -> str:
     """The URL that leads to whichever of the servers can be written."""
     hosts = ",".join(parse_qs(urlsplit(server.address).query)["host"][0] for server in servers)
     return f"postgresql://postgres@/postgres?host={quote(hosts, safe=',')}&target_session_attrs=read-write"
-
-
-@asynccontextmanager
-async def started(url: str) -> AsyncIterator[PostgresLedger]:
-    ledger = PostgresLedger(url, readers=2)
-    await ledger.start()
-    try:
-        yield ledger
-    finally:
-        await ledger.close()
 
 
 @define
@@ -87,7 +77,7 @@ async def test_what_was_acknowledged_is_what_survives_a_failover_to_the_standby(
         leader.wait_for_standbys()
         url = either(leader, follower)
         acked = Acked()
-        async with started(url) as here, started(url) as there:
+        async with started(url, readers=2) as here, started(url, readers=2) as there:
             async with asyncio.TaskGroup() as players:
                 for caller in range(8):
                     players.create_task(acked.play((here, there)[caller % 2], rows, str(caller)))
@@ -113,7 +103,7 @@ async def test_after_a_switch_to_the_standby_nothing_is_read_from_the_server_bef
     with leader.standby() as follower:
         leader.wait_for_standbys()
         acked = Acked()
-        async with started(either(leader, follower)) as ledger:
+        async with started(either(leader, follower), readers=2) as ledger:
             assert await ledger.commit(rows.bet("m1")) == Committed(1)
             assert await ledger.newest_position(rows.operator) == 1
             leader.execute("ALTER SYSTEM SET default_transaction_read_only = on")
@@ -133,7 +123,7 @@ async def test_nothing_is_acknowledged_while_the_standby_is_away_and_everything_
 ) -> None:
     with leader.standby() as follower:
         leader.wait_for_standbys()
-        async with started(either(leader, follower)) as ledger:
+        async with started(either(leader, follower), readers=2) as ledger:
             await ledger.commit(rows.bet("m1"))
             await asyncio.to_thread(follower.kill)
             waiting = [asyncio.ensure_future(ledger.commit(rows.bet(f"m{number}"))) for number in range(2, 12)]

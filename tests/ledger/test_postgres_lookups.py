@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from tests.ledger.postgres_ledgers import started
 
 from croupier.contract import StoreUnavailableError
 from croupier.ledger import postgres_lookups, postgres_wire
@@ -59,16 +59,6 @@ SELECT 'casino', 'c' || i % 7, 'f' || i, 'player' || i % 100, 'EUR', '[]', 1, 'a
 INSERT INTO players SELECT 'casino', 'player' || i, 'own' || i, i FROM many AS i;
 INSERT INTO aliases SELECT 'casino', 'c', 'a' || i, 'player' || i FROM many AS i;
 """
-
-
-@asynccontextmanager
-async def started(url: str) -> AsyncIterator[PostgresLedger]:
-    ledger = PostgresLedger(url)
-    await ledger.start()
-    try:
-        yield ledger
-    finally:
-        await ledger.close()
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.ledger.postgres_ledgers import started
 
 from croupier.contract.errors import FixConfigurationError, LedgerCorruptError, StoreUnavailableError, UnsafeStoreError
 from croupier.ledger import mapping, postgres_open
@@ -42,16 +41,6 @@ def rows_of(url: str, statement: str) -> list[Any]:
 
 def milliseconds(year: int, month: int, day: int) -> int:
     return int(datetime(year, month, day, tzinfo=UTC).timestamp()) * 1000
-
-
-@asynccontextmanager
-async def started(url: str, **settings: Any) -> AsyncIterator[PostgresLedger]:
-    ledger = PostgresLedger(url, **settings)
-    await ledger.start()
-    try:
-        yield ledger
-    finally:
-        await ledger.close()
 
 
 @pytest.mark.parametrize(

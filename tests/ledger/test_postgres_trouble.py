@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.pq import Format
 from psycopg.pq.abc import PGresult
+from tests.ledger.postgres_ledgers import started
 
 from croupier.contract.errors import LedgerCorruptError, StoreUnavailableError
 from croupier.ledger import postgres_connection, postgres_lookups, postgres_transaction
@@ -46,16 +47,6 @@ WRITERS = "application_name LIKE 'croupier-writer-%' AND datname = current_datab
 TERMINATE = sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE", WRITERS)
 WAITING = sql("SELECT true FROM pg_stat_activity WHERE", WRITERS, "AND wait_event_type = 'Lock'")
 WAITING_FOR_STANDBY = sql("SELECT true FROM pg_stat_activity WHERE", WRITERS, "AND wait_event = 'SyncRep'")
-
-
-@asynccontextmanager
-async def started(url: str, **settings: Any) -> AsyncIterator[PostgresLedger]:
-    ledger = PostgresLedger(url, **settings)
-    await ledger.start()
-    try:
-        yield ledger
-    finally:
-        await ledger.close()
 
 
 @pytest.fixture

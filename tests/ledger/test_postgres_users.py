@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from tests.ledger.postgres_ledgers import started
 
 from croupier.ledger.clock_marks import ClockMark
 from croupier.ledger.port import Committed, Owner
-from croupier.ledger.postgres import PostgresLedger
 from croupier_conformance.servers import ServerMissingError, postgres_server
 
 PAGE = Path(__file__).resolve().parents[2] / "hub/docs/operating.md"
@@ -32,16 +31,6 @@ def carry_out(url: str, block: list[str]) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in block:
             connection.execute(statement.encode())
-
-
-@asynccontextmanager
-async def started(url: str, **settings: Any) -> AsyncIterator[PostgresLedger]:
-    ledger = PostgresLedger(url, **settings)
-    await ledger.start()
-    try:
-        yield ledger
-    finally:
-        await ledger.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import evolve
+from tests.runtime.hubs import started
 
 from croupier.configuration.documents import Kind
 from croupier.ledger.port import Change
-from croupier.runtime.hub import Hub, build
-from croupier.runtime.settings import load_settings
+from croupier.runtime.hub import Hub
 
 WHO: Any = {"who": "ann", "why": "a test"}
 OPERATOR = {
@@ -30,25 +28,7 @@ CONNECTION = {
     "settings": {"api_url": "https://gcp.provider.example", "casino_id": "acme"},
     "secrets": {"auth_token": ["a test token"]},
 }
-SETTINGS = """
-[database]
-url = "sqlite:///hub.sqlite"
-[secrets]
-current = "k1"
-keys.k1 = { env = "TEST_HUB_KEY" }
-"""
 RIGHT, WRONG = (base64.b64encode(letter * 32).decode() for letter in (b"r", b"w"))
-
-
-@asynccontextmanager
-async def started(folder: Path, key: str) -> AsyncIterator[Hub]:
-    file = folder / "hub.toml"
-    file.write_text(SETTINGS)
-    hub = await build(load_settings(file), {"TEST_HUB_KEY": key})
-    try:
-        yield hub
-    finally:
-        await hub.close()
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.runtime.hubs import started
 
 from croupier.ledger.port import Change, Committed
 from croupier.ledger.records import Event, ExchangeRow
-from croupier.runtime.hub import Hub, build
-from croupier.runtime.settings import load_settings
+from croupier.runtime.hub import Hub
 
-SETTINGS = """
-[database]
-url = "sqlite:///hub.sqlite"
-[secrets]
-current = "k1"
-keys.k1 = { env = "TEST_HUB_KEY" }
-"""
 ROOM = 10_000
 """So many exchanges may wait."""
-
-
-@asynccontextmanager
-async def started(folder: Path) -> AsyncIterator[Hub]:
-    file = folder / "hub.toml"
-    file.write_text(SETTINGS)
-    hub = await build(load_settings(file), {"TEST_HUB_KEY": base64.b64encode(b"t" * 32).decode()})
-    try:
-        yield hub
-    finally:
-        await hub.close()
 
 
 def shown(hub: Hub) -> dict[str, float]:

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import define, evolve, field
+from tests.runtime.hubs import started
 
 from croupier.contract import FixConfigurationError, StoreUnavailableError
 from croupier.ledger.clock_marks import ClockMark, ClockReading
 from croupier.runtime.clocks import boot_of_machine
-from croupier.runtime.hub import Hub, build
 from croupier.runtime.ledger_clock import LedgerClock
-from croupier.runtime.settings import load_settings
 from croupier.runtime.timekeeper import BEAT_SECONDS, Timekeeper, follow_database, start_clock
 from croupier_conformance.simulated_process import LogBook
 
 START = 1_900_000_000_000
 HOUR = 3_600_000
-SETTINGS = """
-[database]
-url = "sqlite:///hub.sqlite"
-[secrets]
-current = "k1"
-keys.k1 = { env = "TEST_HUB_KEY" }
-"""
 
 
 @define
@@ -185,17 +175,6 @@ async def test_the_databases_clock_is_followed_on_demand_while_nobody_is_at_work
     del marks.marks["there"]
     assert await follow_database(marks, "here", marks.steady) == -HOUR  # type: ignore[arg-type] # as above
     assert (await marks.keeper()).clock.now_ms() == START + 60_000
-
-
-@asynccontextmanager
-async def started(folder: Path) -> AsyncIterator[Hub]:
-    file = folder / "hub.toml"
-    file.write_text(SETTINGS)
-    hub = await build(load_settings(file), {"TEST_HUB_KEY": base64.b64encode(b"k" * 32).decode()})
-    try:
-        yield hub
-    finally:
-        await hub.close()
 
 
 @pytest.mark.skipif(boot_of_machine() is None, reason="only Linux tells its boot")
