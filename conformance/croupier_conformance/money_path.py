@@ -252,9 +252,9 @@ class MoneyPath:
         policy = evolve(self.connection.policies.default, **knobs)
         self.connections.known = evolve(self.connection, policies=Policies(policy))
 
-    def work(self) -> None:
-        """Let the worker for owed work run by itself."""
-        self.working = asyncio.ensure_future(self.deliveries.run())
+    def work(self, poll_seconds: float = 1.0) -> None:
+        """Let the worker for owed work run by itself; on its own it looks so often."""
+        self.working = asyncio.ensure_future(self.deliveries.run(poll_seconds))
 
     def rest(self) -> None:
         """Stop the worker."""

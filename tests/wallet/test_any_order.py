@@ -11,6 +11,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from attrs import define, evolve, field
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -374,7 +375,9 @@ def test_after_draining_the_balance_is_what_the_provider_holds(story: Story) -> 
             event(fault.value)
 
 
-def test_the_same_seed_leaves_the_same_ledger(tmp_path: Path) -> None:
+def test_the_same_seed_leaves_the_same_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whoever waits is woken by what happens; that he also looks by himself costs most of the time of this test.
+    monkeypatch.setattr("croupier.wallet.watch.POLL_SECONDS", 0.5)
     story = Story(
         messages=tuple((player, message) for message in MESSAGES for player in PLAYERS),
         policy=Policy(on_silence=OnSilence.CANCELS, rollback_of_win=True),

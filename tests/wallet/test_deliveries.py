@@ -540,7 +540,7 @@ def test_what_is_owed_outlives_two_days_without_the_wallet(tmp_path: Path) -> No
     async def story() -> None:
         async with MoneyPath.open(tmp_path / "l.db", faults=LOST) as path:
             await owe_a_win(path)
-            path.work()
+            path.work(poll_seconds=30)
             await path.clock.sleep(48 * 3600)
             (left,) = await owed(path)
             assert 190 < left.attempts < 420
@@ -556,7 +556,7 @@ def test_work_that_is_owed_for_days_raises_an_alarm_with_every_attempt_and_is_no
     async def story() -> None:
         async with MoneyPath.open(tmp_path / "l.db", faults=LOST) as path:
             await owe_a_win(path)
-            path.work()
+            path.work(poll_seconds=30)
             await path.clock.sleep(71 * 3600)
             assert await _alarms(path) == 0
             await path.clock.sleep(10 * 3600)
