@@ -16,10 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import psycopg
 import pytest
@@ -74,6 +76,20 @@ def until(true: Callable[[], object], what: str, seconds: float = PATIENCE) -> N
     while not true():
         assert time.monotonic() < end, what
         time.sleep(0.05)
+
+
+def known_at_once(change: Callable[[int], object], known: Callable[[int], object]) -> None:
+    """Make changes one after another, each once the one before is known.
+
+    Who hears of them knows most of them at once; who looks every five seconds, at best the first.
+    """
+    took: list[float] = []
+    for number in range(4):
+        change(number)
+        began = time.monotonic()
+        until(partial(known, number), "the change is known")
+        took.append(time.monotonic() - began)
+    assert sorted(took)[1] < 3, took
 
 
 def ask(url: str, method: str = "GET", body: Any = None, key: str = "") -> Any:
@@ -325,7 +341,16 @@ def laid_table(database: str, folder: Path, more: str = "", workers: int = 2) ->
         chosen = {**chosen, "api_url": f"http://{HOST}:{port}/api"}
         admin_key = made.stdout.strip()
         key = _configure(crew.urls["admin"], admin_key, wallet.url, chosen)
+        until(lambda: every_worker_shows(1, crew, key), "every worker knows of it")
         yield Table(crew, wallet, peer, database, key, admin_key)
+
+
+def every_worker_shows(games: int, crew: Crew, key: str) -> bool:
+    """Whether everybody who answers has so many games: so many are asked that it is all but certain that all are."""
+    try:
+        return all(ask(f"{crew.urls['operators']}/v1/games", key=key)["total"] == games for _ in range(12))
+    except HTTPError:  # it does not know the key yet
+        return False
 
 
 @pytest.fixture
@@ -359,9 +384,7 @@ def _configure(admin: str, key: str, wallet: str, settings: dict[str, str]) -> s
     route = {"connection": stored["id"], "game": "softswiss-game", "code": "acceptance:test"}
     ask(f"{below}/routes", "POST", {"why": "a test", "body": route}, key)
     asked = {"why": "a test", "label": "test", "role": "operator"}
-    operator_key = str(ask(f"{below}/keys", "POST", asked, key)["key"])
-    time.sleep(0.5)  # the other worker hears of it after the answer
-    return operator_key
+    return str(ask(f"{below}/keys", "POST", asked, key)["key"])
 
 
 @pytest.fixture
@@ -376,6 +399,8 @@ class Tools:
     opening = OPENING
     environ = ENVIRON
     until = staticmethod(until)
+    known_at_once = staticmethod(known_at_once)
+    every_worker_shows = staticmethod(every_worker_shows)
     play = staticmethod(play)
     command = staticmethod(command)
     listens = staticmethod(listens)

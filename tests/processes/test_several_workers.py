@@ -112,7 +112,15 @@ def test_sigterm_in_the_middle_of_calls_answers_and_records_them(table: Any, too
 
 
 def test_a_change_by_one_worker_is_known_to_the_other(table: Any, tools: Any) -> None:
-    """The fixture has configured the hub and launched over connections of their own, at whichever worker."""
+    """Every request takes a connection of its own, at whichever worker."""
+    ((operator,),) = table.rows("SELECT name FROM configuration WHERE kind = 'operator'")
+    games = f"{table.crew.urls['admin']}/admin/v1/operators/{operator}/games"
+
+    def change(number: int) -> None:
+        game = {"title": f"New {number}", "studio": "acme"}
+        tools.ask(f"{games}/new-{number}", "PUT", {"why": "a test", "body": game}, table.admin_key)
+
+    tools.known_at_once(change, lambda number: tools.every_worker_shows(number + 2, table.crew, table.operator_key))
     for number in range(8):
         table.sit_down(f"player-{number}")
     assert len(table.rows("SELECT 1 FROM sessions")) == 8
