@@ -117,19 +117,19 @@ def size_is_bounded(bench: AdapterBench) -> None:
     """One message must not stop a process that carries thousands of bets.
 
     The rule hands over messages nested a hundred thousand times, numbers with as many digits, exponents of twelve
-    digits, forms with as many fields, and XML with entities in entities; each must end in an error of the contract. It
-    is usually broken by a reader that recurses (`json.loads`, `yaml.load`), by `int` of a long text, or by a
-    `Decimal` whose exponent is written out.
+    digits, forms with as many fields, and XML with entities in entities; each must end in an error of the contract. A
+    busy machine is no reason to fail: what counts is the processor's time. The rule is usually broken by a reader that
+    recurses (`json.loads`, `yaml.load`), by `int` of a long text, or by a `Decimal` whose exponent is written out.
     """
     adapter = bench.adapter()
     proven = arrivals(bench, adapter)
     for one in proven if bench.examples >= WHOLE else proven[-3:]:
         for what, body in oversized(one.request.body):
             request = evolve(one.request, body=body)
-            began = time.perf_counter()
+            began = time.thread_time()
             _survives(bench, adapter, request)
             told: object = None if one.fields else parsed(adapter, Verified(request))
-            took = time.perf_counter() - began
+            took = time.thread_time() - began
             if took > SECONDS:
                 raise RuleBrokenError(f"{what} took {took:.1f} s", sent=shown(request), came_back=f"{took:.3f} s")
             if isinstance(told, Calls):
