@@ -408,7 +408,8 @@ def valkey_server(*, own: bool = False, cluster: bool = False) -> Iterator[Valke
         place = folder / "valkey.sock"
         options = ["--save", "", "--appendonly", "no", "--dir", "."]
         if cluster:
-            port = _free_port()
+            port = free_port()
+            port -= 0 if port + 10_000 < 65_536 else 10_000  # the cluster's own talk has the port 10,000 above
             options += ["--bind", "127.0.0.1", "--port", str(port), "--cluster-enabled", "yes"]
             server = ValkeyServer(f"redis://127.0.0.1:{port}")
         else:
@@ -424,12 +425,14 @@ def valkey_server(*, own: bool = False, cluster: bool = False) -> Iterator[Valke
             process.stop(signal.SIGTERM)
 
 
-def _free_port() -> int:
-    """A port of this machine that is free, as is the one for the cluster's own talk, 10,000 above."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = int(taken.getsockname()[1])
-    return port if port + 10_000 < 65_536 else port - 10_000
+def free_port() -> int:
+    """A port of this machine that a server may have.
+
+    A connection has just been ended on it, so for a minute the system gives it to nobody who asks for any port.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        server.accept()[0].close()
+        return int(server.getsockname()[1])
 
 
 def _take_every_slot(address: str) -> None:

@@ -32,6 +32,7 @@ import uvloop
 from croupier.contract import Headers, HttpRequest, HttpResponse
 from croupier.net import Guard, HttpClient, WalletClient
 from croupier.wallet.ports import Send
+from croupier_conformance.servers import free_port
 
 IN_FLIGHT: Final = 64
 TURNS: Final = 3
@@ -102,13 +103,6 @@ async def measure(way: str, url: str, seconds: float) -> tuple[float, float]:
     async with WAYS[way]() as send:
         await run(send, 0.3)
         return await run(send, seconds)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def wait_for(port: int) -> None:

@@ -40,6 +40,7 @@ from croupier.contract import (
     PeerPlay,
     PeerPlayer,
 )
+from croupier_conformance.servers import free_port
 from croupier_conformance.simulated_hub import SimulatedProvider
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,12 +144,6 @@ def webhook_server() -> Iterator[tuple[int, list[dict[str, Any]]]]:
         finally:
             server.shutdown()
             thread.join()
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind((HOST, 0))
-        return int(taken.getsockname()[1])
 
 
 @contextmanager
