@@ -19,7 +19,11 @@ import attrs
 from aiohttp import web
 from attrs import define, field, frozen
 
+from croupier.cli.admin import _configured
+from croupier.configuration.documents import HUB_SCOPE, Role
+from croupier.configuration.service import Configuration
 from croupier.contract import Headers, HttpRequest
+from croupier.runtime.settings import load_settings
 from croupier_conformance.certification.subject import load_adapter
 from croupier_conformance.servers import PostgresServer
 
@@ -34,6 +38,7 @@ from demo_processes import Processes, until  # noqa: E402 # same
 __all__ = ["HERE", "HOST", "HubProcess", "Stand", "Tenant", "free_ports", "set_up", "start_hub", "until"]
 
 PLAYERS: Final = 64
+WHY: Final = "the benchmark"
 TOKEN: Final = load_adapter("softswiss").secrets["auth_token"]
 WALLET_SECRET: Final = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
@@ -209,8 +214,7 @@ async def start_hub(
     file, key = stand.folder / f"{name}.toml", stand.folder / "hub.key"
     key.write_bytes(base64.b64encode(secrets.token_bytes(32)) if not key.exists() else key.read_bytes())
     file.write_text(SETTINGS.format(database=database, providers=providers, operators=operators, admin=admin))
-    create = ["-m", "croupier", "admin", "create-key", str(file), "--label", "bench", "--why", "the benchmark"]
-    admin_key = (await stand.processes.run("create-key", create)).strip()
+    admin_key = await _first_key(file)
     await stand.begin(name, [*wrapper, "serve", str(file), *options], [providers, operators, admin])
     provider = Provider(name="softswiss", title="SOFTSWISS", port=peer_port)
     settings = dict(provider.subject().settings_raw)
@@ -227,6 +231,16 @@ async def start_hub(
     for tenant_of in tenants[1:]:
         await set_up(stand, f"{name}/{tenant_of.name}", providers, hub, tenant=tenant_of)
     return hub
+
+
+async def _first_key(settings: Path) -> str:
+    """What `croupier admin create-key` does, without a process for it."""
+
+    async def make(configuration: Configuration) -> str:
+        made = await configuration.create_key(HUB_SCOPE, role=Role.ADMIN, label="bench", who="bench", why=WHY)
+        return made.bearer
+
+    return await _configured(load_settings(settings), make)
 
 
 async def set_up(
@@ -261,7 +275,7 @@ async def set_up(
 
 async def configure(admin: Api, tenant: str, provider: Provider, wallet: int) -> tuple[str, str, str]:
     """One operator, one connection, one game; their ids and a key of the operator API."""
-    why = "the benchmark"
+    why = WHY
     operator = {
         "name": tenant,
         "dialect": "native",

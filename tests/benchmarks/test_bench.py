@@ -14,8 +14,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 240
-"""Far more than a run takes; a machine may be busy."""
+SECONDS = 360
+"""Far more than a run takes; on a machine with other work on every processor one took 180."""
+
+SLICE = 0.15
 
 
 def command(module: str, *options: str) -> str:
@@ -35,7 +37,7 @@ def command(module: str, *options: str) -> str:
 
 def run(out: Path, *options: str) -> tuple[dict[str, Any], str]:
     """A small run of some parts; what it found and what it printed."""
-    printed = command("bench", "--out", str(out), "--pairs", "2", "--seconds", "0.25", *options)
+    printed = command("bench", "--out", str(out), "--pairs", "2", "--seconds", str(SLICE), *options)
     assert (out / "table.txt").read_text() in printed
     assert ET.fromstring((out / "plot.svg").read_text()).tag.endswith("svg")  # noqa: S314 # our own file
     return json.loads((out / "results.json").read_text()), printed
@@ -108,7 +110,7 @@ def _waits_are_counted_from_when_requests_were_due(found: dict[str, Any]) -> Non
         assert added["pairs"] == 2
         assert added["low"] <= added["median"] <= added["high"]
         # Every request that was due was sent: the rate is the one that was asked for.
-        assert hub["requests"] == pytest.approx(told["requests_per_second"] * 0.25 * 2, abs=4)
+        assert hub["requests"] == pytest.approx(told["requests_per_second"] * SLICE * 2, abs=4)
         assert found["ratios"][f"{engine}_half_load_p99_vs_p50"] >= 1
     assert found["ratios"]["stalled_operator_p99"] > 0
     stalled = figures["stalled_operator"]["postgres"]
