@@ -99,6 +99,9 @@ async def test_a_clock_that_was_set_is_told_once_a_minute_and_to_whom_asks_wheth
     marks.database_ms += 3_000
     await keeper.beat()
     assert keeper.remarks() == ()
+    marks.database_ms += 9_000
+    await keeper.beat()
+    assert told(keeper)[2:] == [-3_200, 9_000]  # it was right in between
 
 
 async def test_a_reading_that_took_long_moves_nothing_and_leaves_no_mark() -> None:
@@ -128,16 +131,17 @@ async def test_a_database_that_is_away_stops_no_clock_and_is_asked_again() -> No
     async def rest(seconds: float) -> None:
         nonlocal rests
         marks.pass_ms(5_000)
-        rests, marks.away = rests + 1, rests + 1 < 14
-        if rests == 15:
+        rests += 1
+        marks.away = rests not in {14, 16}
+        if rests == 17:
             raise asyncio.CancelledError
 
     keeper.clock.sleep = rest  # type: ignore[method-assign] # so that no time passes
     marks.away = True
     with suppress(asyncio.CancelledError):
         await keeper.run()
-    assert (rests, marks.stored) == (15, 1)
-    assert [line["code"] for line in keeper.log.of("clock_not_marked")] == 2 * ["store_unavailable"]  # type: ignore[attr-defined] # a log book
+    assert (rests, marks.stored) == (17, 2)
+    assert [line["code"] for line in keeper.log.of("clock_not_marked")] == 3 * ["store_unavailable"]  # type: ignore[attr-defined] # a log book
 
 
 @pytest.mark.parametrize("set_by", [HOUR, -HOUR])
