@@ -380,3 +380,58 @@ def test_everything_that_people_found_taken_is_given_back_when_its_provider_roll
             assert path.balance() == 10_000
 
     simulate(story())
+
+
+def test_of_two_attempts_at_once_that_are_refused_people_decide_about_one(tmp_path: Path) -> None:
+    """What is held twice could be decided once, and stood in the way of all that its movement came to owe later."""
+    promo = Movement(MovementKind.PROMO_WIN, keys=(MovementKey("tx", "w1"),), amount=WireAmount.of("3.00"))
+
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db", faults=scripted(Fault.LOST_REQUEST)) as path:
+            path.reconfigure(rollback_of_win=True)
+            assert isinstance((await path.play(promo, round=None)).outcome, Unknown)
+            path.wallet.refuse = DeclineReason.PLAYER_BLOCKED
+            path.wallet.refuse_undo = DeclineReason.PLAYER_BLOCKED
+            stop_the_first_answer(path, 5)
+            path.work()
+            await path.clock.sleep(1)
+            await path.play(rollback("x", "w1"), round=None)
+            await path.clock.sleep(30)
+            (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
+            await path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="not there", applied=False)
+            assert await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10) == []
+            assert (await path.row("w1")).state is MovementState.REVERSED
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("applied", [True, False])
+@pytest.mark.parametrize("redrive", [True, False])
+def test_work_that_is_held_though_its_movement_is_settled_can_be_ended(
+    tmp_path: Path, redrive: bool, applied: bool
+) -> None:
+    async def story() -> None:
+        async with MoneyPath.open(tmp_path / "l.db") as path:
+            await path.play(bet("b1"))
+            row = await path.row("b1")
+            held = DeliveryRow(
+                operator=OPERATOR,
+                delivery="held",
+                movement=row.movement,
+                task=DeliveryTask.SEND,
+                state=DeliveryState.HELD,
+                due_at=0,
+                created_at=0,
+            )
+            await path.ledger.commit(Change(operator=OPERATOR, deliveries=(held,)))
+            if redrive:
+                await path.deliveries.held.redrive(OPERATOR, "held", who="anna", why="again")
+                await path.drain()
+            else:
+                await path.deliveries.held.resolve(OPERATOR, "held", who="anna", why="seen", applied=applied)
+            (ended,) = await path.ledger.deliveries(OPERATOR, None, 10)
+            assert ended.state is DeliveryState.DONE
+            assert await path.row("b1") == row
+            assert path.balance() == 9_900
+
+    simulate(story())

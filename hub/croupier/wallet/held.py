@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
 
 from attrs import evolve
 
 from croupier.contract.errors import ConflictError, ForbiddenError, NotFoundError
 from croupier.ledger.port import Change, DeliveryUpdate, Ledger, Refused
-from croupier.ledger.records import CaseRow, DeliveryRow, DeliveryState, DeliveryTask
+from croupier.ledger.records import CaseRow, DeliveryRow, DeliveryState, DeliveryTask, MovementState
 from croupier.ledger.records import Event as LedgerEvent
 from croupier.wallet.machine import Event
 from croupier.wallet.ports import Clock
 from croupier.wallet.settle import Happening, Settler
 from croupier.wallet.two_people import Proposal, proposal_of, with_proposal
+
+_HELD: Final = frozenset({MovementState.HELD})
+"""Of a movement that was settled otherwise, a decision ends the held work alone: it stands in the way of later work."""
 
 
 class HeldWork:
@@ -152,7 +156,7 @@ class HeldWork:
             owner=None,
             version=row.version + 1,
         )
-        happening = Happening(movement=row.movement, event=event)
+        happening = Happening(movement=row.movement, event=event, while_in=_HELD)
         about = {"movement": row.movement, **body}
         decided = LedgerEvent(kind="delivery.decided", subject=row.delivery, at=now, body=about)
         await self._settler.settle(

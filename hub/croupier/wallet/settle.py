@@ -118,7 +118,7 @@ class Settler:
                 closes = closes or (derives_end and is_settled(_played(snapshot, draft)))
                 draft.events.extend(also)
                 if delivery is not None:
-                    draft.delivery_updates.append(_held_with_movement(delivery, after))
+                    draft.delivery_updates.append(_held_with_movement(delivery, draft))
                 change = draft.change(snapshot.round, stored=snapshot.round is not None, closes=closes)
                 if cases:
                     change = evolve(change, cases=tuple(cases))
@@ -185,12 +185,13 @@ def _apply(draft: Draft, row: MovementRow, item: Happening) -> MovementRow:
     return draft.advance(row, item.event, **(_STANDS_AGAIN if item.event in _GIVEN_BACK else item.changes))
 
 
-def _held_with_movement(delivery: DeliveryUpdate, after: Mapping[str, MovementRow]) -> DeliveryUpdate:
-    """Work is held only with its movement: if that has moved on, a person could decide nothing."""
+def _held_with_movement(delivery: DeliveryUpdate, draft: Draft) -> DeliveryUpdate:
+    """Work is held only with its movement: of one that has moved on, or is held already, people decide nothing here."""
     row = delivery.row
-    if row.state is DeliveryState.HELD and after[row.movement].state is not MovementState.HELD:
-        return evolve(delivery, row=evolve(row, state=DeliveryState.DONE))
-    return delivery
+    if row.state is not DeliveryState.HELD:
+        return delivery
+    held = (after.movement for _before, after in draft.updates if after.state is MovementState.HELD)
+    return delivery if row.movement in held else evolve(delivery, row=evolve(row, state=DeliveryState.DONE))
 
 
 def _settle_rollbacks(draft: Draft, snapshot: Snapshot, happenings: Sequence[Happening]) -> bool:
