@@ -62,9 +62,9 @@ class Site:
         """What `croupier admin cases` raises."""
         return (await self.run("admin", "cases", *words, key=key, stdin=stdin)).exception
 
-    async def compare(self, operator: list[Any], provider: list[Any]) -> tuple[int, str]:
+    async def compare(self, operator: list[Any], provider: list[Any], *, form: str = "--json") -> tuple[int, str]:
         """Compare with logs of these lines; the exit status, and the findings as JSON Lines."""
-        words = ["reconcile", str(self.settings), "acme", *WINDOW, "--json"]
+        words = ["reconcile", str(self.settings), "acme", *WINDOW, *([form] if form else [])]
         for option, name, lines in (("--operator-log", None, operator), ("--provider-log", "soft", provider)):
             log = self.settings.with_name(f"{option}.jsonl")
             log.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -208,9 +208,15 @@ async def test_one_of_each_class_is_recorded_once_and_settled_by_two_people_as_n
 
     for (_book, reference), case in found.items():
         how = "explain" if reference in EXPLAINED else "adjust"
+        if how == "explain":
+            error = await site.error("adjust", "acme", case["id"], "--why", "no record could tell")
+            assert isinstance(error, ConflictError)
         assert (await site.settle(how, case["id"]))["state"] == "settled"
     assert site.untouched() == before
     assert await site.compare(operator, provider) == (0, "")
+    _, told = await site.compare(operator, provider, form="")
+    # Those that were adjusted read like the other book by now; those that were explained still differ.
+    assert told.splitlines()[0] == "operator: 10 transactions compared, 0 cases, 3 settled before, 1 not decided yet"
     assert await site.record(findings) == {"settled": [*sorted(DAMAGED), "r-amount/bet", "r-state/bet"]}
     assert (await site.hub.ledger.count_states())["case.open"] == 0
     assert site.untouched() == before
@@ -238,6 +244,7 @@ async def test_one_person_alone_settles_nothing(site: Site) -> None:
     for how in ("adjust", "explain"):
         assert (await site.admin(how, "acme", case, "--why", "seen"))["decision"].startswith(how[:5])
         assert isinstance(await site.error(how, "acme", case, "--why", "seen"), ForbiddenError)
+        assert (await site.compare([line("m", amount=151)], [line("r-m", player="a-1")]))[0] == 1
     # Whoever says otherwise proposes anew, and has confirmed nothing.
     other = await site.admin("adjust", "acme", case, "--why", "no", key=site.ben)
     assert (other["state"], other["decision"], other["proposed_by"][:3]) == ("open", "adjusted", "ben")
@@ -306,6 +313,12 @@ async def test_a_case_is_closed_by_a_comparison_that_meets_both_books_in_agreeme
     assert await site.compare([line("m")], provider) != (0, "")
     status, findings = await site.compare([line("m")], provider)
     assert (status, json.loads(findings)["closes"]) == (0, [case])
+    _, told = await site.compare([line("m")], provider, form="")
+    assert told.splitlines() == [
+        f"operator  agrees by now (case {case})  m: hub bet 150 EUR applied, operator bet 150 EUR applied",
+        "operator: 1 transactions compared, 0 cases, 0 not decided yet",
+        "soft: 1 transactions compared, 0 cases, 0 not decided yet",
+    ]
     assert await site.record(findings) == {"gone": ["m"]}
     shown = await site.admin("show", "acme", case)
     assert (shown["state"], shown["decision"], shown["proposed_by"]) == ("settled", "gone", None)
@@ -331,6 +344,9 @@ async def test_what_is_no_longer_so_is_not_recorded(site: Site) -> None:
     forged = {**json.loads(findings.splitlines()[0]), "closes": [open_case["id"]]}
     forged["entries"] = {"hub": forged["entries"]["hub"], "operator": forged["entries"]["hub"]}
     assert await site.record(json.dumps(forged)) == {"outdated": ["m"]}
+    good = await site.compare([line("n")], [])
+    (told,) = [one for one in map(json.loads, good[1].splitlines()) if (one["with"], one["id"]) == ("operator", "n")]
+    assert await site.record(json.dumps({**told, "closes": [open_case["id"]]})) == {"gone": ["n"]}
     assert (await site.admin("show", "acme", open_case["id"]))["state"] == "open"
 
 

@@ -120,7 +120,7 @@ class Healer:
         """Whether the operator's log says in every word what the movement says, the player's name too."""
         (theirs,) = finding.theirs
         player = await self._ledger.player(movement.operator, movement.player)
-        if player is None or not theirs.currency:
+        if player is None:
             return False
         mark = player_mark(finding.operator, finding.book, finding.reference, player.operator_player)
         says = {**reading(entry_of(movement, finding.book)), "state": Standing.APPLIED.value}
