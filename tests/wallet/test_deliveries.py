@@ -636,8 +636,37 @@ def test_a_bet_that_is_sent_again_and_refused_is_told_to_the_provider_who_asks_a
             path.wallet.balances["op-p1"] = 5_000
             await path.drain()
             again = (await path.play(bet("b1", "60.00"))).outcome
-            assert reason(again) is DeclineReason.INSUFFICIENT_FUNDS
+            assert reason(again) is DeclineReason.CANCELLED
             assert path.balance() == 5_000
+
+    simulate(story())
+
+
+@pytest.mark.parametrize("status", [True, False], ids=["status", "no-status"])
+@pytest.mark.parametrize("tombstones", [True, False], ids=["tombstones", "no-tombstones"])
+def test_a_bet_that_is_sent_again_and_refused_is_given_back_if_what_was_sent_first_arrives_after_that(
+    tmp_path: Path, tombstones: bool, status: bool
+) -> None:
+    """The player had no money when it came the second time, and has some when it comes the first."""
+    policy = WalletPolicy(retry_safe=True, tombstones=tombstones, timeout_ms=2_000, late_window_ms=30_000)
+
+    async def story() -> None:
+        async with MoneyPath.open(
+            tmp_path / "l.db",
+            wallet=ModelWallet(tombstones=tombstones),
+            wallet_policy=policy,
+            without=frozenset() if status else NO_STATUS,
+            faults=Scripted.of(Fault.LATE_DELIVERY),
+            opening=50,
+        ) as path:
+            path.reconfigure(on_silence=OnSilence.RESENDS)
+            assert isinstance((await path.play(bet("b1"))).outcome, Unknown)
+            await path.deliveries.run_once()
+            path.wallet.balances["op-p1"] += 1_000
+            await path.network.settle()
+            await path.drain()
+            assert isinstance((await path.play(bet("b1"))).outcome, Declined)
+            assert path.balance() == 1_050
 
     simulate(story())
 

@@ -173,9 +173,12 @@ class Attempts:
         return own is not None and own.state is MovementState.INTENT
 
     async def _refused_debit(self, movement: MovementRow, reply: WalletRefused) -> tuple[Happening, ...]:
-        """A bet that was sent again is refused: what else its play has moved, or may have, is taken back."""
+        """A bet that was sent again is refused: it is taken back, with what else its play has moved, or may have.
+
+        What was sent before may arrive still, when the wallet has no reason to refuse it any more.
+        """
         changes = refused_columns(reply)
-        refused = Happening(movement=movement.movement, event=Event.REFUSED, changes=changes, while_in=_SENT_AGAIN)
+        refused = Happening(movement=movement.movement, event=Event.TAKEN_BACK, changes=changes, while_in=_SENT_AGAIN)
         siblings = await play_of(self._ledger, movement)
         others = [row for row in siblings if row.movement != movement.movement and row.state in _UNDOABLE]
         return (refused, *(_taken_back(row) for row in others))
