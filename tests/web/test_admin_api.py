@@ -104,6 +104,14 @@ async def test_a_secret_may_have_lines_and_nothing_else_may(desk: Any) -> None:
         assert (refused.status, refused.code) == (400, "malformed")
 
 
+async def test_a_list_in_place_of_an_optional_number_is_refused_by_its_place(desk: Any) -> None:
+    one = f"/admin/v1/operators/{desk.operators['acme']}/connections"
+    for wrong in ([None, ""], {"a": 1}):
+        refused = await desk.admin("POST", one, {"body": {}, "why": "t", "version": wrong})
+        assert (refused.status, refused.code) == (400, "malformed")
+        assert refused.json["error"]["where"].startswith("body.version")
+
+
 async def test_a_key_is_shown_once_and_works(desk: Any) -> None:
     keys = f"/admin/v1/operators/{desk.operators['acme']}/keys"
     made = await desk.admin("POST", keys, {"label": "second", "role": "operator", "why": "rotation"})

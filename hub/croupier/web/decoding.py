@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from types import UnionType
-from typing import Annotated, Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 from urllib.parse import unquote
 
 import attrs
@@ -118,7 +118,7 @@ def _plain(kind: Any, value: Any) -> Any:
     """The type behind `Annotated` and `| None`."""
     if get_origin(kind) is Annotated:
         return _plain(get_args(kind)[0], value)
-    if get_origin(kind) is UnionType:
+    if get_origin(kind) in {UnionType, Union}:
         options = [option for option in get_args(kind) if option is not type(None)]
         return _plain(options[0], value) if len(options) == 1 else object
     return kind
