@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from attrs import asdict
+
 from croupier.contract import SettingsError
 from croupier.runtime.serving import listener_tls
 from croupier.runtime.settings import Settings, SettingsProblem, load_settings
@@ -33,13 +35,7 @@ def check_files(file: Path) -> tuple[SettingsProblem, ...]:
 
 def _uses(settings: Settings) -> Iterator[Callable[[], object]]:
     yield settings.secrets.check_files
-    listeners = settings.listeners
-    for name, listener in (
-        ("providers", listeners.providers),
-        ("operators", listeners.operators),
-        ("admin", listeners.admin),
-        ("probes", listeners.probes),
-    ):
+    for name, listener in asdict(settings.listeners, recurse=False).items():
         if listener is not None:
             yield partial(listener_tls, listener, name)
     yield settings.outgoing.tls().context
