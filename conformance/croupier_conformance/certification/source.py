@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from importlib import metadata
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -21,11 +22,13 @@ class SourceFile:
         path: Below the package's folder, with `/`.
         text: What stands in it.
         tree: Its syntax tree.
+        nodes: Every node of the tree, as `ast.walk` gives them.
     """
 
     path: str
     text: str
     tree: ast.Module
+    nodes: Sequence[ast.AST]
 
     def place(self, node: ast.AST) -> str:
         """Where a node stands, and its line."""
@@ -43,8 +46,14 @@ def modules(subject: AdapterSubject) -> tuple[SourceFile, ...]:
     for path, file in _files(subject.folder, ""):
         if path.endswith(".py"):
             text = file.read_text(encoding="utf-8")
-            found.append(SourceFile(path=path, text=text, tree=ast.parse(text, filename=path)))
+            found.append(_read(path, text))
     return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def _read(path: str, text: str) -> SourceFile:
+    tree = ast.parse(text, filename=path)
+    return SourceFile(path=path, text=text, tree=tree, nodes=tuple(ast.walk(tree)))
 
 
 def has_file(subject: AdapterSubject, name: str) -> bool:

@@ -101,7 +101,7 @@ def calls_are_pure(bench: AdapterBench) -> None:
     `render` is handed `now` and a nonce.
     """
     for module in modules(bench.subject):
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             why = _impure(node)
             if why is not None:
                 raise RuleBrokenError(
@@ -124,7 +124,7 @@ def there_is_no_float(bench: AdapterBench) -> None:
     of arithmetic; a peer that scales amounts does it by `scaleb` in a context of its own.
     """
     for module in modules(bench.subject):
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             why = _floating(node)
             if why is not None:
                 raise RuleBrokenError(
@@ -149,7 +149,7 @@ def everything_is_typed(bench: AdapterBench) -> None:
     if not has_file(bench.subject, "py.typed"):
         raise RuleBrokenError("the package has no py.typed", sent=bench.subject.package, came_back="no such file")
     for module in modules(bench.subject):
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.FunctionDef):
                 missing = list(_untyped(node))
                 if missing:
@@ -162,7 +162,7 @@ def everything_is_typed(bench: AdapterBench) -> None:
 
 def _imports(module: SourceFile) -> Iterator[tuple[ast.AST, str, str]]:
     """Every import: its node, the module, and what is taken from it."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node, alias.name, ""
