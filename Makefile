@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The tests start the hub some hundred times: without bytecode each start compiles all of it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup requirements lint format test certify certify-wallets trial demo chaos mutants bench bench-long clean
+.PHONY: help setup requirements lint format test certify certify-wallets trial demo chaos failovers mutants bench bench-long clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ demo: $(stamp) ## Run the demonstration in examples/demo; ARGS is handed to it
 
 chaos: $(stamp) ## Crash real processes for some minutes, then compare three books; ARGS is handed to it
 	@$(PYTHON) -m tests.chaos.run $(ARGS)
+
+failovers: $(stamp) ## Lose PostgreSQL to its standby two hundred times while bets are played; ARGS is handed to it
+	@$(PYTHON) -m tests.chaos.failovers $(ARGS)
 
 mutants: $(stamp) ## Plant the defects of real integrations and see the kit catch each; ARGS is handed to it
 	@$(PYTHON) -m tests.mutants.run $(ARGS)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from attrs import define, field
+from tests.chaos.failovers import Acked, fail_over
 from tests.ledger.postgres_ledgers import started
 
-from croupier.contract.errors import FixConfigurationError, StoreUnavailableError, UnsafeStoreError
-from croupier.ledger.port import Committed, Look
+from croupier.contract.errors import FixConfigurationError, UnsafeStoreError
+from croupier.ledger.port import Committed
 from croupier.ledger.postgres import PostgresLedger
 from croupier_conformance.servers import PostgresServer, ServerMissingError, postgres_server
 
@@ -37,64 +37,11 @@ def either(*servers: PostgresServer) -> str:
     return f"postgresql://postgres@/postgres?host={quote(hosts, safe=',')}&target_session_attrs=read-write"
 
 
-@define
-class Acked:
-    """What was acknowledged: each bet with the position of its event."""
-
-    positions: dict[str, int] = field(factory=dict)
-    over: bool = False
-    _new: asyncio.Queue[str] = field(factory=asyncio.Queue)
-
-    async def play(self, ledger: PostgresLedger, rows: Rows, caller: str) -> None:
-        """Bet after bet; what was not acknowledged is tried again, and must then not be there yet."""
-        number = 0
-        while not self.over:
-            name = f"{caller}-{number}"
-            try:
-                result = await ledger.commit(rows.bet(name, nonce=name))
-            except StoreUnavailableError:
-                await asyncio.sleep(0.02)
-                continue
-            assert isinstance(result, Committed), (name, result)
-            self.positions[name] = result.position
-            self._new.put_nowait(name)
-            number += 1
-
-    async def more(self, count: int) -> None:
-        """Wait for so many more."""
-        while not self._new.empty():
-            self._new.get_nowait()
-        for _ in range(count):
-            await self._new.get()
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_what_was_acknowledged_is_what_survives_a_failover_to_the_standby(
-    leader: PostgresServer, rows: Rows, seed: int
-) -> None:
-    chance = random.Random(seed)
-    with leader.standby() as follower:
-        leader.wait_for_standbys()
-        url = either(leader, follower)
-        acked = Acked()
-        async with started(url, readers=2) as here, started(url, readers=2) as there:
-            async with asyncio.TaskGroup() as players:
-                for caller in range(8):
-                    players.create_task(acked.play((here, there)[caller % 2], rows, str(caller)))
-                await acked.more(40)
-                await asyncio.sleep(chance.uniform(0, 0.05))
-                await asyncio.to_thread(leader.kill)
-                known = dict(acked.positions)
-                await asyncio.to_thread(follower.promote)
-                await acked.more(40)
-                acked.over = True
-            assert known.items() <= acked.positions.items()
-            for ledger in (here, there):
-                events = await ledger.events_after(rows.operator, 0, 1_000_000)
-                assert [one.position for one in events] == list(range(1, len(events) + 1))
-                assert {one.event.subject: one.position for one in events} == acked.positions
-                found = await ledger.look(Look(operator=rows.operator, movements=tuple(acked.positions)))
-                assert found.movements.keys() == acked.positions.keys()
+@pytest.mark.usefixtures("postgres")
+async def test_what_was_acknowledged_is_what_survives_failovers_to_standbys(rows: Rows) -> None:
+    acked, differences = await fail_over(3, rows.operator, lambda name: rows.bet(name, nonce=name), random.Random(1))
+    assert differences == []
+    assert len(acked.positions) > 3 * 80
 
 
 async def test_after_a_switch_to_the_standby_nothing_is_read_from_the_server_before_it(
@@ -102,7 +49,7 @@ async def test_after_a_switch_to_the_standby_nothing_is_read_from_the_server_bef
 ) -> None:
     with leader.standby() as follower:
         leader.wait_for_standbys()
-        acked = Acked()
+        acked = Acked(rows.operator, rows.bet)
         async with started(either(leader, follower), readers=2) as ledger:
             assert await ledger.commit(rows.bet("m1")) == Committed(1)
             assert await ledger.newest_position(rows.operator) == 1
@@ -110,7 +57,7 @@ async def test_after_a_switch_to_the_standby_nothing_is_read_from_the_server_bef
             leader.execute("SELECT pg_reload_conf()")
             await asyncio.to_thread(follower.promote)
             async with asyncio.TaskGroup() as players:
-                players.create_task(acked.play(ledger, rows, "1"))
+                players.create_task(acked.play(ledger, "1"))
                 await acked.more(1)
                 acked.over = True
             newest = max(acked.positions.values())
