@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
+from io import StringIO
 from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
 
@@ -106,22 +107,6 @@ class NoLedger:
         return self._known[name, *arguments]
 
 
-@frozen
-class Nowhere:
-    """A file that keeps nothing."""
-
-    def write(self, text: str) -> int:
-        """Forget it."""
-        return len(text)
-
-    def flush(self) -> None:
-        """Nothing waits."""
-
-    def isatty(self) -> bool:
-        """It is no terminal."""
-        return False
-
-
 def bets(hub: SimulatedHub, seats: Sequence[PeerPlayer], count: int, part: int) -> list[HttpRequest]:
     """New bets, each in a round of its own, signed."""
     made = []
@@ -160,7 +145,7 @@ def wired(hub: SimulatedHub) -> Gateway:
         ledger=ledger,
         clock=clock,
         ids=ids,
-        log=make_log(stream=cast(Any, Nowhere())),
+        log=make_log(stream=StringIO()),
         metrics=metrics,
     )
 

@@ -121,7 +121,9 @@ def tell(line: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("ways", nargs="*", metavar="way", help=f"one of {', '.join(WAYS)}; all without one")
+    parser.add_argument(
+        "ways", nargs="*", metavar="way", choices=list(WAYS), help=f"one of {', '.join(WAYS)}; all without one"
+    )
     parser.add_argument("--seconds", type=float, default=2.0, help="how long one turn of one way lasts")
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
