@@ -122,4 +122,5 @@ async def test_owed_work_is_told_no_more_often_than_others_can_look(valkey: Any,
         await one.answered()
         await asyncio.sleep(0.15)
         one.bell.owed()
-        await tools.until(lambda: len(heard) == 2)
+        await tools.until(lambda: len(heard) >= 2)
+        assert len(heard) < 10, "a machine that stands still meanwhile lets pass one more, or two"

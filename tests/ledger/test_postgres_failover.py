@@ -87,6 +87,8 @@ async def test_a_standby_takes_no_bets_and_one_that_is_not_waited_for_is_refused
         leader.wait_for_standbys()
         leader.execute("ALTER SYSTEM SET synchronous_commit = local")
         leader.execute("SELECT pg_reload_conf()")
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(20):
+            while leader.execute("SHOW synchronous_commit") != [("local",)]:  # noqa: ASYNC110 # the server takes its time
+                await asyncio.sleep(0.02)
         with pytest.raises(UnsafeStoreError, match="synchronous_commit is local"):
             await PostgresLedger(either(leader, follower)).start()

@@ -614,11 +614,11 @@ async def test_a_server_that_falls_silent_without_a_goodbye_is_left_for_another_
 
 async def test_the_patience_with_a_server_begins_anew_with_each_question(postgres_url: str) -> None:
     connection = await connect(postgres_url, "tests")
-    wire = Wire(connection, Format.TEXT, 1.0)
+    wire = Wire(connection, Format.TEXT, 2.0)
     try:
         await wire.run([(b"SELECT 1", ())])
-        await asyncio.sleep(0.7)
-        await wire.run([(b"SELECT pg_sleep(0.6)", ())])
+        await asyncio.sleep(1.7)
+        await wire.run([(b"SELECT pg_sleep(0.5)", ())])
         with pytest.raises(psycopg.OperationalError, match="does not answer"):
             await wire.run([(b"SELECT pg_sleep(20)", ())])
     finally:

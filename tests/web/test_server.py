@@ -397,8 +397,11 @@ async def test_answers_that_nobody_takes_stop_further_work_on_their_connection(h
     _, port = await server.listen()
     _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_000)
     writer.write(_get(b"/") * 50)
+    async with asyncio.timeout(20):
+        while not app.seen:  # noqa: ASYNC110 # the server takes its time
+            await asyncio.sleep(0.01)
     await asyncio.sleep(0.3)
-    assert 1 <= len(app.seen) < 10
+    assert len(app.seen) < 10
     writer.transport.abort()
     assert await server.stop(1) == 0
 
