@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock, patch
 
 import pytest
 from attrs import evolve, field, frozen
@@ -14,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from croupier.cli import croupier
 from croupier.configuration.documents import HUB_SCOPE, Kind, Role
-from croupier.contract import ConflictError, ForbiddenError, MalformedRequestError, NotFoundError
+from croupier.contract import ConflictError, FixRequestError, ForbiddenError, MalformedRequestError, NotFoundError
 from croupier.ledger.port import Change, Committed, Update
 from croupier.ledger.records import AliasRow, DeliveryRow, DeliveryState, DeliveryTask, Event, MovementRow, PlayerRow
 from croupier.ledger.records import MovementState as State
@@ -518,3 +519,32 @@ async def test_of_many_who_heal_at_once_one_does_and_held_work_is_settled_once(s
     assert await stand(site) == (State.APPLIED, DeliveryState.DONE)
     assert len(await site.events("delivery.decided")) == len(await site.events("case.settled")) == 1
     assert (await site.hub.ledger.count_states())["case.open"] == 0
+
+
+async def test_what_a_person_proposed_while_a_log_was_looked_at_is_not_passed_over(site: Site) -> None:
+    await held_win(site)
+    findings = (await site.compare([WIN], NOTHING_OF_THE_PROVIDERS))[1]
+    held, ledger = site.hub.deliveries.held, site.hub.ledger
+    works = await ledger.deliveries_of(site.acme, "w")
+    await held.agree(site.acme, "d", who="ben", why="seen", applied=False)
+    stale = AsyncMock(return_value=works)
+    with patch.object(type(ledger), "deliveries_of", stale):  # as it was read just before the proposal
+        assert await site.record(findings) == {"opened": ["w"]}
+    assert stale.await_count == 1
+    assert await stand(site) == (State.HELD, DeliveryState.HELD)
+    row = await ledger.delivery(site.acme, "d")
+    assert row is not None
+    assert row.owner == "proposed undone by ben"
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+async def test_a_time_that_cannot_be_told_again_is_refused_and_the_list_of_cases_stays_readable(
+    site: Site, at: str
+) -> None:
+    await site.put(site.movement("m"))
+    finding = json.loads((await site.compare([line("m", amount=151)], [line("r-m", player="a-1")]))[1])
+    finding["entries"]["operator"][0]["at"] = at
+    error = await site.error("record", "acme", "-", stdin=json.dumps(finding))
+    assert isinstance(error, FixRequestError)
+    assert "time" in str(error)
+    assert (await site.admin("list", "acme"))["cases"] == []

@@ -42,6 +42,7 @@ class Resolves(Protocol):
         who: str,
         why: str,
         applied: bool,
+        version: int,
         cases: Sequence[CaseRow] = (),
         also: Sequence[Event] = (),
     ) -> DeliveryRow: ...
@@ -91,6 +92,7 @@ class Healer:
                 who=by,
                 why=why,
                 applied=True,
+                version=work.version,
                 cases=(after,),
                 also=(settled_event(after),),
             )

@@ -86,6 +86,7 @@ class HeldWork:
         who: str,
         why: str,
         applied: bool,
+        version: int,
         cases: Sequence[CaseRow] = (),
         also: Sequence[LedgerEvent] = (),
     ) -> DeliveryRow:
@@ -97,14 +98,18 @@ class HeldWork:
             who: Who decides.
             why: Why.
             applied: Whether the movement stands at the operator.
+            version: The version of the held work that the caller has read: a proposal that was made since is not
+                passed over.
             cases: Cases of reconciliation that are settled by it, in the same commit.
             also: Further events.
 
         Raises:
             NotFoundError: There is no such delivery.
-            ConflictError: It is not held, or a case was changed meanwhile.
+            ConflictError: It is not held, or it or a case was changed meanwhile.
         """
         row = await self._held(operator, delivery)
+        if row.version != version:
+            raise ConflictError("the delivery was changed by somebody else", where=delivery, hint="look again")
         return await self._resolve(row, Proposal(applied=applied, who=who), {"why": why}, cases=cases, also=also)
 
     async def _propose(self, row: DeliveryRow, said: Proposal, why: str) -> DeliveryRow:

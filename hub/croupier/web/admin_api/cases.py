@@ -89,6 +89,8 @@ def _finding(operator: str, body: FindingBody, where: str) -> Finding:
         raise MalformedRequestError(f"expected entries of hub and {theirs.value}", where=f"{where}.entries")
     if any(entry.state in _UNDECIDED for entry in body.entries.get(theirs, ())):
         raise MalformedRequestError("the hub's book alone has what is not decided", where=f"{where}.entries")
+    if not all(_is_told(entry) for entries in body.entries.values() for entry in entries):
+        raise MalformedRequestError("expected a time that can be told in UTC", where=f"{where}.entries")
     if any(entry.kind not in {"bet", "win"} for entries in body.entries.values() for entry in entries):
         raise MalformedRequestError("expected a bet or a win", where=f"{where}.entries")
     return Finding(
@@ -97,6 +99,15 @@ def _finding(operator: str, body: FindingBody, where: str) -> Finding:
         reference=body.id,
         entries={side: tuple(_entry(body.id, one) for one in found) for side, found in body.entries.items() if found},
     )
+
+
+def _is_told(body: BookEntry) -> bool:
+    """Whether its time can be told again: in UTC it may be before the first year or behind the last."""
+    try:
+        moment(milliseconds_of(body.at))
+    except OverflowError:
+        return False
+    return True
 
 
 def _entry(reference: str, body: BookEntry) -> Entry:
