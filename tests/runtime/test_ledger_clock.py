@@ -131,11 +131,63 @@ def test_a_process_follows_none_that_is_behind_and_none_that_is_gone_beyond_what
     assert clock.now_ms() == START + 9_000
 
 
-def test_a_process_follows_another_of_its_machine_however_long_ago_it_left_its_mark() -> None:
+def test_a_process_follows_another_of_its_machine() -> None:
     clock = Counted()
     clock.passed += 5_000
-    assert clock.shown(START + 15_000, evolve(MARK, ledger_ms=START - 10_000)) == 0
-    assert clock.now_ms() == START - 10_000 + clock.passed - MARK.steady_ms == START + 15_000
+    mark = evolve(MARK, steady_ms=72_000, ledger_ms=START + 10_000, database_ms=START + 10_000)
+    assert clock.shown(START + 13_000, mark) == 0
+    assert clock.now_ms() == START + 13_000
+
+
+def test_a_machine_that_was_set_back_to_an_earlier_state_goes_back_behind_no_mark_of_its_own() -> None:
+    clock = Counted()
+    later = evolve(MARK, steady_ms=clock.passed + HOUR, ledger_ms=START + HOUR, database_ms=START + HOUR)
+    assert clock.shown(START + HOUR, later) == 0
+    assert clock.now_ms() == START + HOUR
+
+
+@pytest.mark.parametrize("apart", [HOUR, -HOUR])
+def test_copies_of_a_running_machine_that_tell_one_boot_do_not_drive_each_other_ahead(apart: int) -> None:
+    """The steady clock of one is an hour behind the other's, and a third machine follows both."""
+    passed, marks = 0, dict[str, ClockMark]()
+    machines = (
+        LedgerClock(START, HERE, lambda: 2 * HOUR + passed),
+        LedgerClock(START, HERE, lambda: 2 * HOUR - apart + passed),
+        LedgerClock(START, THERE, lambda: passed),
+    )
+    for _ in range(50):
+        for clock in machines:
+            passed += 1_700
+            clock.compare(ClockReading(START + passed, tuple(marks.values())))
+            mark = clock.mark(START + passed)
+            if mark.boot not in marks or marks[mark.boot].ledger_ms < mark.ledger_ms:
+                marks[mark.boot] = mark
+            assert clock.now_ms() == START + passed
+    begun_there = time_at_start(ClockReading(START + passed, tuple(marks.values())), HERE, 3 * HOUR + passed)
+    assert begun_there == START + passed
+
+
+def test_a_database_whose_clock_was_set_forward_a_little_moves_no_machine_by_a_mark_of_before() -> None:
+    clock = Counted()
+    clock.shown(START)
+    clock.passed += 5_000
+    before = evolve(OTHER, ledger_ms=START + 3_500, database_ms=START + 3_500)
+    assert clock.shown(START + 9_000, before) == 4_000
+    assert clock.now_ms() == START + 5_000 + 5_000 // SLOWLY
+    clock.passed += 5_000
+    after = evolve(OTHER, ledger_ms=START + 8_500, database_ms=START + 12_500)
+    clock.shown(START + 14_000, after)
+    assert clock.now_ms() == START + 10_000 + 10_000 // SLOWLY
+
+
+def test_a_process_that_stood_still_follows_the_others_with_its_second_comparison() -> None:
+    clock = Counted()
+    clock.shown(START)
+    for passed in (5_000, 10_000):
+        clock.passed += 5_000
+        others = START + passed + HOUR
+        clock.shown(others, evolve(OTHER, ledger_ms=others - 2_000, database_ms=others - 2_000))
+    assert clock.now_ms() == START + HOUR + 10_000
 
 
 def test_a_mark_is_one_moment_on_three_clocks() -> None:

@@ -116,6 +116,24 @@ async def test_a_reading_that_took_long_moves_nothing_and_leaves_no_mark() -> No
     assert (keeper.clock.now_ms() - before, marks.stored) == (900, 1)
 
 
+async def test_a_process_that_stood_still_after_its_reading_leaves_no_mark_of_two_moments() -> None:
+    marks = Marks()
+    keeper = await marks.keeper()
+    compare = keeper.clock.compare
+
+    def stand_still(reading: ClockReading) -> int:
+        apart_ms = compare(reading)
+        marks.pass_ms(4_000)
+        return apart_ms
+
+    keeper.clock.compare = stand_still  # type: ignore[method-assign] # as a machine that is paused there
+    await keeper.beat()
+    assert marks.stored == 0
+    keeper.clock.compare = compare  # type: ignore[method-assign] # as it was
+    await keeper.beat()
+    assert marks.marks["here"].ledger_ms == marks.marks["here"].database_ms
+
+
 async def test_a_process_begins_with_a_reading_that_took_no_time_or_with_the_third() -> None:
     marks = Marks(takes_ms=[3_000, 3_000])
     assert (await marks.keeper()).clock.now_ms() == marks.database_ms == START + 6_000

@@ -46,6 +46,7 @@ class LedgerClock(SystemClock):
         self.steady = steady
         self.apart_ms = 0
         self._compared = steady()
+        self._database_ms: int | None = None
         self._ahead = ledger_ms - self._compared
         self._latest = ledger_ms
 
@@ -65,7 +66,8 @@ class LedgerClock(SystemClock):
         """
         steady = self.steady()
         now = self._ahead + steady
-        others = max((self._told(mark, reading, steady) for mark in reading.marks), default=now)
+        as_before = self._runs_as_before(reading, steady)
+        others = max((self._told(mark, reading, steady, as_before=as_before) for mark in reading.marks), default=now)
         if others > now + FOLLOWED_MS:  # this machine stood still and did not notice: theirs is the time
             self._ahead += others - now
             now = others
@@ -75,7 +77,7 @@ class LedgerClock(SystemClock):
         else:
             slowly = min((steady - self._compared) // SLOWLY, FOLLOWED_MS)
             self._ahead += slowly if self.apart_ms > 0 else -slowly
-        self._compared = steady
+        self._compared, self._database_ms = steady, reading.database_ms
         return self.apart_ms
 
     def mark(self, database_ms: int) -> ClockMark:
@@ -86,11 +88,23 @@ class LedgerClock(SystemClock):
         """
         return ClockMark(boot=self.boot, steady_ms=self.steady(), ledger_ms=self.now_ms(), database_ms=database_ms)
 
-    def _told(self, mark: ClockMark, reading: ClockReading, steady: int) -> int:
-        """What the ledger's time is by a mark, or was at least."""
-        if mark.boot == self.boot:
-            return counted_on(mark, steady)
-        return by_distance(mark, reading) if is_fresh(mark, reading) else mark.ledger_ms
+    def _runs_as_before(self, reading: ClockReading, steady: int) -> bool:
+        """Whether the database's clock was not set forward since the last comparison, nor stood this machine still.
+
+        If it was, marks of before tell too much; five seconds later there are others.
+        """
+        if self._database_ms is None:
+            return True
+        return reading.database_ms - self._database_ms - (steady - self._compared) <= FOLLOWED_MS
+
+    def _told(self, mark: ClockMark, reading: ClockReading, steady: int, *, as_before: bool) -> int:
+        """What the ledger's time is by a mark, or was at least.
+
+        A mark that names this machine's start may be that of a copy which was made while the machine ran: its steady
+        clock shows another time, so what was counted since is never believed alone.
+        """
+        told = by_distance(mark, reading) if as_before and is_fresh(mark, reading) else mark.ledger_ms
+        return min(told, counted_on(mark, steady)) if _is_own(mark, self.boot, steady) else told
 
 
 def counted_on(mark: ClockMark, steady: int) -> int:
@@ -110,7 +124,12 @@ def is_fresh(mark: ClockMark, reading: ClockReading) -> bool:
 
 def own_mark(reading: ClockReading, boot: str, steady: int) -> ClockMark | None:
     """The mark of this start of the machine."""
-    return next((mark for mark in reading.marks if mark.boot == boot and mark.steady_ms <= steady), None)
+    return next((mark for mark in reading.marks if _is_own(mark, boot, steady)), None)
+
+
+def _is_own(mark: ClockMark, boot: str, steady: int) -> bool:
+    # One of a later steady time is of a copy, or of before the machine was set back to an earlier state.
+    return mark.boot == boot and mark.steady_ms <= steady
 
 
 def latest_mark(reading: ClockReading) -> ClockMark | None:
@@ -139,5 +158,8 @@ def time_at_start(reading: ClockReading, boot: str, steady: int) -> int:
     if latest is None:
         return reading.database_ms
     if own is not None and (own is latest or not is_fresh(latest, reading)):
-        return max(counted_on(own, steady), latest.ledger_ms)
+        counted = counted_on(own, steady)
+        if is_fresh(own, reading):  # that of a copy of this machine would have counted something else
+            counted = min(counted, by_distance(own, reading))
+        return max(counted, latest.ledger_ms)
     return max(by_distance(latest, reading), latest.ledger_ms)

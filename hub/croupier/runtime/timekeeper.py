@@ -103,13 +103,16 @@ class Timekeeper:
         if now - before > _SLOW_MS:
             return
         apart_ms = self.clock.compare(reading)
+        mark = self.clock.mark(reading.database_ms)
         if abs(apart_ms) > FOLLOWED_MS:
             self._warn("database_clock_was_set", wait_ms=apart_ms)
         else:
             self._told.pop("database_clock_was_set", None)
         own = own_mark(reading, self.clock.boot, now)
+        if mark.steady_ms - before > _SLOW_MS:  # it stood still since: the two are not of one moment
+            return
         if own is None or now - own.steady_ms >= _MARKED_MS:
-            await self.ledger.mark_clock(self.clock.mark(reading.database_ms))
+            await self.ledger.mark_clock(mark)
 
     def _warn(self, event: str, **fields: object) -> None:
         """Once a minute as long as it lasts."""
