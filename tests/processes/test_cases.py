@@ -71,6 +71,7 @@ class Site:
             log.write_text("".join(json.dumps(line) + "\n" for line in lines))
             words += [option, *([name] if name else []), str(log)]
         result = await self.run(*words)
+        assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
         assert result.exit_code in {0, 1}, result.output
         return result.exit_code, result.stdout
 
@@ -548,3 +549,34 @@ async def test_a_time_that_cannot_be_told_again_is_refused_and_the_list_of_cases
     assert isinstance(error, FixRequestError)
     assert "time" in str(error)
     assert (await site.admin("list", "acme"))["cases"] == []
+
+
+async def test_a_finding_that_cannot_be_kept_keeps_no_other_away_and_is_told_by_its_line(site: Site) -> None:
+    """An id that is too long, one that stands too often, and what no comparison prints."""
+    await site.put(site.movement("m"))
+    odd = [line("a" * 600), *[line("often")] * 101, line("odd\x1b[31m\nb"), line("m", amount=151)]
+    told = (await site.compare(odd, [line("r-m", player="a-1")]))[1].splitlines()
+    told.append(told[-1].replace('"amount": 151', '"amount": 1.5'))
+    result = await site.run("admin", "cases", "record", "acme", "-", stdin="\n".join(told))
+    assert isinstance(result.exception, MalformedRequestError)
+    assert str(result.exception).startswith("line 1: 3 findings cannot be kept, the others were: ")
+    told_of = [one.partition(": ")[0] for one in result.stderr.splitlines() if one.startswith("line ")]
+    assert told_of == ["line 1", "line 4", "line 5"]
+    assert result.stdout.splitlines()[-1] == "2 opened"
+    cases = (await site.admin("list", "acme"))["cases"]
+    assert sorted(one["reference"] for one in cases) == ["m", "odd\\x1b[31m\\x0ab"]
+    odd_one = next(one["id"] for one in cases if one["reference"] != "m")
+    await site.settle("adjust", odd_one)
+    error = await site.error("record", "acme", "-", stdin=f"{told[0]}\n{{nothing")
+    assert isinstance(error, MalformedRequestError)
+    assert error.where == "line 2"
+
+
+async def test_an_id_with_control_characters_is_one_transaction_to_both_books(site: Site) -> None:
+    await site.put(site.movement("m", reference="r\x1b[1m\tm"))
+    assert await site.compare([line("m")], [line("r\x1b[1m\tm", player="a-1")]) == (0, "")
+    findings = (await site.compare([line("m")], [line("r\x1b[1m\tm", player="a-1", amount=151)]))[1]
+    assert await site.record(findings) == {"opened": ["r\\x1b[1m\\x09m/bet"]}
+    (case,) = (await site.admin("list", "acme"))["cases"]
+    await site.settle("adjust", case["id"])
+    assert await site.compare([line("m")], [line("r\x1b[1m\tm", player="a-1", amount=151)]) == (0, "")

@@ -14,6 +14,7 @@ from tests.reconciliation import seeded
 
 from croupier.contract import SettingsError
 from croupier.reconciliation.compare import CaseKind, Count, Entry, Side, Standing, Window, compare
+from croupier.reconciliation.hub_book import by_kind
 from croupier.reconciliation.logs import Shelf, read_log
 
 BET = Entry(id="t1", kind="bet", amount=100, currency="EUR", player="anna", at=1_000)
@@ -163,6 +164,8 @@ def test_books_have_no_case_exactly_if_the_same_stands_in_all_of_them_once(
         ({"kind": "rollback"}, "rollback"),
         ({"state": "owed"}, "owed"),
         ({"at": "2026-11-23T10:00:00"}, "offset"),
+        ({"at": "9999-12-31T23:59:59-12:00"}, "UTC"),
+        ({"amount": 2**63}, "below"),
         ({"currency": None}, "str"),
     ],
 )
@@ -177,3 +180,12 @@ def test_a_line_that_cannot_be_read_is_told_by_its_number(
     with pytest.raises(SettingsError, match=match) as wrong:
         next(lines)
     assert wrong.value.where == f"{file}:3"
+
+
+def test_control_characters_in_a_log_are_written_out_alike_in_the_hubs_book(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_text(json.dumps({**seeded.line_of(BET), "id": "a\x1b[31m\nb", "currency": "EUR\x00"}) + "\n")
+    (entry,) = read_log(file)
+    assert (entry.id, entry.currency) == ("a\\x1b[31m\\x0ab", "EUR\\x00")
+    assert by_kind(entry.id, "bet") == by_kind("a\x1b[31m\nb", "bet") == "a\\x1b[31m\\x0ab/bet"
+    assert by_kind("Zoë-\u00a0\\x1b", "win") == "Zoë-\u00a0\\x1b/win"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import IO, Any, Final
 from urllib.parse import quote
@@ -13,7 +12,7 @@ import click
 
 from croupier.cli.admin_client import Admin, as_json, calls_the_hub, why_option
 from croupier.cli.output import print_json, print_rows
-from croupier.contract import MalformedRequestError, read_json_object
+from croupier.contract import BodyTooLargeError, CroupierError, MalformedRequestError, read_json_object, write_json
 
 _AT_ONCE: Final = 200
 _SENT: Final = ("book", "id", "entries", "closes")
@@ -41,9 +40,35 @@ def record(hub: Admin, operator: str, findings: IO[bytes], *, as_json: bool) -> 
     owner = hub.operator_id(operator)
     lines = _findings(findings, owner)
     found: list[dict[str, Any]] = []
+    refused: list[CroupierError] = []
     while chunk := list(islice(lines, _AT_ONCE)):
-        body = json.dumps({"findings": chunk}).encode()
-        found += hub.ask("POST", f"/operators/{owner}/cases", body=body)["findings"]
+        found += _recorded(hub, owner, chunk, refused)
+    _tell_recorded(found, as_json=as_json)
+    for error in refused:
+        click.echo(str(error), err=True)
+    if refused:
+        raise MalformedRequestError(
+            f"{len(refused)} findings cannot be kept, the others were: {refused[0].message}", where=refused[0].where
+        )
+
+
+def _recorded(
+    hub: Admin, operator: str, chunk: Sequence[tuple[int, Mapping[str, Any]]], refused: list[CroupierError]
+) -> list[dict[str, Any]]:
+    """What became of findings, each with the number of its line; those that the hub cannot keep keep no other away."""
+    body = write_json({"findings": [finding for _number, finding in chunk]})
+    try:
+        found: list[dict[str, Any]] = hub.ask("POST", f"/operators/{operator}/cases", body=body)["findings"]
+    except (MalformedRequestError, BodyTooLargeError) as error:
+        if len(chunk) == 1:
+            refused.append(MalformedRequestError(error.message, where=f"line {chunk[0][0]}"))
+            return []
+        half = len(chunk) // 2
+        return [*_recorded(hub, operator, chunk[:half], refused), *_recorded(hub, operator, chunk[half:], refused)]
+    return found
+
+
+def _tell_recorded(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print_json({"findings": found})
         return
@@ -54,14 +79,17 @@ def record(hub: Admin, operator: str, findings: IO[bytes], *, as_json: bool) -> 
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "nothing was found")
 
 
-def _findings(lines: Iterable[bytes], operator: str) -> Iterator[dict[str, Any]]:
-    """The lines of a comparison as the hub takes them."""
+def _findings(lines: Iterable[bytes], operator: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The lines of a comparison as the hub takes them, with their numbers."""
     for number, line in enumerate(lines, 1):
         if line.strip():
-            told = read_json_object(line)
+            try:
+                told = read_json_object(line)
+            except MalformedRequestError as error:
+                raise MalformedRequestError(error.message, where=f"line {number}") from None
             if told.get("operator") != operator:
                 raise MalformedRequestError("the line is about another operator, or no finding", where=f"line {number}")
-            yield {name: told[name] for name in _SENT if name in told}
+            yield number, {name: told[name] for name in _SENT if name in told}
 
 
 @cases.command("list")

@@ -21,6 +21,7 @@ from attrs import field, frozen
 
 from croupier.contract import (
     AuthenticationError,
+    BodyTooLargeError,
     ConflictError,
     CroupierError,
     FixConfigurationError,
@@ -215,7 +216,14 @@ def _problem(status: int, answer: Mapping[str, Any]) -> CroupierError:
     code = str(told.get("code") or f"status {status}")
     provider = f" {told['provider_code']}" if told.get("provider_code") else ""
     message = f"{told.get('message') or 'the hub gave no reason'} [{code}{provider}]"
-    kinds = {401: AuthenticationError, 403: ForbiddenError, 404: NotFoundError, 409: ConflictError}
+    kinds = {
+        400: MalformedRequestError,
+        401: AuthenticationError,
+        403: ForbiddenError,
+        404: NotFoundError,
+        409: ConflictError,
+        413: BodyTooLargeError,
+    }
     kind: type[CroupierError]
     if code in _SETTINGS:
         kind = FixConfigurationError

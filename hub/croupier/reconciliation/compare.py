@@ -7,9 +7,11 @@ where a book does not have it: a refused bet need not be written down.
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, unique
 from itertools import groupby
+from typing import Final
 
 from attrs import define, field, frozen
 
@@ -58,6 +60,14 @@ _MISSING = {
     Side.HUB: CaseKind.MISSING_AT_HUB,
     Side.OPERATOR: CaseKind.MISSING_AT_OPERATOR,
 }
+
+
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Text as it can be printed, and kept: its control characters as escapes, in every book alike."""
+    return text if text.isprintable() else _CONTROL.sub(lambda sign: f"\\x{ord(sign[0]):02x}", text)
 
 
 @frozen(kw_only=True)

@@ -22,7 +22,7 @@ from croupier.ledger.records import (
     MovementState,
     PlayerRow,
 )
-from croupier.reconciliation.compare import Entry, Standing
+from croupier.reconciliation.compare import Entry, Standing, printable
 
 _PAGE: Final = 1_000
 _NAMES_KEPT: Final = 50_000
@@ -153,7 +153,7 @@ async def _rows(ledger: Reads, operator: str, which: MovementFilter) -> AsyncIte
 
 def by_kind(reference: str, kind: str) -> str:
     """A provider's id, told apart by its kind."""
-    return f"{reference}/{kind}"
+    return f"{printable(reference)}/{kind}"
 
 
 def entry_of(row: MovementRow, book: str, player: str = "") -> Entry:

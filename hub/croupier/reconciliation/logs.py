@@ -13,10 +13,11 @@ import msgspec
 from attrs import frozen
 
 from croupier.contract import SettingsError
-from croupier.reconciliation.compare import Entry, Side, Standing
+from croupier.reconciliation.compare import Entry, Side, Standing, printable
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_ONCE: Final = 5_000
+_MOST: Final = 2**63 - 1
 _CACHE_KIB: Final = 32 * 1024
 
 
@@ -66,13 +67,17 @@ def _entry(line: bytes, where: str) -> Entry:
         raise SettingsError(f"the line cannot be read: {error}", where=where) from None
     if told.at.tzinfo is None:
         raise SettingsError("expected a time with its offset, like 2026-11-23T10:00:00Z", where=where)
-    if told.amount < 0 or not told.id:
-        raise SettingsError("expected an id, and an amount that is not negative", where=where)
+    if not told.id or not 0 <= told.amount <= _MOST:
+        raise SettingsError("expected an id, and an amount that is not negative and below 2^63", where=where)
+    try:
+        told.at.astimezone(UTC)
+    except OverflowError:
+        raise SettingsError("expected a time that can be told in UTC", where=where) from None
     return Entry(
-        id=told.id,
+        id=printable(told.id),
         kind=told.kind,
         amount=told.amount,
-        currency=told.currency,
+        currency=printable(told.currency),
         player=told.player,
         state=Standing(told.state),
         at=(told.at - _EPOCH) // timedelta(milliseconds=1),
