@@ -7,6 +7,7 @@ import json
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import attrs
 import psycopg
@@ -51,6 +52,19 @@ async def test_settings_of_the_server_that_would_lose_commits_are_refused(name: 
         with pytest.raises(UnsafeStoreError, match=name):
             await PostgresLedger(server.address).start()
         assert rows_of(server.address, "SELECT relname FROM pg_class WHERE relname = 'movements'") == []
+
+
+async def test_a_ledger_works_in_the_schema_that_its_url_names_however_that_is_written(
+    empty_postgres: str, rows: Rows
+) -> None:
+    rows_of(empty_postgres, 'CREATE SCHEMA "Hub 2"')
+    named = quote('-csearch_path="Hub\\ 2"')
+    url = f"{empty_postgres}{'&' if '?' in empty_postgres else '?'}options={named}"
+    later = milliseconds(2047, 3, 1)
+    async with started(url) as ledger:
+        assert await ledger.commit(rows.change(events=(rows.event(at=later),))) == Committed(1)
+    ask = "SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname IN ('events', 'events_2047_04')"
+    assert rows_of(empty_postgres, ask) == 2 * [('"Hub 2"',)]
 
 
 async def test_a_database_that_does_not_wait_for_its_commits_is_refused(empty_postgres: str) -> None:

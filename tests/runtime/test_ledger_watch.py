@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.runtime.hubs import started
 
+from croupier.contract import StoreUnavailableError
 from croupier.ledger.port import Change, Committed
 from croupier.ledger.records import Event, ExchangeRow
 from croupier.runtime.hub import Hub
@@ -64,3 +65,19 @@ async def test_messages_for_which_there_is_no_room_are_counted_and_told_of(
                 await asyncio.sleep(0.01)
                 lines = told()
     assert [(line["level"], line["count"]) for line in lines] == [("warning", 3)]
+
+
+async def test_dropped_messages_are_told_of_at_once_and_once_while_the_database_is_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away() -> dict[str, int]:
+        raise StoreUnavailableError("it is away")
+
+    async with started(tmp_path) as hub:
+        monkeypatch.setattr(hub.ledger, "count_states", away)
+        for count in (ROOM + 3, 0, 2):  # its worker begins anew each time
+            note(hub, count)
+            with pytest.raises(StoreUnavailableError):
+                await hub._gauges()
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["count"] for line in lines if line["event"] == "exchanges_dropped"] == [3, 2]

@@ -100,6 +100,7 @@ async def _make(connection: Connection, table: str, month: Month) -> None:
 async def _exists(connection: Connection, name: str) -> bool:
     # Not to_regclass: that looks into a cache which may not have heard of another process's table.
     found = await connection.execute(
-        b"SELECT FROM pg_class WHERE relname = $1::text AND relnamespace = current_schema()::regnamespace", (name,)
+        b"SELECT FROM pg_class WHERE relname = $1::text AND relnamespace = quote_ident(current_schema())::regnamespace",
+        (name,),
     )
     return bool(await found.fetchall())

@@ -116,6 +116,8 @@ class Hub:
     _finishing: list[asyncio.Task[None]] = field(factory=list)
     """Those of the tasks that end by themselves when they are told to stop."""
     _changed: asyncio.Event = field(factory=asyncio.Event)
+    _dropped_told: int = 0
+    """How many messages that were not stored the log has told of."""
 
     def obstacles(self) -> Sequence[str]:
         """Why requests should go elsewhere now; empty when ready."""
@@ -164,12 +166,11 @@ class Hub:
             await self.configuration.catch_up()
 
     async def _gauges(self) -> None:
-        dropped = 0
         while True:
+            if (now := self.ledger.backlog().dropped) > self._dropped_told:
+                self.log.warning("exchanges_dropped", count=now - self._dropped_told)
+                self._dropped_told = now
             self.metrics.ledger_states(await self.ledger.count_states())
-            if (now := self.ledger.backlog().dropped) > dropped:
-                self.log.warning("exchanges_dropped", count=now - dropped)
-                dropped = now
             await self.clock.sleep(CATCH_UP_SECONDS)
 
     def drain(self) -> None:

@@ -14,7 +14,7 @@ BEGIN
   END IF;
   PERFORM pg_advisory_xact_lock(8097879449299872111);
   IF EXISTS (
-    SELECT FROM pg_class WHERE relname = part AND relnamespace = current_schema()::regnamespace
+    SELECT FROM pg_class WHERE relname = part AND relnamespace = quote_ident(current_schema())::regnamespace
   ) THEN
     RETURN;
   END IF;
