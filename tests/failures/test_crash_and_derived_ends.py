@@ -266,7 +266,7 @@ def test_a_round_ends_with_a_persons_decision_wherever_the_process_dies_that_wri
             await hub.drain()
             (held,) = await hub.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
             dying = await hub.dying(last)
-            said = {"who": "anna", "why": "found by hand", "applied": applied}
+            said = {"who": "anna", "why": "found by hand", "applied": applied, "version": held.version}
             deciding = asyncio.ensure_future(dying.deliveries.held.resolve(OPERATOR, held.delivery, **said))
             await dying.life.unless_over(deciding)
             await hub.start()

@@ -361,7 +361,9 @@ async def _decide(path: MoneyPath) -> None:
     while held := await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 100):
         for row in held:
             if row.movement in path.wallet.applied:
-                await path.deliveries.held.resolve(OPERATOR, row.delivery, who="anna", why="it is there", applied=True)
+                await path.deliveries.held.resolve(
+                    OPERATOR, row.delivery, who="anna", why="it is there", applied=True, version=row.version
+                )
             else:
                 await path.deliveries.held.redrive(OPERATOR, row.delivery, who="anna", why="it is not there")
         await path.drain()

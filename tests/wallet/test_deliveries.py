@@ -413,7 +413,7 @@ def test_what_a_person_decides_about_a_held_rollback_is_told_to_the_provider(tmp
             if not applied:
                 path.wallet.balances["op-p1"] += 100
             await path.deliveries.held.resolve(
-                OPERATOR, held.delivery, who="anna", why="the wallet's book", applied=applied
+                OPERATOR, held.delivery, who="anna", why="the wallet's book", applied=applied, version=held.version
             )
             own = next(row for row in await path.rows() if row.kind == "rollback")
             assert own.state is (MovementState.DECLINED if applied else MovementState.APPLIED)
@@ -583,7 +583,9 @@ def test_only_held_work_can_be_decided_and_only_where_it_is(tmp_path: Path) -> N
             with pytest.raises(ConflictError):
                 await path.deliveries.held.redrive(OPERATOR, row.delivery, who="anna", why="x")
             with pytest.raises(ConflictError):
-                await path.deliveries.held.resolve(OPERATOR, row.delivery, who="anna", why="x", applied=True)
+                await path.deliveries.held.resolve(
+                    OPERATOR, row.delivery, who="anna", why="x", applied=True, version=row.version
+                )
             with pytest.raises(NotFoundError):
                 await path.deliveries.held.redrive("another operator", row.delivery, who="anna", why="x")
 
@@ -707,7 +709,9 @@ def test_of_two_decisions_about_held_work_one_counts_and_the_other_is_told_so(tm
             await path.drain()
             held = await the_held(path)
             decisions = await asyncio.gather(
-                path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="x", applied=False),
+                path.deliveries.held.resolve(
+                    OPERATOR, held.delivery, who="anna", why="x", applied=False, version=held.version
+                ),
                 path.deliveries.held.redrive(OPERATOR, held.delivery, who="ben", why="y"),
                 return_exceptions=True,
             )

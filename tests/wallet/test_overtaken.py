@@ -299,7 +299,9 @@ def test_an_answer_that_comes_when_the_movement_is_held_already_leaves_it_to_peo
             await path.deliveries.run_once()
             assert isinstance((await playing).outcome, Unknown)
             (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
-            await path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="it is there", applied=True)
+            await path.deliveries.held.resolve(
+                OPERATOR, held.delivery, who="anna", why="it is there", applied=True, version=held.version
+            )
             assert isinstance((await path.play(win("w1", "3.00"))).outcome, Applied)
             assert path.balance() == 10_200
 
@@ -331,7 +333,9 @@ def test_an_answer_to_a_rollback_that_comes_when_its_bet_is_held_already_leaves_
             await path.drain()
             assert isinstance((await undoing).outcome, Unknown)
             (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
-            await path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="undone", applied=False)
+            await path.deliveries.held.resolve(
+                OPERATOR, held.delivery, who="anna", why="undone", applied=False, version=held.version
+            )
             assert isinstance((await path.play(rollback("x", "b1"))).outcome, Applied)
             assert path.balance() == 10_000
 
@@ -373,7 +377,9 @@ def test_everything_that_people_found_taken_is_given_back_when_its_provider_roll
             path.wallet.refuse_undo = DeclineReason.OPERATION_NOT_ALLOWED
             await path.drain()
             (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
-            await path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="it is there", applied=True)
+            await path.deliveries.held.resolve(
+                OPERATOR, held.delivery, who="anna", why="it is there", applied=True, version=held.version
+            )
             path.wallet.refuse_undo = None
             assert path.balance() == 0
             assert isinstance((await path.play(rollback("x", "t1"))).outcome, Applied)
@@ -398,7 +404,9 @@ def test_of_two_attempts_at_once_that_are_refused_people_decide_about_one(tmp_pa
             await path.play(rollback("x", "w1"), round=None)
             await path.clock.sleep(30)
             (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
-            await path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="not there", applied=False)
+            await path.deliveries.held.resolve(
+                OPERATOR, held.delivery, who="anna", why="not there", applied=False, version=held.version
+            )
             assert await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10) == []
             assert (await path.row("w1")).state is MovementState.REVERSED
 
@@ -428,7 +436,9 @@ def test_work_that_is_held_though_its_movement_is_settled_can_be_ended(
                 await path.deliveries.held.redrive(OPERATOR, "held", who="anna", why="again")
                 await path.drain()
             else:
-                await path.deliveries.held.resolve(OPERATOR, "held", who="anna", why="seen", applied=applied)
+                await path.deliveries.held.resolve(
+                    OPERATOR, "held", who="anna", why="seen", applied=applied, version=held.version
+                )
             (ended,) = await path.ledger.deliveries(OPERATOR, None, 10)
             assert ended.state is DeliveryState.DONE
             assert await path.row("b1") == row

@@ -261,7 +261,9 @@ def test_a_win_that_a_person_settles_ends_the_round(tmp_path: Path) -> None:
             await path.drain()
             (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
             assert await state(path) is RoundState.OPEN
-            await path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="paid by hand", applied=True)
+            await path.deliveries.held.resolve(
+                OPERATOR, held.delivery, who="anna", why="paid by hand", applied=True, version=held.version
+            )
             assert await state(path) is RoundState.CLOSED
 
     simulate(story())

@@ -111,7 +111,12 @@ def test_a_win_that_cannot_be_asked_about_waits_for_a_person_who_decides(tmp_pat
             await path.drain()
             (held,) = await path.ledger.deliveries(None, DeliveryState.HELD, 10)
             done = await path.deliveries.held.resolve(
-                held.operator, held.delivery, who="anna", why="seen in the wallet's book", applied=True
+                held.operator,
+                held.delivery,
+                who="anna",
+                why="seen in the wallet's book",
+                applied=True,
+                version=held.version,
             )
             assert done.state is DeliveryState.DONE
             assert isinstance((await path.play(win("w1", "3.00"))).outcome, Applied)

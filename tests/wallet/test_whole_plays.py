@@ -287,7 +287,9 @@ def test_a_net_bet_and_win_is_not_rolled_back_while_a_person_must_look_for_its_w
             assert path.balance() == (10_300 if there else 9_800)
             assert isinstance((await path.play(rollback("x", "n1"))).outcome, Unknown)
             (held,) = await path.ledger.deliveries(OPERATOR, DeliveryState.HELD, 10)
-            await path.deliveries.held.resolve(OPERATOR, held.delivery, who="anna", why="looked it up", applied=there)
+            await path.deliveries.held.resolve(
+                OPERATOR, held.delivery, who="anna", why="looked it up", applied=there, version=held.version
+            )
             assert isinstance((await path.play(rollback("x", "n1"))).outcome, Applied)
             await path.drain()
             assert path.balance() == 10_000
