@@ -398,13 +398,21 @@ async def believe_logs(site: Site) -> None:
     await site.hub.configuration.put(site.acme, Kind.OPERATOR, body, id=site.acme, who="test", why="a test")
 
 
-async def held_win(site: Site, *, heals: bool = True, task: DeliveryTask = DeliveryTask.SEND, **changed: Any) -> None:
+async def held_win(
+    site: Site,
+    *,
+    heals: bool = True,
+    task: DeliveryTask = DeliveryTask.SEND,
+    detail: str = "player_blocked",
+    **changed: Any,
+) -> None:
     """A win of 250 that the wallet refused although it is owed, of an operator whose log is believed."""
     if heals:
         await believe_logs(site)
     win: dict[str, Any] = {"kind": "win", "direction": "credit", "state": State.HELD, "amount": 250}
     work = DeliveryRow(
         operator=site.acme, delivery="d", movement="w", task=task, state=DeliveryState.HELD, due_at=2, created_at=1,
+        detail=detail,
     )  # fmt: skip
     await site.store(movements=(site.movement("w", **win, **changed),), deliveries=(work,))
 
@@ -474,12 +482,32 @@ async def test_held_work_that_the_log_tells_in_another_way_is_left_to_people(sit
 
 
 @pytest.mark.parametrize(
-    "doubt", ["rollback", "undone_by", "generation", "proposed", "explained", "owed", "not wanted"]
+    "doubt",
+    [
+        "rollback",
+        "undone_by",
+        "generation",
+        "proposed",
+        "explained",
+        "owed",
+        "not wanted",
+        "the wallet rolled it back",
+        "its bet stands",
+        "already_rolled_back",
+        "cancelled",
+        "refused at once",
+    ],
 )
 async def test_held_work_is_left_to_people_where_anything_of_it_is_in_doubt(site: Site, doubt: str) -> None:
-    changes: dict[str, dict[str, Any]] = {"undone_by": {"undone_by": "x"}, "generation": {"generation": 1}}
+    changes: dict[str, dict[str, Any]] = {
+        "undone_by": {"undone_by": "x"},
+        "generation": {"generation": 1},
+        "refused at once": {"reason": "already_rolled_back"},
+    }
     task = DeliveryTask.REVERSE if doubt == "rollback" else DeliveryTask.SEND
-    await held_win(site, heals=doubt not in {"not wanted", "explained"}, task=task, **changes.get(doubt, {}))
+    await held_win(
+        site, heals=doubt not in {"not wanted", "explained"}, task=task, detail=doubt, **changes.get(doubt, {})
+    )
     findings = (await site.compare([WIN], NOTHING_OF_THE_PROVIDERS))[1]
     outcome = "opened"
     if doubt == "proposed":

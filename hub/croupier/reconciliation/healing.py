@@ -6,11 +6,11 @@ Nothing else is healed. Where anything of it is in doubt, two people decide.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import evolve
 
-from croupier.contract import ConflictError, Direction, NotFoundError
+from croupier.contract import ConflictError, DeclineReason, Direction, NotFoundError
 from croupier.ledger.port import Ledger
 from croupier.ledger.records import (
     CaseRow,
@@ -27,8 +27,19 @@ from croupier.reconciliation.decisions import Decision
 from croupier.reconciliation.findings import Finding, player_mark
 from croupier.reconciliation.hub_book import OPERATOR_BOOK, entry_of, reading
 from croupier.reconciliation.rows import opened, settled, settled_event
+from croupier.wallet.attempts import BET_STANDS, ROLLED_BACK_THERE
 from croupier.wallet.ports import Clock
 from croupier.wallet.two_people import proposal_of
+
+_TAKEN_BACK: Final = frozenset(
+    {
+        ROLLED_BACK_THERE,
+        BET_STANDS,
+        DeclineReason.ALREADY_ROLLED_BACK.value,
+        DeclineReason.CANCELLED.value,
+    }
+)
+"""Held work of a movement that may have been applied and taken back since: a log may be older than that."""
 
 
 class Resolves(Protocol):
@@ -115,6 +126,8 @@ class Healer:
             if work.state is not DeliveryState.DONE
         ]
         if len(works) != 1 or works[0].state is not DeliveryState.HELD or works[0].task is DeliveryTask.REVERSE:
+            return None
+        if not _TAKEN_BACK.isdisjoint({works[0].detail, movement.reason}):
             return None
         return None if proposal_of(works[0]) else works[0]
 

@@ -283,7 +283,7 @@ class Attempts:
                 return Verdict(state=DeliveryState.OWED, task=DeliveryTask.SEND, due_in_ms=0, detail="not there")
             case _:
                 held = Happening(movement=movement.movement, event=Event.OWED_REFUSED, while_in=_SENT_AGAIN)
-                return Verdict(events=(held,), state=DeliveryState.HELD, detail="the wallet rolled it back")
+                return Verdict(events=(held,), state=DeliveryState.HELD, detail=ROLLED_BACK_THERE)
 
     async def _is_reversed_apart(self, row: DeliveryRow) -> bool:
         """Whether a later delivery brings the movement's rollback to the wallet.
@@ -313,6 +313,12 @@ class Attempts:
         closed = stored is not None and stored.state is RoundState.CLOSED
         return context_of(movement, connection, provider_round, round_closed=closed)
 
+
+ROLLED_BACK_THERE: Final = "the wallet rolled it back"
+"""Why work is held: asked what became of a movement, the wallet said that it took it back."""
+
+BET_STANDS: Final = "its bet stands"
+"""Why work is held: the movement was to be undone with its bet, and the wallet has refused to undo that."""
 
 _FAILED: Final = frozenset(
     {MovementState.DECLINED, MovementState.REVERSED, MovementState.REVERSING, MovementState.TOMBSTONED}
@@ -363,10 +369,10 @@ def _stands_with_its_bet(movement: MovementRow) -> Verdict:
     """The wallet has refused to undo the bet: its win stands too, or must be looked for if it was never answered."""
     if movement.effect is not None:
         stands = Happening(movement=movement.movement, event=Event.UNDO_REFUSED, while_in=_BEING_UNDONE)
-        return Verdict(events=(stands,), detail="its bet stands")
+        return Verdict(events=(stands,), detail=BET_STANDS)
     changes = {"undone_by": None}
     held = Happening(movement=movement.movement, event=Event.OWED_UNDO_REFUSED, changes=changes, while_in=_BEING_UNDONE)
-    return Verdict(events=(held,), state=DeliveryState.HELD, task=DeliveryTask.SEND, detail="its bet stands")
+    return Verdict(events=(held,), state=DeliveryState.HELD, task=DeliveryTask.SEND, detail=BET_STANDS)
 
 
 def _next_generation(movement: MovementRow) -> Happening:
