@@ -78,6 +78,25 @@ async def test_a_round_is_told_of_once_when_it_has_been_open_for_too_long(
     assert (await ledger.round("casino", "r1")) == rows.round("r1", opened_at=START, bets=2)
 
 
+async def test_rounds_are_told_of_after_the_ledgers_time_was_far_ahead_and_went_back(
+    ledger: Ledger, rows: Rows, store: Store
+) -> None:
+    """As `croupier admin follow-clock` lets it, which ends the leases."""
+    told = Told(ledger, SetClock(START + 9_000 * HOUR))
+    await told.process().look()
+    await ledger.forget_clock()
+    await ledger.close()
+    await ledger.start()
+    told.clock.ms, told.epoch = START, 2
+    process = told.process()
+    await process.look()
+    await store(rows.change(rounds=(rows.round("r1", opened_at=START + 1),)))
+    for hours, expected in ((72, []), (73, ["r1"]), (74, ["r1"])):
+        told.clock.ms = START + hours * HOUR
+        await process.look()
+        assert told.heard == await told.on_record() == expected
+
+
 async def test_a_round_that_has_ended_is_not_told_of(ledger: Ledger, rows: Rows, store: Store) -> None:
     ended = rows.round("r1", opened_at=START, state=RoundState.CLOSED, closed_at=START + 1)
     await store(rows.change(rounds=(ended, rows.round("r2", opened_at=START))))

@@ -95,6 +95,8 @@ class OverdueRounds:
     async def _look_at(self, operator: str, age_ms: int) -> int:
         told = 0
         row = await self._ours(operator)
+        if row is not None and row.position > (now := self._clock.now_ms()):
+            row = await self._set_back(row, now, now - age_ms)
         while row is not None and not self._stop.is_set():
             row, events = await self._tell(row, self._clock.now_ms() - age_ms)
             told += len(events)
@@ -109,6 +111,12 @@ class OverdueRounds:
         if row is not None and row.lease_until > now:
             return row if row.epoch == self._owner.epoch else None
         return await self._ledger.claim_sink(self._owner, operator, READER, now=now, lease_ms=LEASE_MS, start=0)
+
+    async def _set_back(self, row: SinkRow, now: int, until: int) -> SinkRow | None:
+        """The row after the ledger's time went back: else nothing was told of until it came there again."""
+        after = changed(row, position=until, state={}, lease_until=now + LEASE_MS, version=row.version + 1)
+        stored = await self._ledger.commit(Change(operator=row.operator, sinks=(after,)))
+        return after if isinstance(stored, Committed) else None
 
     async def _tell(self, row: SinkRow, until: int) -> tuple[SinkRow | None, Sequence[Event]]:
         """Tell of the next rounds that are open and were opened before `until`.
