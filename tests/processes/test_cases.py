@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock, patch
@@ -17,8 +18,10 @@ from croupier.cli import croupier
 from croupier.configuration.documents import HUB_SCOPE, Kind, Role
 from croupier.contract import ConflictError, FixRequestError, ForbiddenError, MalformedRequestError, NotFoundError
 from croupier.ledger.port import Change, Committed, Update
+from croupier.ledger.postgres_reader import PostgresReads
 from croupier.ledger.records import AliasRow, DeliveryRow, DeliveryState, DeliveryTask, Event, MovementRow, PlayerRow
 from croupier.ledger.records import MovementState as State
+from croupier.ledger.sqlite_reader import SqliteReads
 from croupier.reconciliation.compare import Entry, Side, Standing
 from croupier.reconciliation.findings import Finding
 from croupier.runtime.hub import Hub, build
@@ -386,9 +389,12 @@ async def test_cases_are_told_to_people_and_counted(site: Site) -> None:
         "  operator: bet 151 EUR applied, 2026-11-23T01:00:01Z",
     ]
     assert shown[-1].startswith("proposed: adjusted by ann (")
+    done = await site.run("admin", "cases", "adjust", "acme", case, "--why", "seen, too", key=site.ben)
+    assert re.search(r" by ben \([-0-9a-f]+\) as proposed by ann \([-0-9a-f]+\), found ", done.stdout)
+    await only_case(site, line("m", amount=152))
     site.hub.metrics.ledger_states(await site.hub.ledger.count_states())
     _, told = site.hub.metrics.render()
-    assert f'croupier_alarms_total{{kind="case.opened",operator="{site.acme}"}} 1.0' in told.decode()
+    assert f'croupier_alarms_total{{kind="case.opened",operator="{site.acme}"}} 2.0' in told.decode()
     assert 'croupier_reconciliation_cases{state="open"} 1.0' in told.decode()
 
 
@@ -608,3 +614,33 @@ async def test_an_id_with_control_characters_is_one_transaction_to_both_books(si
     (case,) = (await site.admin("list", "acme"))["cases"]
     await site.settle("adjust", case["id"])
     assert await site.compare([line("m")], [line("r\x1b[1m\tm", player="a-1", amount=151)]) == (0, "")
+
+
+async def test_an_empty_log_is_compared_without_a_look_into_the_record_for_each_transaction(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what people have settled is left out all the same, be it looked up alone or with all."""
+    many = [site.movement(f"m{number:04}") for number in range(1_200)]
+    await asyncio.gather(*map(site.put, many))
+    provider = [line(f"r-{row.movement}", player="a-1") for row in many]
+    findings = (await site.compare([], provider))[1].splitlines()
+    assert len(findings) == 1_200
+    for number in (3, 1_100):
+        await site.record(findings[number])
+        await site.settle("explain", json.loads(findings[number])["case_id"])
+    await site.record(findings[1_101])
+    looks: list[str] = []
+
+    def watched(told: Callable[..., Any]) -> Callable[..., Any]:
+        async def case(self: Any, operator: str, case: str) -> Any:
+            looks.append(case)
+            return await told(self, operator, case)
+
+        return case
+
+    engine: Any
+    for engine in (SqliteReads, PostgresReads):
+        monkeypatch.setattr(engine, "case", watched(engine.case))
+    left = (await site.compare([], provider))[1].splitlines()
+    assert left == [told for number, told in enumerate(findings) if number not in {3, 1_100}]
+    assert len(looks) == 1_000

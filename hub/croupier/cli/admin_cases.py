@@ -177,6 +177,8 @@ def _tell(one: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(one)
         return
     settled = f"{one['decision']} {one['settled_at']} by {one['settled_by']}" if one["settled_at"] else "open"
+    if one["settled_at"] and one["proposed_by"]:
+        settled += f" as proposed by {one['proposed_by']}"
     click.echo(f"case {one['id']}: {'+'.join(one['kinds'])}, {settled}, found {one['opened_at']}")
     click.echo(f"book {one['book']}, transaction {one['reference']}, movement {one['movement'] or '-'}")
     for side, entries in sorted(one["entries"].items()):

@@ -23,9 +23,12 @@ from croupier.ledger.records import (
     PlayerRow,
 )
 from croupier.reconciliation.compare import Entry, Standing, printable
+from croupier.reconciliation.decisions import BY_PEOPLE
 
 _PAGE: Final = 1_000
 _NAMES_KEPT: Final = 50_000
+_ALONE: Final = 1_000
+"""So many differences are looked up one by one. A log that is empty or another day's has one for every transaction."""
 
 _STANDING: Final = {
     MovementState.APPLIED: Standing.APPLIED,
@@ -118,13 +121,43 @@ async def as_provider(
 async def open_cases(ledger: Reads, operator: str, book: str) -> Mapping[str, Sequence[str]]:
     """The cases of a book that wait for somebody, by what it calls the transaction."""
     found: dict[str, list[str]] = {}
+    async for row in _cases(ledger, operator, book, CaseState.OPEN):
+        found.setdefault(row.reference, []).append(row.case)
+    return found
+
+
+class SettledByPeople:
+    """The cases of a book that people have settled: looked up one by one, and all at once if many are asked for."""
+
+    def __init__(self, ledger: Reads, operator: str, book: str) -> None:
+        self._of = (ledger, operator, book)
+        self._asked = 0
+        self._every: set[str] | None = None
+
+    async def has(self, case: str) -> bool:
+        """Whether a case is settled by people."""
+        ledger, operator, _book = self._of
+        if self._every is None and self._asked < _ALONE:
+            self._asked += 1
+            row = await ledger.case(operator, case)
+            return row is not None and _is_settled_by_people(row)
+        if self._every is None:
+            rows = _cases(*self._of, CaseState.SETTLED)
+            self._every = {row.case async for row in rows if _is_settled_by_people(row)}
+        return case in self._every
+
+
+def _is_settled_by_people(row: CaseRow) -> bool:
+    return row.state is CaseState.SETTLED and row.decision in BY_PEOPLE
+
+
+async def _cases(ledger: Reads, operator: str, book: str, state: CaseState) -> AsyncIterator[CaseRow]:
     after: tuple[int, str] | None = None
-    while rows := await ledger.cases(operator, CaseState.OPEN, Page(after=after, limit=_PAGE)):
+    while rows := await ledger.cases(operator, state, Page(after=after, limit=_PAGE)):
         for row in rows:
             if row.book == book:
-                found.setdefault(row.reference, []).append(row.case)
+                yield row
         after = (rows[-1].opened_at, rows[-1].case)
-    return found
 
 
 class _Names:

@@ -10,10 +10,8 @@ from pathlib import Path
 from attrs import define, evolve, field, frozen
 
 from croupier.ledger.reading import postgres_to_read, sqlite_to_read
-from croupier.ledger.records import CaseState
 from croupier.reconciliation import hub_book
 from croupier.reconciliation.compare import Case, Count, Entry, Side, Window, compare
-from croupier.reconciliation.decisions import BY_PEOPLE
 from croupier.reconciliation.findings import Finding, finding_of, other_side
 from croupier.reconciliation.logs import Shelf, read_log
 from croupier.runtime.settings import Settings
@@ -106,13 +104,13 @@ async def _tell_cases(
 ) -> None:
     """Tell what differs, but for what is settled as it was found, and what has come to agree."""
     watched = await hub_book.open_cases(ledger, operator, pair.book)
+    settled = hub_book.SettledByPeople(ledger, operator, pair.book)
     for case in await _cases(pair, ours, theirs, window, watched):
         finding = finding_of(operator, pair.book, case)
         if not case.kinds:
             tell(pair, finding, watched[case.id])
             continue
-        known = await ledger.case(operator, finding.case)
-        if known is not None and known.state is CaseState.SETTLED and known.decision in BY_PEOPLE:
+        if await settled.has(finding.case):
             pair.settled += 1
         else:
             tell(pair, finding, ())
