@@ -179,8 +179,11 @@ def main(given: Sequence[str]) -> int:
             sys.stdout.flush()
 
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it warns of every connection that a failover costs
+
+    def bet(name: str) -> Change:
+        return rows.bet(name, nonce=name)
+
     sys.stdout.write(f"failovers: seed {seed}\n")
-    bet = lambda name: rows.bet(name, nonce=name)  # noqa: E731 # said in place
     acked, found = asyncio.run(fail_over(chosen.count, rows.operator, bet, random.Random(seed), tell))
     for line in found[:20]:
         sys.stdout.write(f"DIFFERS: {line}\n")

@@ -10,7 +10,15 @@ from urllib.parse import quote
 
 import click
 
-from croupier.cli.admin_client import Admin, as_json, calls_the_hub, why_option
+from croupier.cli.admin_client import (
+    Admin,
+    as_json,
+    calls_the_hub,
+    cursor_option,
+    limit_option,
+    tell_of_more,
+    why_option,
+)
 from croupier.cli.output import print_json, print_rows
 from croupier.contract import BodyTooLargeError, CroupierError, MalformedRequestError, read_json_object, write_json
 
@@ -95,8 +103,8 @@ def _findings(lines: Iterable[bytes], operator: str) -> Iterator[tuple[int, dict
 @cases.command("list")
 @click.argument("operator")
 @click.option("--state", type=click.Choice(["open", "settled"]), help="Only what stands so.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="The most to list.")
-@click.option("--cursor", help="Go on behind a list that was too long: what it told.")
+@limit_option
+@cursor_option
 @calls_the_hub
 @as_json
 def list_cases(hub: Admin, operator: str, *, state: str | None, limit: int, cursor: str | None, as_json: bool) -> None:
@@ -120,8 +128,7 @@ def list_cases(hub: Admin, operator: str, *, state: str | None, limit: int, curs
         for one in answer["cases"]
     ]
     print_rows(rows)
-    if answer["next_cursor"]:
-        click.echo(f"there are more: --cursor {answer['next_cursor']}", err=True)
+    tell_of_more(answer)
 
 
 @cases.command("show")

@@ -263,4 +263,14 @@ _CALLING: Final = (
 )  # fmt: skip
 
 as_json = click.option("--json", "as_json", is_flag=True, help="The API's answer as it is.")
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="The most to list."
+)
+cursor_option = click.option("--cursor", help="Go on behind a list that was too long: what it told.")
 why_option = click.option("--why", required=True, help="Why: it is kept with the change, beside the name of the key.")
+
+
+def tell_of_more(answer: Mapping[str, Any]) -> None:
+    """Say how a list that was too long goes on."""
+    if answer["next_cursor"]:
+        click.echo(f"there are more: --cursor {answer['next_cursor']}", err=True)

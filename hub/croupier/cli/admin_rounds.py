@@ -8,7 +8,15 @@ from urllib.parse import quote
 
 import click
 
-from croupier.cli.admin_client import Admin, as_json, calls_the_hub, why_option
+from croupier.cli.admin_client import (
+    Admin,
+    as_json,
+    calls_the_hub,
+    cursor_option,
+    limit_option,
+    tell_of_more,
+    why_option,
+)
 from croupier.cli.output import print_json, print_rows
 
 
@@ -21,8 +29,8 @@ def rounds() -> None:
 @click.argument("operator")
 @click.option("--opened-since", help="Opened at or after this time, as 2030-01-31T00:00:00Z: the less has to be read.")
 @click.option("--opened-before", help="Opened before this time.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="The most to list.")
-@click.option("--cursor", help="Go on behind a list that was too long: what it told.")
+@limit_option
+@cursor_option
 @calls_the_hub
 @as_json
 def list_rounds(
@@ -61,8 +69,7 @@ def list_rounds(
         for one in answer["rounds"]
     ]
     print_rows(rows)
-    if answer["next_cursor"]:
-        click.echo(f"there are more: --cursor {answer['next_cursor']}", err=True)
+    tell_of_more(answer)
 
 
 @rounds.command("show")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import click
 
-from croupier.cli.admin_client import Admin, as_json, calls_the_hub, why_option
+from croupier.cli.admin_client import Admin, as_json, calls_the_hub, limit_option, why_option
 from croupier.cli.output import print_json, print_rows
 
 _STATES = ("owed", "held", "done")
@@ -22,7 +22,7 @@ def deliveries() -> None:
 @deliveries.command("list")
 @click.option("--operator", help="Of one operator; else of every.")
 @click.option("--state", type=click.Choice(_STATES), help="Only what stands so.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="The most to list.")
+@limit_option
 @calls_the_hub
 @as_json
 def list_deliveries(hub: Admin, operator: str | None, state: str | None, limit: int, *, as_json: bool) -> None:

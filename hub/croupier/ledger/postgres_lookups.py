@@ -317,7 +317,7 @@ class Lookups:
         for number in range(result.ntuples):
             try:
                 row = lookup.table.row(restored_row(transformer.load_row(number, tuple) or ()))
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 # it is damaged, or as above
                 row = _Unreadable(error)
             place = int.from_bytes(result.get_value(number, result.nfields - 1) or b"")
             found.setdefault(place, []).append(row)

@@ -5,8 +5,8 @@ Nothing else is healed. Where anything of it is in doubt, two people decide.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Container
+from typing import Final
 
 from attrs import evolve
 
@@ -18,7 +18,6 @@ from croupier.ledger.records import (
     DeliveryRow,
     DeliveryState,
     DeliveryTask,
-    Event,
     MovementRow,
     MovementState,
 )
@@ -28,6 +27,7 @@ from croupier.reconciliation.findings import Finding, player_mark
 from croupier.reconciliation.hub_book import OPERATOR_BOOK, entry_of, reading
 from croupier.reconciliation.rows import opened, settled, settled_event
 from croupier.wallet.attempts import BET_STANDS, ROLLED_BACK_THERE
+from croupier.wallet.held import HeldWork
 from croupier.wallet.ports import Clock
 from croupier.wallet.two_people import proposal_of
 
@@ -42,27 +42,10 @@ _TAKEN_BACK: Final = frozenset(
 """Held work of a movement that may have been applied and taken back since: a log may be older than that."""
 
 
-class Resolves(Protocol):
-    """The way in which held work is settled: `croupier.wallet.held.HeldWork`."""
-
-    async def resolve(
-        self,
-        operator: str,
-        delivery: str,
-        *,
-        who: str,
-        why: str,
-        applied: bool,
-        version: int,
-        cases: Sequence[CaseRow] = (),
-        also: Sequence[Event] = (),
-    ) -> DeliveryRow: ...
-
-
 class Healer:
     """Settles held work that a finding proves to be applied."""
 
-    def __init__(self, ledger: Ledger, held: Resolves, clock: Clock, heals: Callable[[], Container[str]]) -> None:
+    def __init__(self, ledger: Ledger, held: HeldWork, clock: Clock, heals: Callable[[], Container[str]]) -> None:
         """Everything it needs is handed in.
 
         Args:
